@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void files_freep(uint8_t **p)
+{
+	free(*p);
+	*p = NULL;
+}
+
+/* Reads until the end of the file; -EFBIG when more than @max bytes come. */
+static int files_read_all(int fd, uint8_t *bytes, size_t max, size_t *ret_len)
+{
+	size_t len = 0;
+
+	while (len <= max) {
+		ssize_t n = read(fd, bytes + len, max + 1 - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0) {
+			bytes[len] = '\0';
+			*ret_len = len;
+			return 0;
+		}
+		len += (size_t)n;
+	}
+	return -EFBIG;
+}
+
+int files_read(const char *path, size_t max, uint8_t **ret, size_t *ret_len)
+{
+	_cleanup_(files_freep) uint8_t *bytes = NULL;
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+	int r;
+
+	/* O_NONBLOCK: a FIFO in the place of the file must not hang a daemon at start. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (st.st_size > (off_t)max)
+		return -EFBIG;
+	bytes = malloc(max + 1);
+	if (!bytes)
+		return -ENOMEM;
+	r = files_read_all(fd, bytes, max, ret_len);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(bytes);
+	return 0;
+}
+
+static int files_write_all(int fd, const uint8_t *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* Makes the rename itself durable. */
+static int files_sync_dir(const char *path)
+{
+	char copy[FILES_PATH_MAX];
+	_cleanup_(closep) int fd = -1;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		return -errno;
+	return 0;
+}
+
+int files_write(const char *path, const void *data, size_t len, mode_t mode)
+{
+	char tmp[FILES_PATH_MAX];
+	_cleanup_(closep) int fd = -1;
+	int r;
+
+	if ((size_t)snprintf(tmp, sizeof(tmp), "%s.new", path) >= sizeof(tmp))
+		return -ENAMETOOLONG;
+	if (unlink(tmp) < 0 && errno != ENOENT)
+		return -errno;
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	r = files_write_all(fd, data, len);
+	if (r == 0 && rename(tmp, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlink(tmp);
+		return r;
+	}
+	return files_sync_dir(path);
+}
+
+int files_make_dir(const char *path, mode_t mode)
+{
+	struct stat st;
+
+	if (mkdir(path, mode) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	if (stat(path, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}

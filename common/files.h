@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Whole small files: read with a limit, replaced atomically (written beside, synced, renamed,
+ * directory synced) so that a crash at any moment leaves the old or the new content, never a mix.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/attr.h"
+
+#define FILES_PATH_MAX 4096 /* bytes with the NUL; PATH_MAX of Linux */
+
+/* Reads the regular file @path of at most @max bytes. Gives *ret (one NUL byte is appended behind
+ * the content; free() it) and *ret_len.
+ * Errors: 0; -EFBIG over @max; -EINVAL when it is not a regular file; -ENOENT...; -ENOMEM. */
+int files_read(const char *path, size_t max, uint8_t **ret, size_t *ret_len) _warn_unused_;
+
+/* Replaces @path with @len bytes of @data, file mode @mode. Borrows @data.
+ * Errors: 0; -errno, and then the old file is untouched. */
+int files_write(const char *path, const void *data, size_t len, mode_t mode) _warn_unused_;
+
+/* Makes the directory @path with @mode if it is absent (parents must exist).
+ * Errors: 0; -ENOTDIR when something else is there; -errno. */
+int files_make_dir(const char *path, mode_t mode) _warn_unused_;
+
+/* free() for _cleanup_(files_freep). */
+void files_freep(uint8_t **p);

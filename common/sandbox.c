@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/sandbox.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#if defined(__x86_64__)
+#define SANDBOX_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define SANDBOX_ARCH AUDIT_ARCH_AARCH64
+#else
+#error "add the audit architecture of this machine"
+#endif
+
+/* Every file right of Landlock ABI 1, which all supported kernels have. */
+#define SANDBOX_FS_RIGHTS ((UINT64_C(1) << 13) - 1)
+
+static int sandbox_set_caps(uint64_t caps)
+{
+	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {
+		{ .effective = (uint32_t)caps, .permitted = (uint32_t)caps },
+		{ .effective = (uint32_t)(caps >> 32), .permitted = (uint32_t)(caps >> 32) },
+	};
+
+	return syscall(SYS_capset, &hdr, data) < 0 ? -errno : 0;
+}
+
+/* Dropping a bounding capability needs CAP_SETPCAP; without it there is nothing left to take. */
+static int sandbox_empty_bounding(void)
+{
+	for (int cap = 0; cap <= 63; cap++)
+		if (prctl(PR_CAPBSET_READ, cap) == 1 && prctl(PR_CAPBSET_DROP, cap) < 0 &&
+		    errno != EPERM)
+			return -errno;
+	return 0;
+}
+
+static int sandbox_change_user(uid_t uid, gid_t gid)
+{
+	if (geteuid() == uid && getegid() == gid && geteuid() != 0)
+		return 0;
+	if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0)
+		return -errno;
+	return 0;
+}
+
+int sandbox_drop(uid_t uid, gid_t gid, uint64_t caps)
+{
+	int r = sandbox_empty_bounding();
+
+	if (r == 0)
+		r = sandbox_change_user(uid, gid);
+	if (r < 0)
+		return r;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -errno;
+	return sandbox_set_caps(caps);
+}
+
+static int sandbox_parse_id(const char *text, unsigned int *ret)
+{
+	char *end;
+	unsigned long v;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	v = strtoul(text, &end, 10);
+	if (errno || *end || v > UINT32_MAX - 1)
+		return -EINVAL;
+	*ret = (unsigned int)v;
+	return 0;
+}
+
+static int sandbox_find_group(const char *text, gid_t *ret)
+{
+	const struct group *gr;
+
+	if (sandbox_parse_id(text, ret) == 0)
+		return 0;
+	gr = getgrnam(text);
+	if (!gr)
+		return -ENOENT;
+	*ret = gr->gr_gid;
+	return 0;
+}
+
+int sandbox_find_user(const char *text, uid_t *ret_uid, gid_t *ret_gid)
+{
+	char name[64];
+	const char *colon = strchr(text, ':');
+	const struct passwd *pw;
+	size_t n = colon ? (size_t)(colon - text) : strlen(text);
+	uid_t uid;
+	gid_t gid;
+
+	if (!n || n >= sizeof(name))
+		return -EINVAL;
+	memcpy(name, text, n);
+	name[n] = '\0';
+	if (sandbox_parse_id(name, &uid) < 0) {
+		pw = getpwnam(name);
+		if (!pw)
+			return -ENOENT;
+		uid = pw->pw_uid;
+		gid = pw->pw_gid;
+	} else {
+		gid = uid;
+	}
+	if (colon && sandbox_find_group(colon + 1, &gid) < 0)
+		return -ENOENT;
+	*ret_uid = uid;
+	*ret_gid = gid;
+	return 0;
+}
+
+int sandbox_lock_privileges(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
+	    setrlimit(RLIMIT_CORE, &none) < 0)
+		return -errno;
+	return 0;
+}
+
+int sandbox_no_files(void)
+{
+	struct landlock_ruleset_attr attr = { .handled_access_fs = SANDBOX_FS_RIGHTS };
+	_cleanup_(closep) int fd = -1;
+
+	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	if (fd < 0)
+		return errno == ENOSYS || errno == EOPNOTSUPP ? SANDBOX_E_ABSENT : -errno;
+	if (syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Names the refused call with nothing but write(2), then ends. */
+static void sandbox_refused(int sig, siginfo_t *info, void *context)
+{
+	static const char text[] = "sandbox: refused system call ";
+	char line[sizeof(text) + 8];
+	unsigned int nr = (unsigned int)info->si_syscall;
+	size_t at = sizeof(text) - 1;
+
+	memcpy(line, text, at);
+	for (unsigned int div = 1000; div; div /= 10)
+		line[at++] = (char)('0' + nr / div % 10);
+	line[at++] = '\n';
+	if (write(STDERR_FILENO, line, at) < 0)
+		_exit(SANDBOX_EXIT_SYSCALL);
+	_exit(SANDBOX_EXIT_SYSCALL);
+}
+
+static size_t sandbox_write_filter(struct sock_filter *f, const int *allowed, size_t n_allowed)
+{
+	size_t n = 0;
+
+	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					      offsetof(struct seccomp_data, arch));
+	f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0);
+	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					      offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < n_allowed; i++) {
+		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+						      (uint32_t)allowed[i], 0, 1);
+		f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	}
+	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP);
+	return n;
+}
+
+int sandbox_syscalls(const int *allowed, size_t n_allowed)
+{
+	struct sock_filter filter[5 + 2 * SANDBOX_SYSCALLS_MAX];
+	struct sock_fprog prog = { .filter = filter };
+	struct sigaction act = { .sa_sigaction = sandbox_refused, .sa_flags = SA_SIGINFO };
+
+	if (n_allowed > SANDBOX_SYSCALLS_MAX)
+		return -E2BIG;
+	prog.len = (unsigned short)sandbox_write_filter(filter, allowed, n_allowed);
+	if (sigaction(SIGSYS, &act, NULL) < 0)
+		return -errno;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
+		return -errno;
+	return 0;
+}

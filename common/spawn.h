@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Starting a worker: fork and exec with a clean descriptor table. The worker finds its channel at
+ * SPAWN_CHAN_FD and, when given, one more descriptor at SPAWN_EXTRA_FD; 0 is /dev/null, 1 and 2 are inherited. It
+ * starts with no capability but those its user id brings.
+ */
+#include <sys/types.h>
+
+#include "common/attr.h"
+
+#define SPAWN_CHAN_FD 3
+#define SPAWN_EXTRA_FD 4
+
+struct spawn_spec {
+	const char *path;        /* absolute */
+	const char *const *argv; /* NULL-terminated; argv[0] is the name shown by ps */
+	int chan_fd;             /* borrowed */
+	int extra_fd;            /* borrowed; -1 = none */
+};
+
+/* Starts the program. Borrows @spec. The child dies with its parent (PR_SET_PDEATHSIG).
+ * Errors: 0 with *ret_pid; -errno, also when exec itself fails (then no child is left). */
+int spawn_start(const struct spawn_spec *spec, pid_t *ret_pid) _warn_unused_;
+
+/* Finds a worker: $POSTERN_LIBEXECDIR/@name if that is set (tests, running from the build folder), else
+ * the installed place. Writes it to @ret of @cap bytes. Errors: 0; -ENAMETOOLONG. */
+int spawn_find(const char *name, char *ret, size_t cap) _warn_unused_;
