@@ -76,10 +76,13 @@ void *__wrap_realloc(void *old, size_t size);
 void *__wrap_reallocarray(void *old, size_t n, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t n);
-int __wrap_vasprintf(char **ret, const char *format, va_list args);
-int __wrap_asprintf(char **ret, const char *format, ...);
-int __wrap___vasprintf_chk(char **ret, int flag, const char *format, va_list args);
-int __wrap___asprintf_chk(char **ret, int flag, const char *format, ...);
+int __wrap_vasprintf(char **ret, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+int __wrap_asprintf(char **ret, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int __wrap___vasprintf_chk(char **ret, int flag, const char *format, va_list args)
+	__attribute__((format(printf, 3, 0)));
+int __wrap___asprintf_chk(char **ret, int flag, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 void *__wrap_malloc(size_t size)
 {
@@ -111,13 +114,12 @@ char *__wrap_strndup(const char *text, size_t n)
 	return torture_fails() ? NULL : __real_strndup(text, n);
 }
 
-__attribute__((format(printf, 2, 0))) int __wrap_vasprintf(char **ret, const char *format,
-							   va_list args)
+int __wrap_vasprintf(char **ret, const char *format, va_list args)
 {
 	return torture_fails() ? -1 : __real_vasprintf(ret, format, args);
 }
 
-__attribute__((format(printf, 2, 3))) int __wrap_asprintf(char **ret, const char *format, ...)
+int __wrap_asprintf(char **ret, const char *format, ...)
 {
 	va_list args;
 	int r;
@@ -129,15 +131,13 @@ __attribute__((format(printf, 2, 3))) int __wrap_asprintf(char **ret, const char
 }
 
 /* What _FORTIFY_SOURCE makes of the two; the flag only asks for checks of %n. */
-__attribute__((format(printf, 3, 0))) int __wrap___vasprintf_chk(char **ret, int flag,
-								 const char *format, va_list args)
+int __wrap___vasprintf_chk(char **ret, int flag, const char *format, va_list args)
 {
 	(void)flag;
 	return __wrap_vasprintf(ret, format, args);
 }
 
-__attribute__((format(printf, 3, 4))) int __wrap___asprintf_chk(char **ret, int flag,
-								const char *format, ...)
+int __wrap___asprintf_chk(char **ret, int flag, const char *format, ...)
 {
 	va_list args;
 	int r;
