@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "tunneld/proto/jsonin.h"
+
+#include <errno.h>
+#include <string.h>
+
+void jsonin_freep(json_t **p)
+{
+	json_decref(*p);
+	*p = NULL;
+}
+
+/* Nesting of the text, without parsing it: jansson recurses before anybody could ask. */
+static unsigned int jsonin_depth(const char *bytes, size_t len)
+{
+	unsigned int depth = 0, deepest = 0;
+	bool in_string = false;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = bytes[i];
+
+		if (in_string) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				in_string = false;
+			continue;
+		}
+		if (c == '"')
+			in_string = true;
+		else if (c == '{' || c == '[')
+			depth++;
+		else if ((c == '}' || c == ']') && depth)
+			depth--;
+		if (depth > deepest)
+			deepest = depth;
+	}
+	return deepest;
+}
+
+int jsonin_parse(const char *bytes, size_t len, json_t **ret, enum pst *ret_code)
+{
+	_cleanup_(jsonin_freep) json_t *root = NULL;
+	json_error_t error;
+
+	if (jsonin_depth(bytes, len) > JSONIN_DEPTH_MAX) {
+		*ret_code = PST_JSON_DEPTH;
+		return -EBADMSG;
+	}
+	root = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
+	if (!root && json_error_code(&error) == json_error_out_of_memory)
+		return -ENOMEM;
+	if (!root) {
+		*ret_code = json_error_code(&error) == json_error_duplicate_key ?
+				    PST_JSON_DUPLICATE : PST_JSON_SYNTAX;
+		return -EBADMSG;
+	}
+	if (!json_is_object(root)) {
+		*ret_code = PST_JSON_MEMBER;
+		return -EBADMSG;
+	}
+	*ret = steal_ptr(root);
+	return 0;
+}
+
+static bool jsonin_is_listed(const char *key, const char *const *names)
+{
+	for (; *names; names++)
+		if (!strcmp(key, **names == '?' ? *names + 1 : *names))
+			return true;
+	return false;
+}
+
+int jsonin_members(const json_t *object, const char *const *names, enum pst *ret_code)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)object, key, value) {
+		if (!jsonin_is_listed(key, names)) {
+			*ret_code = PST_JSON_UNKNOWN;
+			return -EBADMSG;
+		}
+	}
+	for (; *names; names++) {
+		if (**names != '?' && !json_object_get(object, *names)) {
+			*ret_code = PST_JSON_MEMBER;
+			return -EBADMSG;
+		}
+	}
+	return 0;
+}
+
+int jsonin_str(const json_t *object, const char *name, char *ret, size_t cap)
+{
+	const json_t *value = json_object_get(object, name);
+	const char *text = json_string_value(value);
+	size_t n = json_string_length(value);
+
+	if (!text || !n || n >= cap)
+		return -EBADMSG;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return -EBADMSG;
+	memcpy(ret, text, n + 1);
+	return 0;
+}
+
+int jsonin_u64(const json_t *object, const char *name, uint64_t min, uint64_t max, uint64_t *ret)
+{
+	const json_t *value = json_object_get(object, name);
+	json_int_t v;
+
+	if (!json_is_integer(value))
+		return -EBADMSG;
+	v = json_integer_value(value);
+	if (v < 0 || (uint64_t)v < min || (uint64_t)v > max)
+		return -EBADMSG;
+	*ret = (uint64_t)v;
+	return 0;
+}
+
+int jsonin_object(const json_t *object, const char *name, const json_t **ret)
+{
+	const json_t *value = json_object_get(object, name);
+
+	if (!json_is_object(value))
+		return -EBADMSG;
+	*ret = value;
+	return 0;
+}
+
+int jsonin_array(const json_t *object, const char *name, size_t min, size_t max, const json_t **ret)
+{
+	const json_t *value = json_object_get(object, name);
+
+	if (!json_is_array(value) || json_array_size(value) < min || json_array_size(value) > max)
+		return -EBADMSG;
+	*ret = value;
+	return 0;
+}
