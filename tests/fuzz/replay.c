@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The main program of a fuzz target without a fuzzer: feeds every file of the folders (or the single
- * files) given as arguments to LLVMFuzzerTestOneInput(), after the empty input. Each input lies in
- * an allocation of exactly its size, so that the sanitizer sees one byte too far. Ends with 1 when
- * a folder is missing or holds nothing: a replay of nothing proves nothing. */
+/* The main program of a fuzz target without a fuzzer: feeds every file of the folders (or the
+ * single files) given as arguments to LLVMFuzzerTestOneInput(), after the empty input. Each input
+ * lies in an allocation of exactly its size, so that the sanitizer sees one byte too far. Ends with
+ * 1 when a folder is missing or holds nothing: a replay of nothing proves nothing. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>

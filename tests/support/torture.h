@@ -5,8 +5,8 @@
  * gets through: out of memory at every site, with the sanitizers watching for what is leaked.
  *
  * Works through the linker (--wrap), so it sees the calls made by our own objects: malloc, calloc,
- * realloc, reallocarray, strdup, strndup, asprintf, vasprintf. It does not see what a shared library
- * allocates for itself; most can be given ours: json_set_alloc_funcs(malloc, free).
+ * realloc, reallocarray, strdup, strndup, asprintf, vasprintf. It does not see what a shared
+ * library allocates for itself; most can be given ours: json_set_alloc_funcs(malloc, free).
  * For one thread. Everything in tests/unit is linked so; nothing else is. */
 
 #include <stdbool.h>
