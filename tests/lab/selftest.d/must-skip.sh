@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+about="Skips itself"
+deadline=20
+skip "for the sake of it"
