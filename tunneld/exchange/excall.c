@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+#include "tunneld/exchange/excall.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/clk.h"
+#include "common/files.h"
+#include "common/secret.h"
+#include "tunneld/exchange/extls.h"
+#include "tunneld/proto/bind.h"
+#include "tunneld/proto/exresp.h"
+
+#define EXCALL_PATH "/tunnel/v1/exchange"
+
+/* One running call: what the callbacks of libcurl share. */
+struct excall {
+	const struct exjob_start *job;
+	struct exjob_result *result;
+	struct extls tls;
+	uint64_t started_ns;
+	int fd;
+	char *body; /* of the response; owned */
+	size_t body_len;
+	bool too_large;
+};
+
+static void excall_fail(struct exjob_result *r, enum pst code, const char *detail)
+{
+	r->code = code;
+	snprintf(r->detail, sizeof(r->detail), "%s", detail);
+}
+
+static int excall_load_one(const char *path, uint8_t **ret, size_t *ret_len,
+			   struct exjob_result *ret_result)
+{
+	char detail[EXJOB_DETAIL_MAX];
+	int r = files_read(path, EXCALL_PEM_MAX, ret, ret_len);
+
+	if (r == 0)
+		return 0;
+	snprintf(detail, sizeof(detail), "%.180s: %s", path, strerror(-r));
+	excall_fail(ret_result, PST_IDENTITY_FILES, detail);
+	return r;
+}
+
+static void excall_key_freep(EVP_PKEY **p)
+{
+	EVP_PKEY_free(*p);
+}
+
+static void excall_cert_freep(X509 **p)
+{
+	X509_free(*p);
+}
+
+static void excall_bio_freep(BIO **p)
+{
+	BIO_free(*p);
+}
+
+/* A clear message here is worth more than libcurl's "problem with the local certificate". */
+static int excall_check_pair(const struct excall_identity *id, struct exjob_result *ret_result)
+{
+	_cleanup_(excall_bio_freep) BIO *cert_bio = BIO_new_mem_buf(id->cert, (int)id->cert_len);
+	_cleanup_(excall_bio_freep) BIO *key_bio = BIO_new_mem_buf(id->key, (int)id->key_len);
+	_cleanup_(excall_cert_freep) X509 *cert = NULL;
+	_cleanup_(excall_key_freep) EVP_PKEY *key = NULL;
+
+	if (!cert_bio || !key_bio)
+		return -ENOMEM;
+	cert = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL);
+	key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
+	if (!cert || !key) {
+		excall_fail(ret_result, PST_IDENTITY_FILES,
+			    cert ? "the key file holds no PEM private key" :
+				   "the certificate file holds no PEM certificate");
+		return -EINVAL;
+	}
+	if (X509_check_private_key(cert, key) == 1)
+		return 0;
+	excall_fail(ret_result, PST_IDENTITY_FILES, "the key does not belong to the certificate");
+	return -EINVAL;
+}
+
+int excall_load(const struct exjob_start *job, struct excall_identity *ret,
+		struct exjob_result *ret_result)
+{
+	int r = excall_load_one(job->cert, &ret->cert, &ret->cert_len, ret_result);
+
+	if (r == 0)
+		r = excall_load_one(job->key, &ret->key, &ret->key_len, ret_result);
+	if (r == 0)
+		r = excall_load_one(job->ca, &ret->ca, &ret->ca_len, ret_result);
+	return r < 0 ? r : excall_check_pair(ret, ret_result);
+}
+
+void excall_release(struct excall_identity *id)
+{
+	if (id->key)
+		secret_wipe_bytes(id->key, id->key_len);
+	free(id->cert);
+	free(id->key);
+	free(id->ca);
+	*id = (struct excall_identity){ 0 };
+}
+
+int excall_warm_up(void)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return -EIO;
+	return OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) == 1 ?
+		       0 : -EIO;
+}
+
+/* Waits until the socket that tunneld started to connect is connected. */
+static int excall_await_connect(int fd, uint32_t timeout_ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	socklen_t len = sizeof(int);
+	int error = 0;
+	int n;
+
+	do
+		n = poll(&p, 1, (int)timeout_ms);
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return -ETIMEDOUT;
+	if (n < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return -errno;
+	return -error;
+}
+
+static size_t excall_take_body(char *bytes, size_t size, size_t n, void *user)
+{
+	struct excall *call = user;
+
+	if (n > EXRESP_BYTES_MAX - call->body_len) {
+		call->too_large = true;
+		return 0;
+	}
+	memcpy(call->body + call->body_len, bytes, n);
+	call->body_len += n;
+	return n;
+}
+
+/* libcurl gets our socket and no other. */
+static curl_socket_t excall_give_socket(void *user, curlsocktype purpose, struct curl_sockaddr *addr)
+{
+	struct excall *call = user;
+
+	return purpose == CURLSOCKTYPE_IPCXN ? steal_fd(&call->fd) : CURL_SOCKET_BAD;
+}
+
+static int excall_is_connected(void *user, curl_socket_t fd, curlsocktype purpose)
+{
+	return CURL_SOCKOPT_ALREADY_CONNECTED;
+}
+
+static CURLcode excall_attach_tls(CURL *easy, void *ctx, void *user)
+{
+	struct excall *call = user;
+
+	return extls_attach(&call->tls, ctx) < 0 ? CURLE_SSL_CONNECT_ERROR : CURLE_OK;
+}
+
+static CURLcode excall_set_identity(CURL *easy, const struct excall_identity *id)
+{
+	struct curl_blob cert = { id->cert, id->cert_len, CURL_BLOB_COPY };
+	struct curl_blob key = { id->key, id->key_len, CURL_BLOB_NOCOPY };
+	struct curl_blob ca = { id->ca, id->ca_len, CURL_BLOB_COPY };
+	CURLcode r = curl_easy_setopt(easy, CURLOPT_SSLCERT_BLOB, &cert);
+
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(easy, CURLOPT_SSLKEY_BLOB, &key);
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &ca);
+	return r;
+}
+
+static void excall_set_callbacks(CURL *easy, struct excall *call)
+{
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, excall_give_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, excall_is_connected);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, excall_attach_tls);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, call);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, excall_take_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+}
+
+static void excall_set_limits(CURL *easy, const struct exjob_start *job)
+{
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)job->timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	/* The principal is checked instead: extls_verify(). */
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+	curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
+	curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
+/* Why libcurl gave up, in our codes; TLS knows better when it was TLS. */
+static void excall_explain(struct excall *call, CURLcode r)
+{
+	if (call->tls.code)
+		excall_fail(call->result, call->tls.code, call->tls.detail);
+	else if (call->too_large)
+		excall_fail(call->result, PST_BODY_TOO_LARGE, "response");
+	else if (r == CURLE_OPERATION_TIMEDOUT)
+		excall_fail(call->result, PST_EXCHANGE_TIMEOUT,
+			    call->tls.finished ? "no answer" : "TLS handshake not finished");
+	else
+		excall_fail(call->result, PST_TLS_HANDSHAKE, curl_easy_strerror(r));
+}
+
+static bool excall_is_json(CURL *easy)
+{
+	char *type = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
+	return type && (!strcmp(type, "application/json") ||
+			!strcmp(type, "application/json; charset=utf-8"));
+}
+
+/* 200: an offer, and the PSK that both ends derive from this handshake. */
+static void excall_take_offer(struct excall *call)
+{
+	struct exjob_result *res = call->result;
+	struct bind_psk_input in = { .host_key = call->job->request.public_key };
+	int r = exresp_decode(call->body, call->body_len, &res->offer, &res->code);
+
+	if (r < 0) {
+		excall_fail(res, r == -EBADMSG ? res->code : PST_WORKER_DIED, "response");
+		return;
+	}
+	in.gateway_key = res->offer.gateway_key;
+	in.host_addr = res->offer.host_addr;
+	in.epoch = res->offer.epoch;
+	if (!call->tls.finished || bind_psk(&call->tls.exported, &in, &res->psk) < 0)
+		excall_fail(res, PST_TLS_HANDSHAKE, "no key could be derived");
+}
+
+static void excall_take_error(struct excall *call, long status)
+{
+	char detail[EXJOB_DETAIL_MAX];
+	struct exresp_error e;
+
+	if (exresp_decode_error(call->body, call->body_len, &e) < 0) {
+		snprintf(detail, sizeof(detail), "HTTP status %ld", status);
+		excall_fail(call->result, PST_HTTP_STATUS, detail);
+		return;
+	}
+	excall_fail(call->result, e.code, e.message);
+	call->result->retry_after_s = e.retry_after_s;
+}
+
+static void excall_take_response(struct excall *call, CURL *easy)
+{
+	long status = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	if (!excall_is_json(easy))
+		excall_fail(call->result, PST_CONTENT_TYPE, "response");
+	else if (status == 200)
+		excall_take_offer(call);
+	else
+		excall_take_error(call, status);
+}
+
+static void excall_easy_freep(CURL **p)
+{
+	curl_easy_cleanup(*p);
+}
+
+static void excall_headers_freep(struct curl_slist **p)
+{
+	curl_slist_free_all(*p);
+}
+
+static void excall_perform(struct excall *call, const struct excall_identity *id, const char *body)
+{
+	_cleanup_(excall_easy_freep) CURL *easy = curl_easy_init();
+	_cleanup_(excall_headers_freep) struct curl_slist *headers =
+		curl_slist_append(NULL, "Content-Type: application/json");
+	char url[sizeof("https://") + IP6_ENDPOINT_TEXT + sizeof(EXCALL_PATH)];
+	CURLcode r;
+
+	if (!easy || !headers) {
+		excall_fail(call->result, PST_WORKER_DIED, "out of memory");
+		return;
+	}
+	snprintf(url, sizeof(url), "https://%s%s", call->job->authority, EXCALL_PATH);
+	excall_set_limits(easy, call->job);
+	excall_set_callbacks(easy, call);
+	curl_easy_setopt(easy, CURLOPT_URL, url);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)strlen(body));
+	r = excall_set_identity(easy, id);
+	if (r == CURLE_OK)
+		r = curl_easy_perform(easy);
+	if (r == CURLE_OK)
+		excall_take_response(call, easy);
+	else
+		excall_explain(call, r);
+}
+
+static uint32_t excall_us(uint64_t from_ns, uint64_t to_ns)
+{
+	return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000) : 0;
+}
+
+static void excall_body_freep(char **p)
+{
+	free(*p);
+}
+
+/* TCP first, so that "no route" and "no answer" are told apart from TLS trouble. */
+static bool excall_connect(struct excall *call, int fd)
+{
+	int r = excall_await_connect(fd, call->job->timeout_ms);
+
+	if (r < 0) {
+		excall_fail(call->result, r == -ETIMEDOUT ? PST_EXCHANGE_TIMEOUT : PST_TCP_CONNECT,
+			    strerror(-r));
+		return false;
+	}
+	call->result->connect_us = excall_us(call->started_ns, clk_now_ns());
+	call->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return true;
+}
+
+void excall_run(const struct exjob_start *job, const struct excall_identity *id, int fd,
+		struct exjob_result *ret)
+{
+	_cleanup_(excall_body_freep) char *request = NULL;
+	_cleanup_(excall_body_freep) char *response = malloc(EXRESP_BYTES_MAX);
+	struct excall call = {
+		.job = job, .result = ret, .started_ns = clk_now_ns(), .fd = -1, .body = response,
+	};
+
+	extls_init(&call.tls, job->principal, job->require_post_quantum);
+	if (!response || exreq_encode(&job->request, &request) < 0)
+		excall_fail(ret, PST_WORKER_DIED, "cannot write the request");
+	else if (excall_connect(&call, fd))
+		excall_perform(&call, id, request);
+	if (call.tls.finished)
+		ret->tls_us = excall_us(call.started_ns, call.tls.finished_ns);
+	ret->total_us = excall_us(call.started_ns, clk_now_ns());
+	snprintf(ret->group, sizeof(ret->group), "%s", call.tls.group);
+	closep(&call.fd);
+	extls_wipe(&call.tls);
+}

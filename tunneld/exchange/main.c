@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tunneld-exchange: the worker of tunneld that talks to one configuration server. It is started
+ * with a channel at descriptor 3, takes one job, gives every power away, makes one HTTPS call on
+ * the socket that came with the job, writes one result and ends.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "common/attr.h"
+#include "common/chan.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/spawn.h"
+#include "config.h"
+#include "tunneld/exchange/excall.h"
+#include "tunneld/proto/exjob.h"
+
+#define MAIN_JOB_WAIT_MS 5000
+
+/* What OpenSSL, libcurl and libc need between the first and the last byte of one HTTPS call on an
+ * open, connected socket. Nothing here opens, makes or executes anything but anonymous memory. */
+static const int main_syscalls[] = {
+	SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_recvfrom, SYS_sendto, SYS_recvmsg,
+	SYS_sendmsg, SYS_close, SYS_shutdown, SYS_poll, SYS_ppoll, SYS_fcntl, SYS_ioctl, SYS_getsockopt, SYS_setsockopt,
+	SYS_getsockname, SYS_getpeername, SYS_socketpair, SYS_pipe2, SYS_eventfd2, SYS_mmap,
+	SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_futex, SYS_getrandom,
+	SYS_clock_gettime, SYS_clock_nanosleep, SYS_gettimeofday, SYS_getpid, SYS_gettid,
+	SYS_geteuid, SYS_getuid, SYS_getegid, SYS_getgid, SYS_rt_sigaction, SYS_rt_sigprocmask,
+	SYS_rt_sigreturn, SYS_newfstatat, SYS_fstat, SYS_lseek, SYS_restart_syscall, SYS_exit, SYS_exit_group,
+#ifdef SYS_poll_time64
+	SYS_poll_time64,
+#endif
+};
+
+static void main_usage(FILE *to)
+{
+	fputs("usage: tunneld-exchange [--user NAME[:GROUP]]\n"
+	      "Worker of tunneld; it is not started by hand. See tunneld(8).\n", to);
+}
+
+static int main_receive(struct exjob_start *ret_job, int *ret_fd)
+{
+	struct pollfd p = { .fd = SPAWN_CHAN_FD, .events = POLLIN };
+	struct chan_msg msg;
+	const struct chan_op *ops;
+	size_t n_ops;
+	int r;
+
+	ops = exjob_ops(&n_ops);
+	if (poll(&p, 1, MAIN_JOB_WAIT_MS) != 1)
+		return -ETIMEDOUT;
+	r = chan_recv(SPAWN_CHAN_FD, ops, n_ops, &msg);
+	if (r != 0)
+		return r < 0 ? r : -EPIPE;
+	r = exjob_decode_start(&msg, ret_job);
+	if (r == 0)
+		*ret_fd = steal_fd(&msg.fd);
+	chan_msg_release(&msg);
+	return r;
+}
+
+static int main_send(const struct exjob_result *result)
+{
+	struct chan_msg msg;
+	int r = exjob_encode_result(result, &msg);
+
+	if (r == 0)
+		r = chan_send(SPAWN_CHAN_FD, &msg);
+	chan_msg_release(&msg);
+	return r;
+}
+
+static int main_enter_sandbox(uid_t uid, gid_t gid)
+{
+	int r = sandbox_drop(uid, gid, 0);
+
+	if (r == 0)
+		r = sandbox_lock_privileges();
+	if (r == 0)
+		r = sandbox_no_files();
+	if (r == SANDBOX_E_ABSENT)
+		log_debug("this kernel has no Landlock; seccomp still stops every open");
+	return r < 0 ? r : sandbox_syscalls(main_syscalls, ARRAY_SIZE(main_syscalls));
+}
+
+static int main_run(uid_t uid, gid_t gid)
+{
+	_cleanup_(exjob_result_wipe) struct exjob_result result = { 0 };
+	_cleanup_(excall_release) struct excall_identity id = { 0 };
+	_cleanup_(closep) int fd = -1;
+	struct exjob_start job;
+	int r;
+
+	r = main_receive(&job, &fd);
+	if (r < 0)
+		return r;
+	r = excall_warm_up();
+	if (r < 0)
+		return r;
+	if (excall_load(&job, &id, &result) < 0)
+		return main_send(&result);
+	r = main_enter_sandbox(uid, gid);
+	if (r < 0)
+		return r;
+	excall_run(&job, &id, fd, &result);
+	return main_send(&result);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "user", required_argument, NULL, 'u' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
+	uid_t uid = getuid();
+	gid_t gid = getgid();
+	struct stat st;
+	int c, r;
+
+	log_open("tunneld-exchange", LOG_LEVEL_INFO);
+	while ((c = getopt_long(argc, argv, "hV", options, NULL)) >= 0) {
+		switch (c) {
+		case 'u':
+			if (sandbox_find_user(optarg, &uid, &gid) == 0)
+				break;
+			log_error("unknown user %s", optarg);
+			return 64;
+		case 'V':
+			puts("tunneld-exchange " POSTERN_VERSION);
+			return 0;
+		case 'h':
+			main_usage(stdout);
+			return 0;
+		default:
+			main_usage(stderr);
+			return 64;
+		}
+	}
+	if (fstat(SPAWN_CHAN_FD, &st) < 0 || !S_ISSOCK(st.st_mode)) {
+		main_usage(stderr);
+		return 64;
+	}
+	r = main_run(uid, gid);
+	if (r < 0)
+		log_error("exchange not possible: %s", strerror(-r));
+	return r < 0 ? 1 : 0;
+}
