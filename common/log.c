@@ -6,15 +6,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clk.h"
 
-#define LOG_SLOTS 64 /* codes tracked for rate limiting; a collision only shares a limit */
+/* One slot for each code of the list, the first one for codes that are not in it. */
+enum {
+	LOG_SLOTS = 1
+#define PST(number, name, text, cause, action) +1
+#include "common/pst.def"
+#undef PST
+};
 
 struct log_slot {
-	enum pst code;
-	uint64_t window_ns;
+	uint64_t window_ns; /* its start; 0: none yet */
 	unsigned int n_seen;
 };
 
@@ -33,11 +39,25 @@ static const struct {
 	[LOG_LEVEL_DEBUG] = { "debug", 7 },
 };
 
+/* JOURNAL_STREAM is "device:inode" of the journal's stream; a redirected standard error is another
+ * file and its reader no journal. Source: systemd.exec(5). */
+static bool log_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char mine[48];
+	struct stat st;
+
+	if (!stream || fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	snprintf(mine, sizeof(mine), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return strcmp(stream, mine) == 0;
+}
+
 void log_open(const char *program, enum log_level max)
 {
 	log_program = program;
 	log_max = max;
-	log_journal = getenv("JOURNAL_STREAM") != NULL;
+	log_journal = log_is_journal();
 }
 
 /* A peer's string must not be able to forge a second log line or steer a terminal. */
@@ -56,18 +76,21 @@ static void log_write(enum log_level level, const char *text)
 	if (log_journal)
 		n = snprintf(line, sizeof(line), "<%d>%s\n", log_levels[level].priority, text);
 	else
-		n = snprintf(line, sizeof(line), "%s: %s: %s\n", log_program,
+		n = snprintf(line, sizeof(line), "%.32s: %s: %s\n", log_program,
 			     log_levels[level].name, text);
 	if (n > 0 && write(STDERR_FILENO, line, (size_t)n) < 0)
 		return; /* nobody is left to tell */
 }
 
-static void log_format(enum log_level level, const char *prefix, const char *fmt, va_list ap)
+_printf_(3, 0) static void log_format(enum log_level level, const char *prefix, const char *fmt,
+				      va_list ap)
 {
 	char text[LOG_LINE_MAX];
 	int at = snprintf(text, sizeof(text), "%s", prefix);
 	int n = vsnprintf(text + at, sizeof(text) - (size_t)at, fmt, ap);
 
+	if (n < 0)
+		text[at] = '\0';
 	if (n >= (int)sizeof(text) - at)
 		memcpy(text + sizeof(text) - 4, "...", 4);
 	log_escape(text);
@@ -87,17 +110,25 @@ void log_line(enum log_level level, const char *fmt, ...)
 	errno = saved;
 }
 
+static struct log_slot *log_find_slot(enum pst code)
+{
+	const struct pst_info *info = pst_find(code);
+	size_t n;
+
+	return info ? &log_slots[1 + (info - pst_all(&n))] : &log_slots[0];
+}
+
 /* Counts this line; true when it may be written. A new window reports what the last one hid. */
 static bool log_admit(enum log_level level, enum pst code)
 {
-	struct log_slot *slot = &log_slots[(unsigned int)code % LOG_SLOTS];
+	struct log_slot *slot = log_find_slot(code);
 	uint64_t now_ns = clk_now_ns();
 
-	if (slot->code != code || now_ns - slot->window_ns > LOG_WINDOW_S * CLK_NS_PER_S) {
+	if (!slot->window_ns || now_ns - slot->window_ns >= LOG_WINDOW_S * CLK_NS_PER_S) {
 		if (slot->n_seen > LOG_BURST)
-			log_line(level, "PST-%04d: suppressed %u more lines", (int)slot->code,
+			log_line(level, "PST-%04d: suppressed %u more lines", (int)code,
 				 slot->n_seen - LOG_BURST);
-		*slot = (struct log_slot){ .code = code, .window_ns = now_ns };
+		*slot = (struct log_slot){ .window_ns = now_ns };
 	}
 	return ++slot->n_seen <= LOG_BURST;
 }
