@@ -11,36 +11,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "certs/principal.h"
 #include "common/attr.h"
 #include "common/pst.h"
 
-#define PEERID_PRINCIPAL_MAX 256 /* bytes with NUL */
-#define PEERID_PROVIDER_MAX 128
-#define PEERID_INSTANCE_MAX 128
-#define PEERID_SERIAL_MAX 64
-#define PEERID_SANS_MAX 64     /* alternative names in one certificate */
-#define PEERID_SAN_BYTES_MAX 1024
-#define PEERID_PROVIDERS_MAX 16
+#define PEERID_PRINCIPAL_MAX PRINCIPAL_MAX
+#define PEERID_PROVIDER_MAX PRINCIPAL_PROVIDER_MAX
+#define PEERID_INSTANCE_MAX PRINCIPAL_INSTANCE_MAX
+#define PEERID_SERIAL_MAX 64 /* bytes with NUL: 31 bytes in hex; RFC 5280 allows 20, Athenz 21 */
+#define PEERID_SANS_MAX 64   /* alternative names in one certificate */
+#define PEERID_SAN_BYTES_MAX 1024 /* bytes of one URI, DNS or mail name */
+#define PEERID_PROVIDERS_MAX 16   /* entries of a rule's list */
 
 struct peerid {
-	char principal[PEERID_PRINCIPAL_MAX];   /* lower case, "domain.service" */
-	char provider[PEERID_PROVIDER_MAX];     /* "" when the certificate names no instance */
-	char instance_id[PEERID_INSTANCE_MAX];  /* "" as above */
-	char serial[PEERID_SERIAL_MAX];         /* lower-case hex */
-	uint64_t expires_wall;                  /* notAfter, seconds since 1970 */
+	char principal[PEERID_PRINCIPAL_MAX];  /* lower case, "domain.service" */
+	char provider[PEERID_PROVIDER_MAX];    /* "" when the certificate names no instance */
+	char instance_id[PEERID_INSTANCE_MAX]; /* "" as above */
+	char serial[PEERID_SERIAL_MAX];        /* lower-case hex */
+	uint64_t expires_wall;                 /* notAfter, seconds since 1970 */
 };
 
 /* What a certificate must satisfy. */
 struct peerid_rule {
-	bool need_instance; /* hosts: exactly one instance-id URI, provider in the list below */
-	const char *const *providers; /* kept; may be NULL when need_instance is false */
+	bool need_instance; /* hosts: exactly one instance-id URI, provider in the list; else ≤ 1 */
+	const char *const *providers; /* lower case; may be NULL when need_instance is false */
 	size_t n_providers;
 };
 
-/* Reads and checks the names of @cert. Borrows both.
- * Errors: 0; -EPERM with *ret_code = PST-21xx; -ENOMEM. *ret is untouched on failure. */
+/* Reads and checks the names of @cert, in the order of docs/identity.md: the code is that of the first
+ * rule that is broken. Borrows both. Empties OpenSSL's error queue of this thread.
+ * Errors: -EPERM with *ret_code = PST-2101...2107 or PST-2112; -ENOMEM. */
 int peerid_read(const X509 *cert, const struct peerid_rule *rule, struct peerid *ret,
 		enum pst *ret_code) _warn_unused_;
 
-/* Maps an OpenSSL verification error (X509_V_ERR_...) to PST-2108, PST-2109 or PST-2110. */
+/* Maps an OpenSSL verification error (X509_V_ERR_...) to PST-2108 or PST-2109. X509_V_OK gives PST-2110:
+ * that is what a handshake ends with that failed because nobody presented a certificate. */
 enum pst peerid_verify_code(long verify_error);

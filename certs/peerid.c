@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "certs/peerid.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/asn1.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+/* Inside this file a positive result is the PST code of a refusal. */
+
+/* A name inside the certificate. */
+struct peerid_text {
+	const char *at;
+	size_t len;
+};
+
+/* What the alternative names say, and how often. */
+struct peerid_names {
+	struct principal_instance instance; /* the last of them */
+	struct peerid_text dns_id;          /* the last of them */
+	unsigned int n_instances, n_dns_ids, n_spiffes;
+};
+
+static void peerid_free_utf8(unsigned char **text)
+{
+	OPENSSL_free(*text);
+}
+
+static void peerid_free_sans(GENERAL_NAMES **sans)
+{
+	GENERAL_NAMES_free(*sans);
+}
+
+static int peerid_parse_cn(const ASN1_STRING *cn, struct principal *ret)
+{
+	_cleanup_(peerid_free_utf8) unsigned char *utf8 = NULL;
+	int len = ASN1_STRING_to_UTF8(&utf8, cn);
+
+	if (len < 0)
+		return PST_CN_FORMAT;
+	switch (principal_parse((const char *)utf8, (size_t)len, ret)) {
+	case 0:
+		return 0;
+	case PRINCIPAL_E_ROLE:
+		return PST_ROLE_CERT;
+	default:
+		return PST_CN_FORMAT;
+	}
+}
+
+/* Not X509_NAME_get_text_by_NID(): it cuts at the buffer, and takes the first of several. */
+static int peerid_read_cn(const X509 *cert, struct principal *ret)
+{
+	const X509_NAME *subject = X509_get_subject_name(cert);
+	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+
+	if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
+		return PST_CN_COUNT;
+	return peerid_parse_cn(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), ret);
+}
+
+static int peerid_read_serial(const X509 *cert, char ret[PEERID_SERIAL_MAX])
+{
+	static const char hex[] = "0123456789abcdef";
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
+	const unsigned char *bytes = ASN1_STRING_get0_data(serial);
+	size_t n = (size_t)ASN1_STRING_length(serial);
+
+	if (ASN1_STRING_type(serial) != V_ASN1_INTEGER || n == 0 || n * 2 >= PEERID_SERIAL_MAX)
+		return PST_CERT_FIELD;
+	for (size_t i = 0; i < n; i++) {
+		ret[i * 2] = hex[bytes[i] >> 4];
+		ret[i * 2 + 1] = hex[bytes[i] & 15];
+	}
+	ret[n * 2] = '\0';
+	return 0;
+}
+
+static int peerid_read_expiry(const X509 *cert, uint64_t *ret)
+{
+	struct tm tm;
+	time_t wall;
+
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+		return PST_CERT_FIELD;
+	wall = timegm(&tm);
+	if (wall < 0)
+		return PST_CERT_FIELD;
+	*ret = (uint64_t)wall;
+	return 0;
+}
+
+/* Takes the bytes of an IA5 name: no blank, no control character, no NUL, nothing above ASCII. */
+static int peerid_take_text(const ASN1_STRING *string, struct peerid_text *ret)
+{
+	const unsigned char *bytes = ASN1_STRING_get0_data(string);
+	size_t n = (size_t)ASN1_STRING_length(string);
+
+	if (n > PEERID_SAN_BYTES_MAX)
+		return PST_SAN_LIMIT;
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[i] <= 0x20 || bytes[i] >= 0x7f)
+			return PST_CERT_FIELD;
+	}
+	*ret = (struct peerid_text){ (const char *)bytes, n };
+	return 0;
+}
+
+static int peerid_take_uri(struct peerid_text uri, const struct principal *who,
+			   struct peerid_names *names)
+{
+	switch (principal_parse_instance(uri.at, uri.len, &names->instance)) {
+	case 0:
+		names->n_instances++;
+		return 0;
+	case PRINCIPAL_E_FORMAT:
+		return PST_INSTANCE_ID;
+	default:
+		break;
+	}
+	switch (principal_check_spiffe(who, uri.at, uri.len)) {
+	case 0:
+		return names->n_spiffes++ ? PST_SAN_DISAGREES : 0;
+	case PRINCIPAL_E_DISAGREES:
+		return PST_SAN_DISAGREES;
+	default:
+		return 0;
+	}
+}
+
+static int peerid_take_dns(struct peerid_text dns, struct peerid_names *names)
+{
+	switch (principal_parse_dns(dns.at, dns.len, &dns.len)) {
+	case 0:
+		names->n_dns_ids++;
+		names->dns_id = dns;
+		return 0;
+	case PRINCIPAL_E_FORMAT:
+		return PST_SAN_DISAGREES;
+	default:
+		return 0;
+	}
+}
+
+static int peerid_take_san(const GENERAL_NAME *san, const struct principal *who,
+			   struct peerid_names *names)
+{
+	struct peerid_text text;
+	int type;
+	const ASN1_STRING *string = GENERAL_NAME_get0_value(san, &type);
+	int r;
+
+	/* The other kinds say nothing that is believed. */
+	if (type != GEN_URI && type != GEN_DNS && type != GEN_EMAIL)
+		return 0;
+	r = peerid_take_text(string, &text);
+	if (r == 0 && type == GEN_URI)
+		r = peerid_take_uri(text, who, names);
+	if (r == 0 && type == GEN_DNS)
+		r = peerid_take_dns(text, names);
+	return r;
+}
+
+static int peerid_read_sans(const X509 *cert, const struct principal *who,
+			    struct peerid_names *names)
+{
+	_cleanup_(peerid_free_sans) GENERAL_NAMES *sans = NULL;
+	int presence;
+	int r = 0;
+
+	sans = X509_get_ext_d2i(cert, NID_subject_alt_name, &presence, NULL);
+	/* -1: no such extension. Otherwise it is there twice or cannot be decoded. */
+	if (!sans)
+		return presence == -1 ? 0 : PST_CERT_FIELD;
+	if (sk_GENERAL_NAME_num(sans) > PEERID_SANS_MAX)
+		return PST_SAN_LIMIT;
+	for (int i = 0; r == 0 && i < sk_GENERAL_NAME_num(sans); i++)
+		r = peerid_take_san(sk_GENERAL_NAME_value(sans, i), who, names);
+	return r;
+}
+
+static bool peerid_is_provider(const struct peerid_rule *rule, const char *provider)
+{
+	for (size_t i = 0; i < rule->n_providers; i++) {
+		if (strcmp(rule->providers[i], provider) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A DNS id says nothing on its own: it only has to agree. */
+static bool peerid_dns_agrees(const struct peerid_names *names)
+{
+	const char *id = names->instance.id;
+
+	return names->n_dns_ids == 0 || (names->n_dns_ids == 1 && names->dns_id.len == strlen(id) &&
+					 memcmp(names->dns_id.at, id, names->dns_id.len) == 0);
+}
+
+static int peerid_check_instance(const struct peerid_names *names, const struct peerid_rule *rule)
+{
+	if (names->n_instances > 1 || (rule->need_instance && names->n_instances == 0))
+		return PST_INSTANCE_ID;
+	if (names->n_instances == 1 && !peerid_dns_agrees(names))
+		return PST_SAN_DISAGREES;
+	if (rule->need_instance && !peerid_is_provider(rule, names->instance.provider))
+		return PST_PROVIDER_DENIED;
+	return 0;
+}
+
+/* Copying the arrays whole needs the same sizes. */
+_Static_assert(PEERID_PRINCIPAL_MAX == PRINCIPAL_MAX, "principal");
+_Static_assert(PEERID_PROVIDER_MAX == PRINCIPAL_PROVIDER_MAX, "provider");
+_Static_assert(PEERID_INSTANCE_MAX == PRINCIPAL_INSTANCE_MAX, "instance id");
+
+static int peerid_read_names(const X509 *cert, const struct peerid_rule *rule, struct peerid *id)
+{
+	struct peerid_names names = { 0 };
+	struct principal who;
+	int r;
+
+	r = peerid_read_cn(cert, &who);
+	if (r == 0)
+		r = peerid_read_sans(cert, &who, &names);
+	if (r == 0)
+		r = peerid_check_instance(&names, rule);
+	if (r != 0)
+		return r;
+	memcpy(id->principal, who.name, sizeof(id->principal));
+	memcpy(id->provider, names.instance.provider, sizeof(id->provider));
+	memcpy(id->instance_id, names.instance.id, sizeof(id->instance_id));
+	return 0;
+}
+
+/* Empties the thread's error queue. Gives whether an allocation had failed: the functions above see
+ * only that there is no result, and lack of memory must not be taken for a forged certificate. */
+static bool peerid_drain_errors(void)
+{
+	bool no_memory = false;
+	unsigned long e;
+
+	while ((e = ERR_get_error()) != 0)
+		no_memory |= ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE;
+	return no_memory;
+}
+
+int peerid_read(const X509 *cert, const struct peerid_rule *rule, struct peerid *ret,
+		enum pst *ret_code)
+{
+	struct peerid id = { 0 };
+	int r;
+
+	ERR_clear_error();
+	r = peerid_read_names(cert, rule, &id);
+	if (r == 0)
+		r = peerid_read_serial(cert, id.serial);
+	if (r == 0)
+		r = peerid_read_expiry(cert, &id.expires_wall);
+	if (peerid_drain_errors())
+		return -ENOMEM;
+	if (r != 0) {
+		*ret_code = (enum pst)r;
+		return -EPERM;
+	}
+	*ret = id;
+	return 0;
+}
+
+enum pst peerid_verify_code(long verify_error)
+{
+	switch (verify_error) {
+	case X509_V_OK:
+		return PST_CERT_MISSING;
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD:
+	case X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD:
+		return PST_CERT_EXPIRED;
+	default:
+		return PST_CERT_UNTRUSTED;
+	}
+}
