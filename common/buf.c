@@ -30,8 +30,7 @@ static bool buf_reserve(struct buf *b, size_t more)
 		return true;
 	text = realloc(b->text, cap);
 	if (!text) {
-		b->failed = true;
-		b->max = 0; /* tells buf_done() why */
+		b->failed = b->no_memory = true;
 		return false;
 	}
 	b->text = text;
@@ -47,6 +46,8 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
+	if (n < 0)
+		b->failed = true; /* over INT_MAX bytes, hence over the limit */
 	if (n < 0 || !buf_reserve(b, (size_t)n))
 		return;
 	va_start(ap, fmt);
@@ -69,7 +70,7 @@ int buf_done(const struct buf *b)
 {
 	if (!b->failed)
 		return 0;
-	return b->max ? -EFBIG : -ENOMEM;
+	return b->no_memory ? -ENOMEM : -EFBIG;
 }
 
 int buf_steal(struct buf *b, char **ret)

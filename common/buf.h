@@ -14,9 +14,11 @@ struct buf {
 	size_t cap;
 	size_t max; /* limit of len, set at init */
 	bool failed;
+	bool no_memory; /* why it failed: memory, not the limit */
 };
 
-/* An empty buffer that may grow to @max bytes. */
+/* An empty buffer that may grow to @max bytes, far below SIZE_MAX. Not for secrets: growing leaves
+ * copies behind. */
 struct buf buf_init(size_t max);
 
 /* Appends formatted text. Sticks when out of memory or over the limit. */
@@ -28,8 +30,9 @@ void buf_add(struct buf *b, const char *s);
 /* Errors: 0; -ENOMEM when an append failed for want of memory; -EFBIG when over the limit. */
 int buf_done(const struct buf *b) _warn_unused_;
 
-/* Hands the text over (never NULL on success; free() it). Gives *ret. Errors: as buf_done(). */
+/* Hands the text over (never NULL on success; free() it) and empties @b. Gives *ret.
+ * Errors: as buf_done(); what was appended stays with @b. */
 int buf_steal(struct buf *b, char **ret) _warn_unused_;
 
-/* Releases the text. For _cleanup_(buf_release). */
+/* Releases the text and forgets an error; the limit stays. For _cleanup_(buf_release). */
 void buf_release(struct buf *b);

@@ -70,15 +70,16 @@ int chan_send(int fd, const struct chan_msg *msg)
 	};
 	struct msghdr hdr = { .msg_iov = iov, .msg_iovlen = ARRAY_SIZE(iov) };
 
-	if (msg->len < msg->op->body_min || msg->len > msg->op->body_max)
+	if (msg->len < msg->op->body_min || msg->len > msg->op->body_max ||
+	    msg->len > CHAN_BODY_MAX)
 		return -EMSGSIZE;
 	if ((msg->fd >= 0) != msg->op->fd_allowed)
 		return -EINVAL;
 	chan_write_header(header, msg);
 	if (msg->fd >= 0)
 		chan_attach_fd(&hdr, control, sizeof(control), msg->fd);
-	if (sendmsg(fd, &hdr, MSG_NOSIGNAL) < 0)
-		return -errno;
+	if (TEMP_FAILURE_RETRY(sendmsg(fd, &hdr, MSG_NOSIGNAL)) < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
 	return 0;
 }
 
@@ -154,12 +155,14 @@ int chan_recv(int fd, const struct chan_op *ops, size_t n_ops, struct chan_msg *
 	ssize_t n;
 	int r;
 
-	n = recvmsg(fd, &hdr, MSG_CMSG_CLOEXEC);
+	chan_msg_init(ret, NULL, 0);
+	n = TEMP_FAILURE_RETRY(recvmsg(fd, &hdr, MSG_CMSG_CLOEXEC));
 	if (n < 0)
 		return errno == ECONNRESET ? CHAN_E_CLOSED : -errno;
-	if (n == 0)
-		return CHAN_E_CLOSED;
+	/* Before anything else: even a datagram of no bytes can carry descriptors. */
 	n_fds = chan_take_fds(&hdr, &got_fd);
+	if (n == 0 && n_fds == 0)
+		return CHAN_E_CLOSED;
 	if (hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		r = -EBADMSG;
 	else

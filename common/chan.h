@@ -23,8 +23,8 @@ struct chan_op {
 	uint16_t type;
 	const char *name; /* for log lines */
 	uint32_t body_min;
-	uint32_t body_max;
-	bool fd_allowed; /* exactly one descriptor travels with it; without the flag none may */
+	uint32_t body_max; /* at most CHAN_BODY_MAX counts */
+	bool fd_allowed;   /* exactly one descriptor travels with it; without the flag none may */
 };
 
 struct chan_msg {
@@ -44,15 +44,16 @@ void chan_msg_init(struct chan_msg *msg, const struct chan_op *op, uint32_t seq)
 
 /* Sends @msg; its descriptor (when @fd >= 0) is copied, not given away. Borrows @msg.
  * Errors: 0; -EMSGSIZE outside op's limits; -EINVAL when the descriptor does not fit the op;
- * -EPIPE; -EAGAIN when the buffer is full; -errno. */
+ * -EPIPE when the other end is gone; -EAGAIN when the buffer is full; -errno. */
 int chan_send(int fd, const struct chan_msg *msg) _warn_unused_;
 
-/* Receives one message that fits the table @ops of @n_ops rows. Gives *ret.
+/* Receives one message that fits the table @ops of @n_ops rows. Gives *ret, which needs no value
+ * before and is empty after an error, so that chan_msg_release() is right on every path.
  * Errors: 0; CHAN_E_CLOSED; -EAGAIN; -EBADMSG (give the other end up); -errno. */
 int chan_recv(int fd, const struct chan_op *ops, size_t n_ops, struct chan_msg *ret) _warn_unused_;
 
-/* Checks the @len bytes of one datagram against the table and fills *ret but for its descriptor.
- * @n_fds: descriptors that came along. Errors: 0; -EBADMSG. */
+/* Checks the @len bytes of one datagram against the table and fills *ret with the descriptor -1.
+ * @n_fds: descriptors that came along. Errors: 0; -EBADMSG, and then *ret is untouched. */
 int chan_parse(const void *frame, size_t len, const struct chan_op *ops, size_t n_ops,
 	       unsigned int n_fds, struct chan_msg *ret) _warn_unused_;
 

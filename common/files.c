@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 void files_freep(uint8_t **p)
@@ -45,7 +46,7 @@ int files_read(const char *path, size_t max, uint8_t **ret, size_t *ret_len)
 	int r;
 
 	/* O_NONBLOCK: a FIFO in the place of the file must not hang a daemon at start. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) < 0)
@@ -92,6 +93,34 @@ static int files_sync_dir(const char *path)
 	return 0;
 }
 
+/* True when @tmp still is the file behind @fd, not one that another writer has renamed meanwhile. */
+static bool files_is_same(int fd, const char *tmp)
+{
+	struct stat mine, there;
+
+	return fstat(fd, &mine) == 0 && lstat(tmp, &there) == 0 && mine.st_dev == there.st_dev &&
+	       mine.st_ino == there.st_ino;
+}
+
+/* Opens @tmp, empty and for this writer alone. The lock ends with the descriptor, so a crash leaves
+ * none. */
+static int files_open_tmp(const char *tmp, mode_t mode, int *ret_fd)
+{
+	_cleanup_(closep) int fd = -1;
+
+	fd = open(tmp, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	if (!files_is_same(fd, tmp))
+		return -EBUSY;
+	if (ftruncate(fd, 0) < 0 || fchmod(fd, mode) < 0)
+		return -errno;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
 int files_write(const char *path, const void *data, size_t len, mode_t mode)
 {
 	char tmp[FILES_PATH_MAX];
@@ -100,11 +129,9 @@ int files_write(const char *path, const void *data, size_t len, mode_t mode)
 
 	if ((size_t)snprintf(tmp, sizeof(tmp), "%s.new", path) >= sizeof(tmp))
 		return -ENAMETOOLONG;
-	if (unlink(tmp) < 0 && errno != ENOENT)
-		return -errno;
-	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-	if (fd < 0)
-		return -errno;
+	r = files_open_tmp(tmp, mode, &fd);
+	if (r < 0)
+		return r;
 	r = files_write_all(fd, data, len);
 	if (r == 0 && rename(tmp, path) < 0)
 		r = -errno;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Whole small files: read with a limit, replaced atomically (written beside, synced, renamed,
- * directory synced) so that a crash at any moment leaves the old or the new content, never a mix.
+ * Whole small files: read with a limit, replaced atomically (written to "<path>.new", synced,
+ * renamed, directory synced) so that a crash at any moment leaves the old or the new content, never
+ * a mix. A "<path>.new" that a crash left is taken over by the next write.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -12,13 +13,14 @@
 
 #define FILES_PATH_MAX 4096 /* bytes with the NUL; PATH_MAX of Linux */
 
-/* Reads the regular file @path of at most @max bytes. Gives *ret (one NUL byte is appended behind
+/* Reads the regular file @path of at most @max bytes, far below SIZE_MAX. Gives *ret (one NUL byte is appended behind
  * the content; free() it) and *ret_len.
  * Errors: 0; -EFBIG over @max; -EINVAL when it is not a regular file; -ENOENT...; -ENOMEM. */
 int files_read(const char *path, size_t max, uint8_t **ret, size_t *ret_len) _warn_unused_;
 
-/* Replaces @path with @len bytes of @data, file mode @mode. Borrows @data.
- * Errors: 0; -errno, and then the old file is untouched. */
+/* Replaces @path with @len bytes of @data, file mode exactly @mode. Borrows @data.
+ * Errors: 0; -EBUSY when another program writes it at this moment; -errno. The old content is then
+ * untouched, but for an error of the last step: new content that a power cut may still undo. */
 int files_write(const char *path, const void *data, size_t len, mode_t mode) _warn_unused_;
 
 /* Makes the directory @path with @mode if it is absent (parents must exist).

@@ -56,5 +56,6 @@ int ip6_prefix_compare(const struct ip6_prefix *a, const struct ip6_prefix *b);
 bool ip6_addr_equal(const struct in6_addr *a, const struct in6_addr *b);
 
 /* True for an address a packet can be sent to through a router: not unspecified, loopback,
- * link-local, multicast, IPv4-mapped or IPv4-compatible. Source: RFC 4291, section 2.4. */
+ * link-local, site-local, multicast, IPv4-mapped or IPv4-compatible.
+ * Source: RFC 4291, sections 2.4 and 2.5. */
 bool ip6_is_routable(const struct in6_addr *a);

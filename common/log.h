@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Log lines on standard error. Under systemd (JOURNAL_STREAM set) each line starts with the
- * "<N>" priority that the journal understands, else with the level's name. Only main programs and
- * the files that drive them log; every layer below returns its error. A line that repeats faster
- * than LOG_BURST per LOG_WINDOW_S and code is counted and reported as "suppressed n".
+ * Log lines on standard error. When that is the journal (JOURNAL_STREAM names it) each line starts
+ * with the "<N>" priority that the journal understands, else with the program and the level. Only
+ * main programs and the files that drive them log; every layer below returns its error. Lines of
+ * one code beyond LOG_BURST in LOG_WINDOW_S are counted; the first line after the window says how
+ * many were suppressed.
  */
 #include <stdbool.h>
 

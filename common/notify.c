@@ -32,20 +32,25 @@ static int notify_send(const char *message)
 	return 0;
 }
 
+/* A line end in the status would start another assignment, "MAINPID=1" for one. */
+static int notify_send_status(const char *before, const char *status)
+{
+	char message[NOTIFY_STATUS_MAX + 32];
+	size_t n = strcspn(status, "\n");
+
+	snprintf(message, sizeof(message), "%sSTATUS=%.*s", before,
+		 n < NOTIFY_STATUS_MAX ? (int)n : NOTIFY_STATUS_MAX, status);
+	return notify_send(message);
+}
+
 int notify_ready(const char *status)
 {
-	char message[256];
-
-	snprintf(message, sizeof(message), "READY=1\nSTATUS=%s", status);
-	return notify_send(message);
+	return notify_send_status("READY=1\n", status);
 }
 
 int notify_status(const char *status)
 {
-	char message[256];
-
-	snprintf(message, sizeof(message), "STATUS=%s", status);
-	return notify_send(message);
+	return notify_send_status("", status);
 }
 
 int notify_stopping(void)

@@ -6,7 +6,10 @@
  */
 #include "common/attr.h"
 
-/* Sends "READY=1" with a one-line status. Errors: 0, also without a manager; -errno. */
+#define NOTIFY_STATUS_MAX 200 /* bytes of the status that are sent */
+
+/* Sends "READY=1" with a one-line status, cut at a line end or after NOTIFY_STATUS_MAX bytes.
+ * Borrows @status. Errors: 0, also without a manager; -ENAMETOOLONG; -errno. */
 int notify_ready(const char *status);
 
 /* Sends "STATUS=..." . Errors: as notify_ready(). */

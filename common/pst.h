@@ -18,7 +18,7 @@ enum pst {
 
 struct pst_info {
 	enum pst code;
-	const char *name;   /* symbol in lower case, for metrics */
+	const char *name;   /* symbol of pst.def: "TCP_CONNECT" */
 	const char *text;   /* what is wrong, no full stop */
 	const char *cause;  /* why it usually happens */
 	const char *action; /* what the operator should do */

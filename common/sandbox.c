@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #define SANDBOX_ARCH AUDIT_ARCH_X86_64
@@ -25,8 +26,9 @@
 #error "add the audit architecture of this machine"
 #endif
 
-/* Every file right of Landlock ABI 1, which all supported kernels have. */
-#define SANDBOX_FS_RIGHTS ((UINT64_C(1) << 13) - 1)
+/* The file rights are the lowest bits: 13 of them in ABI 1, REFER in 2, TRUNCATE in 3, IOCTL_DEV
+ * in 5. By number, for the headers may be older than the kernel. Source: linux/landlock.h. */
+#define SANDBOX_FS_RIGHTS_ABI1 13
 
 static int sandbox_set_caps(uint64_t caps)
 {
@@ -49,18 +51,39 @@ static int sandbox_empty_bounding(void)
 	return 0;
 }
 
+/* True when real, effective and saved ids are the wanted ones and nothing is left to give up. */
+static bool sandbox_is_user(uid_t uid, gid_t gid)
+{
+	uid_t u[3];
+	gid_t g[3];
+
+	if (uid == 0 || getresuid(&u[0], &u[1], &u[2]) < 0 || getresgid(&g[0], &g[1], &g[2]) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(u); i++)
+		if (u[i] != uid || g[i] != gid)
+			return false;
+	return true;
+}
+
 static int sandbox_change_user(uid_t uid, gid_t gid)
 {
-	if (geteuid() == uid && getegid() == gid && geteuid() != 0)
+	int death_signal = 0;
+
+	if (sandbox_is_user(uid, gid))
 		return 0;
-	if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
-	    setresuid(uid, uid, uid) < 0)
+	if (prctl(PR_GET_PDEATHSIG, &death_signal) < 0)
 		return -errno;
-	return 0;
+	if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setgroups(0, NULL) < 0 ||
+	    setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0 ||
+	    prctl(PR_SET_KEEPCAPS, 0) < 0)
+		return -errno;
+	return prctl(PR_SET_PDEATHSIG, death_signal) < 0 ? -errno : 0;
 }
 
 int sandbox_drop(uid_t uid, gid_t gid, uint64_t caps)
 {
+	/* The bounding set first: afterwards CAP_SETPCAP is gone. It limits only what a later exec
+	 * may gain, not what is held now. */
 	int r = sandbox_empty_bounding();
 
 	if (r == 0)
@@ -69,6 +92,7 @@ int sandbox_drop(uid_t uid, gid_t gid, uint64_t caps)
 		return r;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return -errno;
+	/* A lowered set can no longer take what is not permitted: this is the check of @caps, too. */
 	return sandbox_set_caps(caps);
 }
 
@@ -139,15 +163,26 @@ int sandbox_lock_privileges(void)
 	return 0;
 }
 
+/* Every file right of Landlock version @abi, as a mask. */
+static uint64_t sandbox_fs_rights(int abi)
+{
+	unsigned int n = SANDBOX_FS_RIGHTS_ABI1 + (abi >= 2) + (abi >= 3) + (abi >= 5);
+
+	return (UINT64_C(1) << n) - 1;
+}
+
 int sandbox_no_files(void)
 {
-	struct landlock_ruleset_attr attr = { .handled_access_fs = SANDBOX_FS_RIGHTS };
+	struct landlock_ruleset_attr attr = { 0 };
 	_cleanup_(closep) int fd = -1;
+	int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
+			       LANDLOCK_CREATE_RULESET_VERSION);
 
-	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-	if (fd < 0)
+	if (abi < 0)
 		return errno == ENOSYS || errno == EOPNOTSUPP ? SANDBOX_E_ABSENT : -errno;
-	if (syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+	attr.handled_access_fs = sandbox_fs_rights(abi);
+	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		return -errno;
 	return 0;
 }
@@ -156,17 +191,26 @@ int sandbox_no_files(void)
 static void sandbox_refused(int sig, siginfo_t *info, void *context)
 {
 	static const char text[] = "sandbox: refused system call ";
-	char line[sizeof(text) + 8];
+	char line[sizeof(text) + 12];
 	unsigned int nr = (unsigned int)info->si_syscall;
-	size_t at = sizeof(text) - 1;
+	size_t at = sizeof(line);
 
-	memcpy(line, text, at);
-	for (unsigned int div = 1000; div; div /= 10)
-		line[at++] = (char)('0' + nr / div % 10);
-	line[at++] = '\n';
-	if (write(STDERR_FILENO, line, at) < 0)
+	line[--at] = '\n';
+	do
+		line[--at] = (char)('0' + nr % 10);
+	while (nr /= 10);
+	at -= sizeof(text) - 1;
+	memcpy(line + at, text, sizeof(text) - 1);
+	if (write(STDERR_FILENO, line + at, sizeof(line) - at) < 0)
 		_exit(SANDBOX_EXIT_SYSCALL);
 	_exit(SANDBOX_EXIT_SYSCALL);
+}
+
+static size_t sandbox_allow(struct sock_filter *f, int nr)
+{
+	f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 1);
+	f[1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	return 2;
 }
 
 static size_t sandbox_write_filter(struct sock_filter *f, const int *allowed, size_t n_allowed)
@@ -179,18 +223,18 @@ static size_t sandbox_write_filter(struct sock_filter *f, const int *allowed, si
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 					      offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < n_allowed; i++) {
-		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-						      (uint32_t)allowed[i], 0, 1);
-		f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	}
+	for (size_t i = 0; i < n_allowed; i++)
+		n += sandbox_allow(f + n, allowed[i]);
+	/* What sandbox_refused() needs; refused there, they would be a second trap and a kill. */
+	n += sandbox_allow(f + n, SYS_write);
+	n += sandbox_allow(f + n, SYS_exit_group);
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP);
 	return n;
 }
 
 int sandbox_syscalls(const int *allowed, size_t n_allowed)
 {
-	struct sock_filter filter[5 + 2 * SANDBOX_SYSCALLS_MAX];
+	struct sock_filter filter[5 + 2 * (SANDBOX_SYSCALLS_MAX + 2)];
 	struct sock_fprog prog = { .filter = filter };
 	struct sigaction act = { .sa_sigaction = sandbox_refused, .sa_flags = SA_SIGINFO };
 

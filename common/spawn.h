@@ -2,8 +2,9 @@
 #pragma once
 /*
  * Starting a worker: fork and exec with a clean descriptor table. The worker finds its channel at
- * SPAWN_CHAN_FD and, when given, one more descriptor at SPAWN_EXTRA_FD; 0 is /dev/null, 1 and 2 are inherited. It
- * starts with no capability but those its user id brings.
+ * SPAWN_CHAN_FD and, when given, one more descriptor at SPAWN_EXTRA_FD; 0 is /dev/null, 1 and 2 are
+ * inherited, no other is. No signal is blocked or ignored. It starts with no capability but those
+ * its user id brings.
  */
 #include <sys/types.h>
 
@@ -19,10 +20,12 @@ struct spawn_spec {
 	int extra_fd;            /* borrowed; -1 = none */
 };
 
-/* Starts the program. Borrows @spec. The child dies with its parent (PR_SET_PDEATHSIG).
- * Errors: 0 with *ret_pid; -errno, also when exec itself fails (then no child is left). */
+/* Starts the program and returns once it runs. Borrows @spec. The child dies with the thread that
+ * called (PR_SET_PDEATHSIG). Gives *ret_pid, to be waited for.
+ * Errors: 0; -errno, also when exec itself fails (then no child is left). */
 int spawn_start(const struct spawn_spec *spec, pid_t *ret_pid) _warn_unused_;
 
-/* Finds a worker: $POSTERN_LIBEXECDIR/@name if that is set (tests, running from the build folder), else
- * the installed place. Writes it to @ret of @cap bytes. Errors: 0; -ENAMETOOLONG. */
+/* Finds a worker: $POSTERN_LIBEXECDIR/@name if that is an absolute path (tests, running from the
+ * build folder), else the installed place. Writes it to @ret of @cap bytes.
+ * Errors: 0; -ENAMETOOLONG. */
 int spawn_find(const char *name, char *ret, size_t cap) _warn_unused_;

@@ -11,9 +11,7 @@ struct wire wire_writer(void *bytes, size_t cap)
 
 struct wire wire_reader(const void *bytes, size_t len)
 {
-	return (struct wire){ 
-		.bytes = (uint8_t *)bytes, .len = len, .reading = true,
-	};
+	return (struct wire){ .bytes = (uint8_t *)bytes, .len = len, .reading = true };
 }
 
 void wire_fail(struct wire *w)
@@ -75,9 +73,9 @@ void wire_put_u64(struct wire *w, uint64_t v)
 
 void wire_put_bytes(struct wire *w, const void *src, size_t len)
 {
-	uint8_t *p = wire_take(w, len);
+	uint8_t *p = len ? wire_take(w, len) : NULL;
 
-	if (p && len)
+	if (p)
 		memcpy(p, src, len);
 }
 
@@ -124,13 +122,11 @@ bool wire_get_bool(struct wire *w)
 
 void wire_get_bytes(struct wire *w, void *ret, size_t len)
 {
-	const uint8_t *p = wire_take(w, len);
+	const uint8_t *p = len ? wire_take(w, len) : NULL;
 
-	if (!len)
-		return;
 	if (p)
 		memcpy(ret, p, len);
-	else
+	else if (len)
 		memset(ret, 0, len);
 }
 

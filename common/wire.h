@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Bounded little-endian encoder and decoder for bytes that cross a process border. Errors stick: do all
- * the puts or gets, then ask once with wire_done(). A failed decoder yields zeros, so a caller
- * that forgets to ask acts on nothing rather than on leftovers.
+ * Bounded little-endian encoder and decoder for bytes that cross a process border. Errors stick:
+ * do all the puts or gets, then ask once with wire_done(). A failed decoder yields zeros, so a
+ * caller that forgets to ask acts on nothing rather than on leftovers.
  */
 #include <stdbool.h>
 #include <stddef.h>
