@@ -24,6 +24,7 @@ enum gwframe_type {
 	GWFRAME_GRANT = 2,  /* worker -> keeper: program this peer */
 	GWFRAME_ANSWER = 3, /* keeper -> worker: done, or why not */
 	GWFRAME_COUNT = 4,  /* worker -> keeper: one refusal, for the counters */
+	GWFRAME_DRAIN = 5,  /* keeper -> worker: accept no more, finish, end; no body */
 };
 
 /* What the keeper alone knows and the worker needs for its answers. */
@@ -73,3 +74,9 @@ int gwframe_decode_answer(const struct chan_msg *msg, struct gwframe_answer *ret
 int gwframe_encode_count(uint32_t seq, const struct gwframe_count *in, struct chan_msg *ret) _warn_unused_;
 /* The pair of gwframe_encode_count(); an unknown code is an error. */
 int gwframe_decode_count(const struct chan_msg *msg, struct gwframe_count *ret) _warn_unused_;
+
+/* Fills a GWFRAME_DRAIN message, which has no body. */
+void gwframe_init_drain(uint32_t seq, struct chan_msg *ret);
+
+/* Wipes the PSK; NULL is allowed. For _cleanup_(gwframe_grant_wipe). */
+void gwframe_grant_wipe(struct gwframe_grant *g);
