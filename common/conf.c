@@ -9,23 +9,29 @@
 
 #include "common/files.h"
 
-#define CONF_ITEMS_MAX 64   /* rows of one schema */
-#define CONF_SECTION_MAX 64 /* bytes of a section name or label, with NUL */
+/* One section with its label, "" without one. Bit n of a mask stands for row n of the schema. */
+struct conf_scope {
+	const struct conf_item *first; /* of the section; its name and whether it is labelled */
+	char label[CONF_NAME_MAX];
+	uint64_t seen;      /* in any file */
+	uint64_t seen_here; /* in this file */
+};
 
 /* One reading of a file and its drop-ins. */
 struct conf_run {
 	const struct conf_schema *schema;
 	void *obj;
 	struct conf_error *err;
-	bool seen[CONF_ITEMS_MAX];      /* in any file */
-	bool seen_here[CONF_ITEMS_MAX]; /* in this file, unlabelled sections */
-	unsigned int n_values[CONF_ITEMS_MAX];
+	struct conf_scope scopes[CONF_SCOPES_MAX];
+	size_t n_scopes;
+	unsigned int n_values[CONF_ITEMS_MAX]; /* of lists */
 	const char *file;
-	unsigned int line;
-	char section[CONF_SECTION_MAX];
-	char label[CONF_SECTION_MAX];
-	bool skip; /* inside a section of another program */
+	unsigned int line;        /* 0: the file as a whole */
+	struct conf_scope *scope; /* of this line; NULL before the first section of a file */
+	bool skip;                /* inside a section of another program */
 };
+
+_Static_assert(CONF_ITEMS_MAX <= 64, "a mask of rows is an uint64_t");
 
 static int conf_fail(struct conf_run *run, int r, const char *what, const char *detail)
 {
@@ -47,7 +53,8 @@ static bool conf_is_foreign(const struct conf_schema *schema, const char *sectio
 }
 
 /* Gives the first item of @section, NULL when the schema does not have it. */
-static const struct conf_item *conf_find_section(const struct conf_schema *schema, const char *section)
+static const struct conf_item *conf_find_section(const struct conf_schema *schema,
+						 const char *section)
 {
 	for (size_t i = 0; i < schema->n_items; i++)
 		if (!strcmp(schema->items[i].section, section))
@@ -55,15 +62,42 @@ static const struct conf_item *conf_find_section(const struct conf_schema *schem
 	return NULL;
 }
 
+static bool conf_is_labelled(const struct conf_item *first)
+{
+	return first->flags & CONF_LABELLED;
+}
+
+static uint64_t conf_bit(const struct conf_run *run, const struct conf_item *item)
+{
+	return UINT64_C(1) << (item - run->schema->items);
+}
+
 static const struct conf_item *conf_find_item(const struct conf_run *run, const char *key)
 {
 	const struct conf_schema *schema = run->schema;
 
 	for (size_t i = 0; i < schema->n_items; i++)
-		if (!strcmp(schema->items[i].section, run->section) &&
+		if (!strcmp(schema->items[i].section, run->scope->first->section) &&
 		    !strcmp(schema->items[i].key, key))
 			return &schema->items[i];
 	return NULL;
+}
+
+/* Gives the scope of a section and label, a new one when there is none yet; NULL when full. */
+static struct conf_scope *conf_get_scope(struct conf_run *run, const struct conf_item *first,
+					 const char *label)
+{
+	struct conf_scope *scope;
+
+	for (size_t i = 0; i < run->n_scopes; i++)
+		if (run->scopes[i].first == first && !strcmp(run->scopes[i].label, label))
+			return &run->scopes[i];
+	if (run->n_scopes == CONF_SCOPES_MAX)
+		return NULL;
+	scope = &run->scopes[run->n_scopes++];
+	scope->first = first;
+	snprintf(scope->label, sizeof(scope->label), "%s", label);
+	return scope;
 }
 
 static char *conf_trim(char *s)
@@ -88,112 +122,162 @@ static bool conf_is_name(const char *s)
 	return true;
 }
 
-/* "[section]" or "[section label]". */
-static int conf_take_section(struct conf_run *run, char *line)
+/* Splits "[section]" or "[section label]" in place; @ret_label is "" without one. */
+static int conf_split_section(struct conf_run *run, char *line, char **ret_name, char **ret_label)
 {
-	const struct conf_item *first;
 	char *end = strchr(line, ']');
-	char *label;
+	char *name, *label;
 
 	if (!end || end[1])
 		return conf_fail(run, -EINVAL, "a section is written [name] or [name label]", line);
 	*end = '\0';
-	line = conf_trim(line + 1);
-	label = line + strcspn(line, " \t");
+	name = conf_trim(line + 1);
+	label = name + strcspn(name, " \t");
 	if (*label) {
 		*label++ = '\0';
 		label = conf_trim(label);
 	}
-	if (strlen(line) >= CONF_SECTION_MAX || strlen(label) >= CONF_SECTION_MAX)
-		return conf_fail(run, -EINVAL, "section name too long", line);
-	run->skip = conf_is_foreign(run->schema, line);
-	first = conf_find_section(run->schema, line);
-	if (!first && !run->skip)
-		return conf_fail(run, -EINVAL, "unknown section", line);
-	if (first && !(first->flags & CONF_LABELLED) != !*label)
-		return conf_fail(run, -EINVAL, *label ? "this section takes no label" :
-				 "this section needs a label, as in [server cfg1]", line);
-	if (*label && !conf_is_name(label))
-		return conf_fail(run, -EINVAL, "a label is made of a-z 0-9 _ . -", label);
-	snprintf(run->section, sizeof(run->section), "%s", line);
-	snprintf(run->label, sizeof(run->label), "%s", label);
+	if (strlen(label) >= CONF_NAME_MAX)
+		return conf_fail(run, -EINVAL, "label too long", label);
+	*ret_name = name;
+	*ret_label = label;
 	return 0;
 }
 
-static int conf_set_failed(struct conf_run *run, const struct conf_item *item, const char *value, int r)
+static int conf_check_label(struct conf_run *run, const struct conf_item *first, const char *label)
 {
-	char what[512];
-
-	if (r == -E2BIG)
-		snprintf(what, sizeof(what), "[%s] %s: too many values at '%.64s'", item->section,
-			 item->key, value);
-	else if (r == -EEXIST)
-		snprintf(what, sizeof(what), "[%s] %s: '%.64s' is already taken", item->section,
-			 item->key, value);
-	else
-		snprintf(what, sizeof(what), "[%s] %s: '%.64s' is not allowed; expected %s",
-			 item->section, item->key, value, item->range);
-	return conf_fail(run, r, what, "");
+	if (*label && !conf_is_labelled(first))
+		return conf_fail(run, -EINVAL, "this section takes no label", label);
+	if (!*label && conf_is_labelled(first))
+		return conf_fail(run, -EINVAL, "this section needs a label, as in [name label]",
+				 first->section);
+	if (*label && !conf_is_name(label))
+		return conf_fail(run, -EINVAL, "a label is made of a-z 0-9 _ . -", label);
+	return 0;
 }
 
-static int conf_store(struct conf_run *run, const struct conf_item *item, const char *value)
+static int conf_take_section(struct conf_run *run, char *line)
 {
-	size_t i = (size_t)(item - run->schema->items);
+	const struct conf_item *first;
+	char *name, *label;
+	int r = conf_split_section(run, line, &name, &label);
+
+	if (r < 0)
+		return r;
+	run->skip = conf_is_foreign(run->schema, name);
+	if (run->skip)
+		return 0;
+	first = conf_find_section(run->schema, name);
+	if (!first)
+		return conf_fail(run, -EINVAL, "unknown section", name);
+	r = conf_check_label(run, first, label);
+	if (r < 0)
+		return r;
+	run->scope = conf_get_scope(run, first, label);
+	return run->scope ? 0 : conf_fail(run, -E2BIG, "too many sections", name);
+}
+
+/* "[section label] key: " with what is wrong behind it. */
+static int conf_item_failed(struct conf_run *run, int r, const struct conf_item *item,
+			    const char *label, const char *what)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "[%s%s%s] %s: %s", item->section, *label ? " " : "", label,
+		 item->key, what);
+	return conf_fail(run, r, text, "");
+}
+
+static int conf_set_failed(struct conf_run *run, int r, const struct conf_item *item,
+			   const char *label, const char *value)
+{
+	char what[320];
+
+	if (r == -E2BIG)
+		snprintf(what, sizeof(what), "too many values at '%.64s'", value);
+	else if (r == -EEXIST)
+		snprintf(what, sizeof(what), "'%.64s' is already taken", value);
+	else
+		snprintf(what, sizeof(what), "'%.64s' is not allowed; expected %s", value,
+			 item->range);
+	return conf_item_failed(run, r, item, label, what);
+}
+
+static int conf_store(struct conf_run *run, const struct conf_item *item, const char *label,
+		      const char *value)
+{
 	int r;
 
 	if (strlen(value) >= CONF_VALUE_MAX)
-		return conf_fail(run, -EINVAL, "value too long", item->key);
-	if (++run->n_values[i] > CONF_LIST_MAX)
-		return conf_set_failed(run, item, value, -E2BIG);
-	r = item->set(item, run->label, value, run->obj);
-	return r < 0 ? conf_set_failed(run, item, value, r) : 0;
+		return conf_item_failed(run, -EINVAL, item, label, "value too long");
+	r = item->set(item, label, value, run->obj);
+	return r < 0 ? conf_set_failed(run, r, item, label, value) : 0;
 }
 
-static int conf_store_list(struct conf_run *run, const struct conf_item *item, char *value)
+static int conf_store_list(struct conf_run *run, const struct conf_item *item, const char *label,
+			   char *value)
 {
+	unsigned int *n_values = &run->n_values[item - run->schema->items];
 	char *save = NULL;
 	int r = 0;
 
 	for (char *word = strtok_r(value, " \t", &save); word && r == 0;
-	     word = strtok_r(NULL, " \t", &save))
-		r = conf_store(run, item, word);
+	     word = strtok_r(NULL, " \t", &save)) {
+		if (++*n_values > CONF_LIST_MAX)
+			return conf_set_failed(run, -E2BIG, item, label, word);
+		r = conf_store(run, item, label, word);
+	}
 	return r;
+}
+
+/* One key of the running section; @key and @value are trimmed. */
+static int conf_take_pair(struct conf_run *run, const char *key, char *value)
+{
+	struct conf_scope *scope = run->scope;
+	const struct conf_item *item = conf_find_item(run, key);
+	bool list;
+
+	if (!item)
+		return conf_fail(run, -EINVAL, "unknown key in this section", key);
+	list = item->flags & CONF_LIST;
+	if (!list && (scope->seen_here & conf_bit(run, item)))
+		return conf_item_failed(run, -EINVAL, item, scope->label,
+					"given twice in this file");
+	scope->seen |= conf_bit(run, item);
+	scope->seen_here |= conf_bit(run, item);
+	if (!*value)
+		return conf_set_failed(run, -EINVAL, item, scope->label, value);
+	return list ? conf_store_list(run, item, scope->label, value) :
+		      conf_store(run, item, scope->label, value);
 }
 
 static int conf_take_value(struct conf_run *run, char *line)
 {
-	const struct conf_item *item;
 	char *eq = strchr(line, '=');
-	char *key, *value;
-	size_t i;
 
-	if (!run->section[0])
+	if (!run->scope && !run->skip)
 		return conf_fail(run, -EINVAL, "a value before the first [section]", line);
 	if (!eq)
 		return conf_fail(run, -EINVAL, "expected 'key = value'", line);
 	if (run->skip)
 		return 0;
 	*eq = '\0';
-	key = conf_trim(line);
-	value = conf_trim(eq + 1);
-	item = conf_find_item(run, key);
-	if (!item)
-		return conf_fail(run, -EINVAL, "unknown key in this section", key);
-	i = (size_t)(item - run->schema->items);
-	if (run->seen_here[i] && !(item->flags & (CONF_LIST | CONF_LABELLED)))
-		return conf_fail(run, -EINVAL, "the key is given twice in this file", key);
-	run->seen[i] = run->seen_here[i] = true;
-	if (!*value)
-		return conf_set_failed(run, item, value, -EINVAL);
-	return item->flags & CONF_LIST ? conf_store_list(run, item, value) :
-					 conf_store(run, item, value);
+	return conf_take_pair(run, conf_trim(line), conf_trim(eq + 1));
+}
+
+/* No control character but blanks and the CR of a line end: what is printed in an error is text. */
+static bool conf_is_text(const char *s)
+{
+	for (; *s; s++)
+		if (((unsigned char)*s < 0x20 && *s != '\t' && strcmp(s, "\r")) || *s == 0x7f)
+			return false;
+	return true;
 }
 
 static int conf_take_line(struct conf_run *run, char *line)
 {
-	for (char *p = line; *p; p++)
-		if ((unsigned char)*p < 0x20 && *p != '\t' && *p != '\r')
-			return conf_fail(run, -EINVAL, "control character in the file", "");
+	if (!conf_is_text(line))
+		return conf_fail(run, -EINVAL, "control character in the file", "");
 	line = conf_trim(line);
 	if (!*line || *line == '#')
 		return 0;
@@ -207,8 +291,10 @@ static int conf_take_text(struct conf_run *run, const char *file, const char *te
 
 	run->file = file;
 	run->line = 0;
-	run->section[0] = '\0';
-	memset(run->seen_here, 0, sizeof(run->seen_here));
+	run->scope = NULL;
+	run->skip = false;
+	for (size_t i = 0; i < run->n_scopes; i++)
+		run->scopes[i].seen_here = 0;
 	while (*text && r == 0) {
 		size_t n = strcspn(text, "\n");
 
@@ -233,7 +319,8 @@ static int conf_take_file(struct conf_run *run, const char *path)
 	run->file = path;
 	run->line = 0;
 	if (r < 0)
-		return conf_fail(run, r, "cannot read", strerror(-r));
+		return conf_fail(run, r, "cannot read",
+				 r == -EINVAL ? "not a regular file" : strerror(-r));
 	if (memchr(bytes, '\0', len))
 		return conf_fail(run, -EINVAL, "the file holds a NUL byte", "");
 	return conf_take_text(run, path, (const char *)bytes);
@@ -246,63 +333,125 @@ static int conf_is_dropin(const struct dirent *entry)
 	return entry->d_name[0] != '.' && n > 5 && !strcmp(entry->d_name + n - 5, ".conf");
 }
 
+/* By bytes, whatever the locale is. */
+static int conf_by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int conf_take_dropin(struct conf_run *run, const char *dir, const char *name)
+{
+	char file[FILES_PATH_MAX + 256];
+	int r;
+
+	snprintf(file, sizeof(file), "%s/%s", dir, name);
+	r = conf_take_file(run, file);
+	/* -ENOENT means that there is no configuration; a link to nowhere is a broken one. */
+	return r == -ENOENT ? -EINVAL : r;
+}
+
 static int conf_take_dropins(struct conf_run *run, const char *path)
 {
 	char dir[FILES_PATH_MAX];
-	char file[FILES_PATH_MAX + 256];
 	struct dirent **list = NULL;
 	int n, r = 0;
 
 	snprintf(dir, sizeof(dir), "%s.d", path);
-	n = scandir(dir, &list, conf_is_dropin, alphasort);
-	if (n < 0)
-		return errno == ENOENT ? 0 : conf_fail(run, -errno, "cannot list", dir);
+	run->file = dir;
+	run->line = 0;
+	n = scandir(dir, &list, conf_is_dropin, conf_by_name);
+	if (n < 0 && errno == ENOENT)
+		return 0;
+	if (n < 0) {
+		r = -errno;
+		return conf_fail(run, r, "cannot list", strerror(-r));
+	}
 	if (n > CONF_DROPINS_MAX)
-		r = conf_fail(run, -E2BIG, "too many files in", dir);
+		r = conf_fail(run, -E2BIG, "too many files in this directory", "");
 	for (int i = 0; i < n; i++) {
-		snprintf(file, sizeof(file), "%s/%s", dir, list[i]->d_name);
 		if (r == 0)
-			r = conf_take_file(run, file);
+			r = conf_take_dropin(run, dir, list[i]->d_name);
 		free(list[i]);
 	}
 	free(list);
 	return r;
 }
 
+/* Sets the default of @item, word by word when it is a list. */
+static int conf_store_fallback(struct conf_run *run, const struct conf_item *item,
+			       const char *label)
+{
+	char value[CONF_VALUE_MAX];
+
+	snprintf(value, sizeof(value), "%s", item->fallback);
+	return item->flags & CONF_LIST ? conf_store_list(run, item, label, value) :
+					 conf_store(run, item, label, value);
+}
+
 static int conf_start(struct conf_run *run)
 {
 	const struct conf_schema *schema = run->schema;
+	int r = 0;
 
 	if (schema->n_items > CONF_ITEMS_MAX)
 		return conf_fail(run, -E2BIG, "schema too large", "");
-	for (size_t i = 0; i < schema->n_items; i++) {
-		const struct conf_item *item = &schema->items[i];
-		int r = 0;
+	for (size_t i = 0; i < schema->n_items && r == 0; i++)
+		if (schema->items[i].fallback &&
+		    !(schema->items[i].flags & (CONF_LIST | CONF_LABELLED)))
+			r = conf_store_fallback(run, &schema->items[i], "");
+	return r;
+}
 
-		if (item->fallback && !(item->flags & (CONF_LIST | CONF_LABELLED)))
-			r = item->set(item, "", item->fallback, run->obj);
-		if (r < 0)
-			return conf_set_failed(run, item, item->fallback, r);
+/* What is left of one scope that the files did not give: defaults, or an error. */
+static int conf_finish_scope(struct conf_run *run, const struct conf_scope *scope)
+{
+	const struct conf_schema *schema = run->schema;
+	int r = 0;
+
+	for (size_t i = 0; i < schema->n_items && r == 0; i++) {
+		const struct conf_item *item = &schema->items[i];
+
+		if (strcmp(item->section, scope->first->section) ||
+		    (scope->seen & conf_bit(run, item)))
+			continue;
+		if (item->flags & CONF_REQUIRED)
+			return conf_item_failed(run, -EINVAL, item, scope->label, "is missing");
+		if (item->fallback && (item->flags & (CONF_LIST | CONF_LABELLED)))
+			r = conf_store_fallback(run, item, scope->label);
 	}
+	return r;
+}
+
+/* A section that no file has is finished as an empty one; a labelled one has no label to be. */
+static int conf_finish_absent(struct conf_run *run, const struct conf_item *first)
+{
+	const struct conf_scope empty = { .first = first };
+
+	for (size_t i = 0; i < run->n_scopes; i++)
+		if (run->scopes[i].first == first)
+			return 0;
+	if (!conf_is_labelled(first))
+		return conf_finish_scope(run, &empty);
+	for (size_t i = 0; i < run->schema->n_items; i++)
+		if (!strcmp(run->schema->items[i].section, first->section) &&
+		    (run->schema->items[i].flags & CONF_REQUIRED))
+			return conf_fail(run, -EINVAL, "no section of this kind", first->section);
 	return 0;
 }
 
 static int conf_finish(struct conf_run *run, const char *path)
 {
 	const struct conf_schema *schema = run->schema;
+	int r = 0;
 
 	run->file = path;
 	run->line = 0;
-	for (size_t i = 0; i < schema->n_items; i++) {
-		char what[192];
-
-		if (!(schema->items[i].flags & CONF_REQUIRED) || run->seen[i])
-			continue;
-		snprintf(what, sizeof(what), "[%s] %s is missing", schema->items[i].section,
-			 schema->items[i].key);
-		return conf_fail(run, -EINVAL, what, schema->items[i].doc);
-	}
-	return 0;
+	for (size_t i = 0; i < run->n_scopes && r == 0; i++)
+		r = conf_finish_scope(run, &run->scopes[i]);
+	for (size_t i = 0; i < schema->n_items && r == 0; i++)
+		if (conf_find_section(schema, schema->items[i].section) == &schema->items[i])
+			r = conf_finish_absent(run, &schema->items[i]);
+	return r;
 }
 
 int conf_load(const char *path, const struct conf_schema *schema, void *obj,
@@ -359,6 +508,9 @@ int conf_set_str(const struct conf_item *item, const char *label, const char *va
 
 	if (!n || n >= item->size)
 		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f)
+			return -EINVAL;
 	memcpy(conf_field(item, obj), value, n + 1);
 	return 0;
 }
@@ -379,7 +531,7 @@ int conf_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 	unsigned long long v;
 	char *end;
 
-	if (!isxdigit((unsigned char)text[hex ? 2 : 0]))
+	if (!isxdigit((unsigned char)text[hex ? 2 : 0]) || (!hex && text[0] == '0' && text[1]))
 		return -EINVAL;
 	errno = 0;
 	v = strtoull(text, &end, hex ? 16 : 10);
@@ -392,7 +544,8 @@ int conf_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 int conf_set_u32(const struct conf_item *item, const char *label, const char *value, void *obj)
 {
 	uint64_t v;
-	int r = conf_parse_u64(value, item->min, item->max, &v);
+	uint64_t max = item->max < UINT32_MAX ? item->max : UINT32_MAX;
+	int r = conf_parse_u64(value, item->min, max, &v);
 
 	if (r == 0)
 		*(uint32_t *)conf_field(item, obj) = (uint32_t)v;
