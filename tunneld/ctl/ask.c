@@ -11,8 +11,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-extern char **environ;
-
 static int ask_connect(const char *run_dir, int *ret)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
