@@ -12,7 +12,7 @@
 
 /* Inside this file a positive result is the PST code of a refusal. */
 
-/* A name inside the certificate. */
+/* A name inside the certificate; gone with the list of names it was taken from. */
 struct peerid_text {
 	const char *at;
 	size_t len;
@@ -21,7 +21,8 @@ struct peerid_text {
 /* What the alternative names say, and how often. */
 struct peerid_names {
 	struct principal_instance instance; /* the last of them */
-	struct peerid_text dns_id;          /* the last of them */
+	char dns_id[PRINCIPAL_INSTANCE_MAX]; /* the last of them; no NUL, meaningless when too long */
+	size_t dns_id_len;
 	unsigned int n_instances, n_dns_ids, n_spiffes;
 };
 
@@ -134,10 +135,11 @@ static int peerid_take_uri(struct peerid_text uri, const struct principal *who,
 
 static int peerid_take_dns(struct peerid_text dns, struct peerid_names *names)
 {
-	switch (principal_parse_dns(dns.at, dns.len, &dns.len)) {
+	switch (principal_parse_dns(dns.at, dns.len, &names->dns_id_len)) {
 	case 0:
 		names->n_dns_ids++;
-		names->dns_id = dns;
+		if (names->dns_id_len <= sizeof(names->dns_id))
+			memcpy(names->dns_id, dns.at, names->dns_id_len);
 		return 0;
 	case PRINCIPAL_E_FORMAT:
 		return PST_SAN_DISAGREES;
@@ -197,8 +199,8 @@ static bool peerid_dns_agrees(const struct peerid_names *names)
 {
 	const char *id = names->instance.id;
 
-	return names->n_dns_ids == 0 || (names->n_dns_ids == 1 && names->dns_id.len == strlen(id) &&
-					 memcmp(names->dns_id.at, id, names->dns_id.len) == 0);
+	return names->n_dns_ids == 0 || (names->n_dns_ids == 1 && names->dns_id_len == strlen(id) &&
+					 memcmp(names->dns_id, id, names->dns_id_len) == 0);
 }
 
 static int peerid_check_instance(const struct peerid_names *names, const struct peerid_rule *rule)
@@ -211,11 +213,6 @@ static int peerid_check_instance(const struct peerid_names *names, const struct 
 		return PST_PROVIDER_DENIED;
 	return 0;
 }
-
-/* Copying the arrays whole needs the same sizes. */
-_Static_assert(PEERID_PRINCIPAL_MAX == PRINCIPAL_MAX, "principal");
-_Static_assert(PEERID_PROVIDER_MAX == PRINCIPAL_PROVIDER_MAX, "provider");
-_Static_assert(PEERID_INSTANCE_MAX == PRINCIPAL_INSTANCE_MAX, "instance id");
 
 static int peerid_read_names(const X509 *cert, const struct peerid_rule *rule, struct peerid *id)
 {
