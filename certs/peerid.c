@@ -20,8 +20,8 @@ struct peerid_text {
 
 /* What the alternative names say, and how often. */
 struct peerid_names {
-	struct principal_instance instance; /* the last of them */
-	char dns_id[PRINCIPAL_INSTANCE_MAX]; /* the last of them; no NUL, meaningless when too long */
+	struct principal_instance instance;  /* the last of them */
+	char dns_id[PRINCIPAL_INSTANCE_MAX]; /* the last; no NUL; unset if too long */
 	size_t dns_id_len;
 	unsigned int n_instances, n_dns_ids, n_spiffes;
 };

@@ -33,17 +33,18 @@ struct peerid {
 
 /* What a certificate must satisfy. */
 struct peerid_rule {
-	bool need_instance; /* hosts: exactly one instance-id URI, provider in the list; else ≤ 1 */
+	/* Hosts: exactly one instance-id URI, its provider in the list. Others: at most one. */
+	bool need_instance;
 	const char *const *providers; /* lower case; may be NULL when need_instance is false */
 	size_t n_providers;
 };
 
-/* Reads and checks the names of @cert, in the order of docs/identity.md: the code is that of the first
- * rule that is broken. Borrows both. Empties OpenSSL's error queue of this thread.
+/* Reads and checks the names of @cert, in the order of docs/identity.md: the code is that of the
+ * first rule that is broken. Borrows both. Empties OpenSSL's error queue of this thread.
  * Errors: -EPERM with *ret_code = PST-2101...2107 or PST-2112; -ENOMEM. */
 int peerid_read(const X509 *cert, const struct peerid_rule *rule, struct peerid *ret,
 		enum pst *ret_code) _warn_unused_;
 
-/* Maps an OpenSSL verification error (X509_V_ERR_...) to PST-2108 or PST-2109. X509_V_OK gives PST-2110:
- * that is what a handshake ends with that failed because nobody presented a certificate. */
+/* Maps an OpenSSL verification error (X509_V_ERR_...) to PST-2108 or PST-2109. X509_V_OK gives
+ * PST-2110: a handshake ends with it that failed because nobody presented a certificate. */
 enum pst peerid_verify_code(long verify_error);

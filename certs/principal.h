@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Names in the Athenz profile as text: the principal ("domain.service"), the instance id and the
- * names that must agree with them. Pure: no certificate, no system call. Everything arrives as bytes
- * with a length, because names in certificates may hold a NUL.
+ * names that must agree with them. Pure: no certificate, no system call. Everything arrives as
+ * bytes with a length, because names in certificates may hold a NUL.
  * Source: docs/identity.md; the character sets are those of Athenz's name grammar.
  */
 #include <stddef.h>
@@ -39,20 +39,20 @@ int principal_parse(const char *name, size_t len, struct principal *ret) _warn_u
 /* The service of @p: what follows the last dot. Borrowed from @p. */
 const char *principal_service(const struct principal *p);
 
-/* Reads "athenz://instanceid/<provider>/<id>", exactly two segments. The id holds [A-Za-z0-9._~=+@$:-]
- * only: a comma is legal in Athenz but breaks its comma-joined lists. The scheme must be
- * lower-case; another spelling is a format error rather than another kind of name, so that no two
+/* Reads "athenz://instanceid/<provider>/<id>", exactly two segments. The id holds only
+ * [A-Za-z0-9._~=+@$:-]: a comma is legal in Athenz but breaks its comma-joined lists. The scheme must
+ * be lower-case; another spelling is a format error rather than another kind of name, so that no two
  * readers can differ on whether the certificate has an instance id. That an id has the form of one
  * cloud (EC2: i-…) is for the issuer to check.
  * Errors: PRINCIPAL_E_OTHER, PRINCIPAL_E_FORMAT. */
 int principal_parse_instance(const char *uri, size_t len,
 			     struct principal_instance *ret) _warn_unused_;
 
-/* Gives the length of the id in the DNS name "<id>.instanceid.athenz.<suffix>", which begins with it.
+/* Gives the length of the id that the DNS name "<id>.instanceid.athenz.<suffix>" begins with.
  * Errors: PRINCIPAL_E_OTHER, PRINCIPAL_E_FORMAT (no id or no suffix). */
 int principal_parse_dns(const char *dns, size_t len, size_t *ret_id_len) _warn_unused_;
 
 /* Checks that a SPIFFE URI names @p in one of Athenz's two forms, in any case:
- * "spiffe://<domain>/sa/<service>" or "spiffe://<trust domain>/ns/<namespace>/sa/<domain>.<service>".
+ * "spiffe://<domain>/sa/<service>" or "spiffe://<trust>/ns/<namespace>/sa/<domain>.<service>".
  * Errors: PRINCIPAL_E_OTHER (not spiffe:), PRINCIPAL_E_DISAGREES. */
 int principal_check_spiffe(const struct principal *p, const char *uri, size_t len) _warn_unused_;
