@@ -40,10 +40,10 @@ int principal_parse(const char *name, size_t len, struct principal *ret) _warn_u
 const char *principal_service(const struct principal *p);
 
 /* Reads "athenz://instanceid/<provider>/<id>", exactly two segments. The id holds only
- * [A-Za-z0-9._~=+@$:-]: a comma is legal in Athenz but breaks its comma-joined lists. The scheme must
- * be lower-case; another spelling is a format error rather than another kind of name, so that no two
- * readers can differ on whether the certificate has an instance id. That an id has the form of one
- * cloud (EC2: i-…) is for the issuer to check.
+ * [A-Za-z0-9._~=+@$:-]: a comma is legal in Athenz but breaks its comma-joined lists. The scheme
+ * must be lower-case; another spelling is a format error rather than another kind of name, so that
+ * no two readers can differ on whether the certificate has an instance id. That an id has the form
+ * of one cloud (EC2: i-…) is for the issuer to check.
  * Errors: PRINCIPAL_E_OTHER, PRINCIPAL_E_FORMAT. */
 int principal_parse_instance(const char *uri, size_t len,
 			     struct principal_instance *ret) _warn_unused_;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Says who a certificate file is, by the chain check of OpenSSL and then peerid_read(), as both
- * ends of a connection do: "whois CA.pem host|server CERT.pem" prints principal, provider and instance
- * id, or the code of the refusal. Exit status: 0 for either answer, 1 when a file cannot be read,
- * 2 for usage. */
+ * ends of a connection do: "whois CA.pem host|server CERT.pem" prints principal, provider and
+ * instance id, or the code of the refusal. Exit status: 0 for either answer, 1 when a file cannot
+ * be read, 2 for usage. */
 #include <stdio.h>
 #include <string.h>
 
