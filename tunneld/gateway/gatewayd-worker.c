@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gatewayd-worker: the part of gatewayd that faces the network. It is started with a channel to the
+ * keeper at descriptor 3 and a bound TCP socket at 4, loads its identity, gives every power away and
+ * serves exchanges until the keeper is gone.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/attr.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/spawn.h"
+#include "common/tlsserver.h"
+#include "config.h"
+#include "tunneld/gateway/gwconf.h"
+#include "tunneld/gateway/gwserve.h"
+
+#define WORKER_OTHER_FDS 32 /* descriptors that are not connections */
+
+/* What libevent, OpenSSL and libc need to serve connections on an open socket. Nothing here opens a
+ * file, makes a socket or executes anything. */
+static const int worker_syscalls[] = {
+	SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_recvfrom, SYS_sendto, SYS_recvmsg,
+	SYS_sendmsg, SYS_accept4, SYS_listen, SYS_close, SYS_shutdown, SYS_fcntl, SYS_ioctl,
+	SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_epoll_ctl,
+	SYS_epoll_pwait, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk,
+	SYS_futex, SYS_getrandom, SYS_clock_gettime, SYS_gettimeofday, SYS_getpid, SYS_gettid,
+	SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall, SYS_exit, SYS_exit_group,
+#ifdef SYS_epoll_wait
+	SYS_epoll_wait,
+#endif
+};
+
+static void worker_usage(FILE *to)
+{
+	fputs("usage: gatewayd-worker --config FILE\n"
+	      "Worker of gatewayd; it is not started by hand. See gatewayd(8).\n", to);
+}
+
+/* One descriptor per connection; what the hard limit does not give is said, not hidden. */
+static void worker_raise_fds(const struct gwconf *conf)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return;
+	if (lim.rlim_max < conf->conns_max + WORKER_OTHER_FDS)
+		log_warning("only %llu descriptors for conns_max = %u", (unsigned long long)lim.rlim_max,
+			    conf->conns_max);
+	lim.rlim_cur = lim.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &lim);
+}
+
+static int worker_enter_sandbox(uid_t uid, gid_t gid)
+{
+	int r = sandbox_drop(uid, gid, 0);
+
+	if (r == 0)
+		r = sandbox_lock_privileges();
+	if (r == 0)
+		r = sandbox_no_files();
+	if (r == SANDBOX_E_ABSENT)
+		log_debug("this kernel has no Landlock; seccomp still stops every open");
+	if (r >= 0)
+		r = sandbox_syscalls(worker_syscalls, ARRAY_SIZE(worker_syscalls));
+	if (r < 0)
+		log_error("cannot enter the sandbox: %s", strerror(-r));
+	return r;
+}
+
+static int worker_serve(const struct gwconf *conf, SSL_CTX *tls)
+{
+	struct gwserve_spec spec = {
+		.conf = conf, .tls = tls, .listen_fd = SPAWN_EXTRA_FD, .chan_fd = SPAWN_CHAN_FD
+	};
+	struct event_base *base = event_base_new();
+	struct gwserve *serve = NULL;
+	uid_t uid = getuid();
+	gid_t gid = getgid();
+	int r = 0;
+
+	if (!base)
+		return -ENOMEM;
+	if (uid == 0)
+		r = sandbox_find_user(conf->worker_user, &uid, &gid);
+	if (r < 0)
+		log_error("[gateway] worker_user: no user or group '%s'", conf->worker_user);
+	if (r == 0)
+		r = worker_enter_sandbox(uid, gid);
+	if (r == 0)
+		r = gwserve_open(base, &spec, &serve);
+	if (r == 0)
+		event_base_dispatch(base);
+	gwserve_close(serve);
+	event_base_free(base);
+	return r;
+}
+
+static int worker_run(const char *path)
+{
+	_cleanup_(tlsserver_freep) SSL_CTX *tls = NULL;
+	_cleanup_(gwconf_freep) struct gwconf *conf = NULL;
+	struct conf_error error = { .text = "out of memory" };
+	struct tlsserver_files files;
+	const char *what = "out of memory";
+
+	if (gwconf_load(path, &conf, &error) < 0) {
+		log_error("%s", error.text);
+		return 1;
+	}
+	files = (struct tlsserver_files){ .cert = conf->cert, .key = conf->key, .ca = conf->ca };
+	if (tlsserver_open(&files, &tls, &what) < 0) {
+		log_pst(LOG_LEVEL_ERROR, PST_IDENTITY_FILES, "%s (cert %s, key %s, ca %s)", what,
+			files.cert, files.key, files.ca);
+		return 1;
+	}
+	worker_raise_fds(conf);
+	return worker_serve(conf, tls) < 0 ? 1 : 0;
+}
+
+static bool worker_is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+int main(int argc, char **argv)
+{
+	log_open("gatewayd-worker", LOG_LEVEL_INFO);
+	if (argc == 2 && !strcmp(argv[1], "--version")) {
+		puts("gatewayd-worker " POSTERN_VERSION);
+		return 0;
+	}
+	if (argc == 2 && !strcmp(argv[1], "--help")) {
+		worker_usage(stdout);
+		return 0;
+	}
+	if (argc != 3 || strcmp(argv[1], "--config") || !worker_is_socket(SPAWN_CHAN_FD) ||
+	    !worker_is_socket(SPAWN_EXTRA_FD)) {
+		worker_usage(stderr);
+		return 64;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	return worker_run(argv[2]);
+}
