@@ -399,6 +399,22 @@ static void test_peerid_out_of_memory(void)
 		CU_ASSERT_TRUE(torture(test_peerid_read_tortured, cert) >= 10);
 }
 
+/* An error that somebody else left in the queue is not ours. */
+static void test_peerid_ignores_old_errors(void)
+{
+	const struct mkcert spec = { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) } };
+	_cleanup_(test_peerid_free_cert) X509 *cert = mkcert_make(&spec);
+	enum pst code = PST_NONE;
+	struct peerid id;
+
+	CU_ASSERT_PTR_NOT_NULL(cert);
+	if (!cert)
+		return;
+	ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
+	CU_ASSERT_EQUAL(peerid_read(cert, &test_peerid_host, &id, &code), 0);
+	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
+}
+
 static void test_peerid_maps_verify_errors(void)
 {
 	static const struct {
@@ -437,6 +453,7 @@ static const struct tap_test test_peerid_tests[] = {
 	{ "length of an alternative name", test_peerid_san_length_limit },
 	{ "serial limit", test_peerid_serial_limit },
 	{ "out of memory", test_peerid_out_of_memory },
+	{ "ignores old errors", test_peerid_ignores_old_errors },
 	{ "verification errors", test_peerid_maps_verify_errors },
 	{ 0 },
 };
