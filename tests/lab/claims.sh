@@ -1,0 +1,293 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What Postern promises, one function a claim, each tried with real packets. The scenarios run one
+# each, the demo runs all of them. Sourced behind postern.sh, in a zone where host1 and host2 are up
+# with their policy and "uplink" captures host1's eth0. A claim ends the scenario when it does not
+# hold (fail) and leaves one line of what was seen (evidence).
+
+claims_config6=2001:db8:c::/48
+claims_public=2001:db8:c::
+claims_inside=fd12:3456:789a::
+
+evidence()
+{
+	echo "$*" >"$LAB_OUT/evidence"
+	say "evidence: $*"
+}
+
+# The newest number that counts in a table of ours: claims_counter NAMESPACE NAME
+claims_counter()
+{
+	on "$1" nft list counter inet postern "$2" | sed -n 's/.*packets \([0-9]*\) .*/\1/p'
+}
+
+# Sends one line over TCP and prints what arrived: claims_tcp FROM ADDRESS TO PORT
+claims_tcp()
+{
+	local got=$LAB_OUT/tcp-$3-$4.txt
+	rm -f "$got"
+	on "$3" timeout 20 nc -6 -l -p "$4" -N >"$got" </dev/null &
+	until_ok 10 "$3 listens on TCP $4" claims_listens "$3" "$4"
+	on "$1" timeout 10 nc -6 -N -w 5 "$2" "$4" <<<"hello from $1" || :
+	wait $! || :
+	cat "$got"
+}
+
+claims_listens()
+{
+	on "$1" ss -Hltn "sport = $2" | grep -q .
+}
+
+claim_tunnels_up()
+{
+	local n fresh
+	expect "postern status says OK" host_is_up host1
+	fresh=$(on host1 wg show postern0 latest-handshakes | awk '$2 > 0' | wc -l)
+	expect_eq "peers with a handshake" 3 "$fresh"
+	for n in 1 2 3; do
+		expect_eq "handshakes that cfg$n sees" 2 \
+			"$(on "cfg$n" wg show postern0 latest-handshakes | awk '$2 > 0' | wc -l)"
+	done
+	evidence "wg show: 3 peers with a handshake here, 2 hosts with one on each of cfg1-3"
+}
+
+claim_ping_and_tcp()
+{
+	local n
+	for n in 1 2 3; do
+		expect "cfg$n answers ping in the tunnel" on host1 ping -c 2 -i 0.2 -W 5 "$claims_inside$n"
+		expect_eq "what cfg$n received over TCP" "hello from host1" \
+			"$(claims_tcp host1 "$claims_inside$n" "cfg$n" 8080 | tail -n 1)"
+	done
+	evidence "2 of 2 echo replies and one line over TCP through each of the 3 tunnels"
+}
+
+claim_public_address_captured()
+{
+	local n before after
+	before=$(on host1 wg show postern0 transfer | awk '{ n += $3 } END { print n }')
+	for n in 1 2 3; do
+		expect "the public address of cfg$n answers" on host1 ping -c 2 -i 0.2 -W 5 "$claims_public$n"
+	done
+	after=$(on host1 wg show postern0 transfer | awk '{ n += $3 } END { print n }')
+	expect_eq "echo requests to public addresses on the uplink" 0 \
+		"$(count_packets uplink "dst net $claims_config6 and icmp6")"
+	expect_ge "bytes that went through WireGuard meanwhile" 600 $((after - before))
+	evidence "6 of 6 answered; 0 on the uplink, $((after - before)) bytes more through WireGuard"
+}
+
+claim_uplink_only_tunnel()
+{
+	local wg exchange
+	wg=$(count_packets uplink "dst net $claims_config6 and udp dst port 51820")
+	exchange=$(count_packets uplink "dst net $claims_config6 and tcp dst port 4443")
+	expect_ge "WireGuard packets on the uplink" 3 "$wg"
+	expect_ge "exchange packets on the uplink" 3 "$exchange"
+	expect_eq "anything else to configuration servers since the start" 0 "$(count_packets uplink \
+		"dst net $claims_config6 and not udp dst port 51820 and not tcp dst port 4443")"
+	evidence "capture since boot: $wg UDP 51820, $exchange TCP 4443, 0 others"
+}
+
+# What the kernel refused for want of a route.
+claims_no_route()
+{
+	on host1 awk '$1 == "Ip6OutNoRoutes" { print $2 }' /proc/net/snmp6
+}
+
+claim_deleted_interface_leaks_nothing()
+{
+	local n before refused
+	before=$(claims_no_route)
+	# held still, or it would put the interface back at once
+	kill -STOP "$(spawn_pid host1 tunneld)"
+	on host1 ip link delete postern0
+	for n in 1 2 3; do
+		refute "cfg$n answers without the interface" on host1 ping -c 2 -i 0.2 -W 1 "$claims_public$n"
+		refute "cfg$n answers inside without it" on host1 ping -c 2 -i 0.2 -W 1 "$claims_inside$n"
+	done
+	refused=$(($(claims_no_route) - before))
+	kill -CONT "$(spawn_pid host1 tunneld)"
+	expect_ge "packets refused by the unreachable routes" 6 "$refused"
+	expect_eq "packets that went out instead" 0 "$(count_packets uplink \
+		"(dst net $claims_config6 or dst net fd12::/16) and not udp dst port 51820 and not tcp dst port 4443")"
+	host_wait host1 60
+	evidence "$refused refused (Ip6OutNoRoutes), 0 on the uplink; tunneld came back by itself"
+}
+
+# A service on every address of the host that only the policy hides: TCP and UDP, IPv4 and IPv6.
+claims_serve()
+{
+	spawn host1 tcp6 nc -6 -k -l -p 22
+	spawn host1 udp6 nc -6 -u -k -l -p 53
+	spawn host1 tcp4 nc -4 -k -l -p 8080
+	until_ok 10 "the host listens on TCP 22" claims_listens host1 22
+	until_ok 10 "the host listens on TCP 8080" claims_listens host1 8080
+}
+
+claims_end_serve()
+{
+	spawn_kill host1 tcp6 KILL
+	spawn_kill host1 udp6 KILL
+	spawn_kill host1 tcp4 KILL
+}
+
+# claims_closed KIND ADDRESS: outside finds no port there, and gets no refusal either.
+claims_closed()
+{
+	local out rc=0
+	out=$(on outside "$LAB_BUILD/tests/lab/lab-probe" "$1" "$2" "1-${claims_ports:-1024}" 2>&1) || rc=$?
+	expect_eq "exit status of the port scan of $1 $2" 1 "$rc"
+	expect_eq "what a scan of $1 $2 sees" "${claims_ports:-1024} tried, 0 open, 0 refused" \
+		"$(tail -n 1 <<<"$out")"
+}
+
+claim_outside_reaches_nothing()
+{
+	local before denied
+	claims_serve
+	before=$(claims_counter host1 in_denied)
+	claims_closed tcp 2001:db8:1:1::2
+	claims_closed udp 2001:db8:1:1::2
+	claims_closed tcp 10.1.1.2
+	claims_closed udp 10.1.1.2
+	denied=$(($(claims_counter host1 in_denied) - before))
+	expect_ge "packets counted as denied by the policy" $((4 * ${claims_ports:-1024})) "$denied"
+	claims_end_serve
+	evidence "TCP and UDP 1-${claims_ports:-1024}, IPv6 and IPv4: 0 open, 0 refused; $denied counted in in_denied"
+}
+
+claim_ipv4_is_dead()
+{
+	refute "IPv4 leaves the host" on host1 ping -c 2 -i 0.2 -W 1 203.0.113.2
+	refute "TCP over IPv4 leaves the host" on host1 nc -4 -z -w 2 203.0.113.2 443
+	expect_eq "IPv4 packets that left on the uplink" 0 "$(count_packets uplink 'ip and src host 10.1.1.2')"
+	evidence "ping and TCP to 203.0.113.2 refused; 0 IPv4 packets left since boot"
+}
+
+claims_address()
+{
+	on "$1" ip -6 -o address show dev postern0 scope global | awk '{ sub("/.*", "", $4); print $4; exit }'
+}
+
+claim_hosts_are_apart()
+{
+	local inside
+	inside=$(claims_address host2)
+	[ -n "$inside" ] || fail "host2 has no tunnel address"
+	refute "host1 reaches host2 on its uplink" on host1 ping -c 2 -i 0.2 -W 1 2001:db8:1:2::2
+	refute "host1 reaches host2 in the tunnel" on host1 ping -c 2 -i 0.2 -W 1 "$inside"
+	refute "TCP 22 from host1 to host2" on host1 nc -6 -z -w 2 2001:db8:1:2::2 22
+	evidence "ping and TCP to 2001:db8:1:2::2 and $inside: nothing answers"
+}
+
+# ---- certificates that must be refused ------------------------------------------------------------
+
+# claims_stranger NAME TABLE PKI-OPTION…: a tunneld with a bad identity, in the namespace peer.
+claims_stranger()
+{
+	postern_pki host "$1" "${@:3}"
+	postern_own "$1" "$postern_uid_host"
+	postern_servers=1 host_config "$1" "$1" '[tunnel]' "interface = x$2" "spare_interface = y$2" "table = $2" "priority = $2"
+	spawn peer "$1" tunneld --config "$postern_at/$1/postern.conf" --foreground \
+		--state-dir "$postern_at/$1/state" --run-dir "$postern_at/$1/run"
+}
+
+claims_last_code()
+{
+	on peer postern status --json --no-policy --run-dir "$postern_at/$1/run" |
+		grep -A1 '"last_exchange": {' | sed -n 's/.*"code": "\([^"]*\)".*/\1/p'
+}
+
+claims_has_code()
+{
+	[ "$(claims_last_code "$1")" = "PST-$2" ]
+}
+
+# claims_refused NAME TABLE CODE-OF-HOST CODE-OF-SERVER WHY PKI-OPTION…
+claims_refused()
+{
+	local before
+	before=$(gateway_count 1 "$4")
+	claims_stranger "$1" "$2" "${@:6}"
+	until_ok 30 "$5 is refused with PST-$3 here" claims_has_code "$1" "$3"
+	until_ok 10 "cfg1 counts PST-$4" claims_counted 1 "$4" "$before"
+	spawn_kill peer "$1" KILL
+	expect_eq "peers that cfg1 made for it" 2 "$(on cfg1 wg show postern0 peers | wc -l)"
+	evidence "host: PST-$3, cfg1: PST-$4 ($5); no peer made"
+}
+
+claims_counted()
+{
+	[ "$(gateway_count "$1" "$2")" -gt "$3" ]
+}
+
+claim_wrong_tenant_refused()
+{
+	claims_refused stranger 21001 1201 1201 "a tenant that is not listed" --tenant evil
+}
+
+claim_expired_certificate_refused()
+{
+	claims_refused expired 21002 1004 2108 "an expired certificate" --expired
+}
+
+claim_wrong_ca_refused()
+{
+	claims_refused foreign 21003 1004 2109 "a certificate of another CA" --ca other
+}
+
+claim_two_names_refused()
+{
+	claims_refused twonames 21004 2101 2101 "a certificate with two common names" --two-cn
+}
+
+# ---- accidents ------------------------------------------------------------------------------------
+
+# claims_lossless WHAT COMMAND…: runs the command while 60 echo requests go by, all of them answered.
+claims_lossless()
+{
+	local log=$LAB_OUT/ping-$1.txt pid
+	on host1 ping -c 60 -i 0.1 -W 5 "${claims_inside}1" >"$log" 2>&1 &
+	pid=$!
+	until_ok 10 "echo replies come" grep -q 'icmp_seq=5 ' "$log"
+	"${@:2}"
+	wait "$pid" || fail "packets were lost while $1" ping "$(tail -n 3 "$log")"
+	expect_eq "echo replies while $1" "60 received" "$(grep -o '60 received' "$log")"
+}
+
+claims_kill_gatewayd()
+{
+	spawn_kill cfg1 gatewayd KILL
+	gateway_start 1
+	gateway_wait 1
+}
+
+claims_kill_tunneld()
+{
+	spawn_kill host1 tunneld KILL
+	host_start host1
+	host_wait host1
+}
+
+claim_kill_loses_nothing()
+{
+	claims_lossless gatewayd-dies claims_kill_gatewayd
+	claims_lossless tunneld-dies claims_kill_tunneld
+	expect "the tunnel was adopted, not made anew" grep -q 'adopting the tunnel' "$LAB_OUT/host1-tunneld.log"
+	evidence "60 of 60 echo replies while gatewayd, and 60 of 60 while tunneld, was killed and restarted"
+}
+
+claim_foreign_flush_noticed()
+{
+	local rc=0 out
+	expect "the policy is as configured" host_policy host1 check
+	on host1 nft flush ruleset
+	out=$(host_policy host1 check 2>&1) || rc=$?
+	expect_eq "exit status of netpolicy check after a foreign flush" 1 "$rc"
+	expect "it names the code" grep -q PST-3006 <<<"$out"
+	refute "postern status says OK" host_status host1
+	host_policy host1 apply
+	expect "applied again, all is as configured" host_policy host1 check
+	evidence "check: exit 0, after 'nft flush ruleset' exit 1 with PST-3006, after apply exit 0"
+}
