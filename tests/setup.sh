@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # What ./check and ./demo do first, the same for both: look at the machine, install what is missing,
-# build. Refuses early and clearly (exit status 2) instead of running half-done. Sourced, with $tree set.
+# build. Refuses early and clearly (exit status 2) instead of running half-done. Sourced, with $tree
+# set.
 
 : "${tree:?the source tree}"
 
@@ -151,8 +152,8 @@ setup_install()
 	echo "# installing ${#missing[@]} packages: ${missing[*]}"
 	setup_apt update || echo "# a package source did not answer; trying with the others"
 	setup_apt install --no-install-recommends --download-only "${missing[@]}" ||
-		setup_refuse "the packages cannot be fetched; nothing was changed. Is there a network and" \
-			"a package source? $(grep -m 1 '^E:' "$setup_log") Log: $setup_log"
+		setup_refuse "the packages cannot be fetched; nothing was changed. Is there a network" \
+			"and a package source? $(grep -m 1 '^E:' "$setup_log") Log: $setup_log"
 	setup_apt install --no-install-recommends "${missing[@]}" ||
 		setup_refuse "installing failed: $(grep -m 1 '^E:' "$setup_log") Log: $setup_log"
 	rm -f "$setup_log"
@@ -173,7 +174,8 @@ setup_heal_wg()
 	rm -f "$setup_log"
 }
 
-# setup_build FOLDER OPTION…: configures once, compiles; quiet unless it fails. Status 1 when it fails.
+# setup_build FOLDER OPTION…: configures once, compiles; quiet unless it fails. Status 1 when it
+# fails.
 setup_build()
 {
 	local dir=$tree/$1 log start=$SECONDS

@@ -55,10 +55,10 @@ file_number()
 	od -An -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' '
 }
 
-# Takes the kernel proper out of the compressed image in $1/boot: an emulated processor needs 3 s to unpack
-# it, this one 0.7 s once. Offsets: Linux, Documentation/arch/x86/boot.rst (setup_sects, payload_offset,
-# payload_length; the last four bytes of the payload are its unpacked size). QEMU starts the result
-# through its PVH note. Without success the image itself is booted.
+# Takes the kernel proper out of the compressed image in $1/boot: an emulated processor needs 3 s to
+# unpack it, this one 0.7 s once. Offsets: Linux, Documentation/arch/x86/boot.rst (setup_sects,
+# payload_offset, payload_length; the last four bytes of the payload are its unpacked size). QEMU
+# starts the result through its PVH note. Without success the image itself is booted.
 kernel_extract()
 {
 	local image=$1 out=$2 start length unpack
@@ -104,7 +104,8 @@ kernel_ready()
 	dir=$LAB_CACHE/${package#linux-image-}
 	if [ -z "$package" ]; then
 		# no package lists (offline, fresh image): any kernel fetched before will do
-		dir=$(find "$LAB_CACHE" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort -V | tail -n 1)
+		dir=$(find "$LAB_CACHE" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort -V |
+			tail -n 1)
 		[ -n "$dir" ] || { echo "no kernel cached and no package lists" >&2; return 1; }
 	elif [ ! -d "$dir" ]; then
 		echo "# fetching $package into $LAB_CACHE" >&2

@@ -30,7 +30,7 @@ lab_nap()
 	read -rt "$1" -u "$lab_nap_fd" _ || :
 }
 
-# ---- saying what happens --------------------------------------------------------------------------
+# ---- saying what happens -------------------------------------------------------------------------
 
 # Microseconds since 1970, without a process.
 lab_now()
@@ -47,8 +47,8 @@ say()
 	printf '%3d.%02d %s\n' $((us / 1000000)) $((us / 10000 % 100)) "$*"
 }
 
-# The nearest line outside of this library, as file:line. (A bare return would give the status from before
-# the trap when called in one.)
+# The nearest line outside of this library, as file:line. (A bare return would give the status from
+# before the trap when called in one.)
 lab_where()
 {
 	local i
@@ -74,8 +74,8 @@ fail()
 	exit 1
 }
 
-# Any command that fails unasked ends the scenario, too. (Resetting the trap inside of itself, which would
-# be simpler than $lab_failing, crashes bash 5.2.)
+# Any command that fails unasked ends the scenario, too. (Resetting the trap inside of itself, which
+# would be simpler than $lab_failing, crashes bash 5.2.)
 lab_on_error()
 {
 	[ -n "$lab_failing" ] || fail "a command failed (exit status $1)" "$2"
@@ -94,7 +94,7 @@ lab_held()
 	say "ok: $1"
 }
 
-# ---- expectations ---------------------------------------------------------------------------------
+# ---- expectations --------------------------------------------------------------------------------
 
 # expect DESCRIPTION COMMAND…: the command succeeds.
 expect()
@@ -105,7 +105,8 @@ expect()
 	lab_held "$1"
 }
 
-# refute DESCRIPTION COMMAND…: the command runs and fails. A command that cannot be run proves nothing.
+# refute DESCRIPTION COMMAND…: the command runs and fails. A command that cannot be run proves
+# nothing.
 refute()
 {
 	local out rc=0
@@ -133,7 +134,8 @@ expect_ge()
 	lab_held "$1 ($3)"
 }
 
-# until_ok SECONDS DESCRIPTION COMMAND…: the command succeeds before the deadline; tried every 50 ms.
+# until_ok SECONDS DESCRIPTION COMMAND…: the command succeeds before the deadline; tried every 50
+# ms.
 until_ok()
 {
 	local out deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
@@ -145,7 +147,7 @@ until_ok()
 	lab_held "$2"
 }
 
-# ---- declaring a network --------------------------------------------------------------------------
+# ---- declaring a network -------------------------------------------------------------------------
 # ns, router, link and route only take notes; build_net does it all at once, because every process
 # costs 30 to 50 ms under emulation.
 
@@ -169,7 +171,8 @@ router()
 	done
 }
 
-# lab_link_end NAMESPACE DEVICE ADDRESSES NETEM…: one end of a link. Addresses are separated by commas.
+# lab_link_end NAMESPACE DEVICE ADDRESSES NETEM…: one end of a link. Addresses are separated by
+# commas.
 lab_link_end()
 {
 	local address
@@ -180,8 +183,9 @@ lab_link_end()
 	[ $# = 3 ] || lab_tc_script[$1]+="qdisc add dev $2 root netem limit 10000 ${*:4}"$'\n'
 }
 
-# link A:DEV B:DEV [ADDRESSES-A ADDRESSES-B] [delay TIME] [loss PERCENT] …: declares a cable. Addresses
-# are ADDRESS/LENGTH, separated by commas, or -; delay and loss (any netem words) act in each direction.
+# link A:DEV B:DEV [ADDRESSES-A ADDRESSES-B] [delay TIME] [loss PERCENT] …: declares a cable.
+# Addresses are ADDRESS/LENGTH, separated by commas, or -; delay and loss (any netem words) act in
+# each direction.
 link()
 {
 	local a=$1 b=$2 at_a=- at_b=-
@@ -202,8 +206,8 @@ route()
 	lab_net_script[$1]+="route add ${*:2}"$'\n'
 }
 
-# Runs inside one namespace: the settings, then the notes. No duplicate address detection (it would cost
-# seconds per address), no router solicitations.
+# Runs inside one namespace: the settings, then the notes. No duplicate address detection (it would
+# cost seconds per address), no router solicitations.
 lab_build_one()
 {
 	local name=$1
@@ -215,7 +219,8 @@ lab_build_one()
 			echo 1 >/proc/sys/net/ipv4/ip_forward
 		fi
 		ip -batch - <<<"$2" && { [ -z "$3" ] || tc -batch - <<<"$3"; }
-	' build_net "${lab_forward[$name]:-0}" "${lab_net_script[$name]}" "${lab_tc_script[$name]:-}"
+	' build_net "${lab_forward[$name]:-0}" "${lab_net_script[$name]}" \
+		"${lab_tc_script[$name]:-}"
 }
 
 # Creates what was declared since the last time.
@@ -235,7 +240,7 @@ build_net()
 	lab_root_script='' lab_net_script=() lab_tc_script=() lab_forward=()
 }
 
-# ---- the standard zone ----------------------------------------------------------------------------
+# ---- the standard zone ---------------------------------------------------------------------------
 #
 #   cfg1 cfg2 cfg3   2001:db8:c::N      public address, on eth0, next to 2001:db8:c:N::2/64
 #   host1 host2      2001:db8:1:N::2    10.1.N.2       two hosts of one tenant
@@ -327,7 +332,7 @@ inet_stateful()
 	E
 }
 
-# ---- programs -------------------------------------------------------------------------------------
+# ---- programs ------------------------------------------------------------------------------------
 
 # on NAMESPACE COMMAND…: runs a command there.
 on()
@@ -335,8 +340,9 @@ on()
 	ip netns exec "$LAB_PREFIX$1" "${@:2}"
 }
 
-# spawn NAMESPACE NAME COMMAND…: starts a program there that runs until the end of the scenario or until
-# spawn_kill. Its output goes to $LAB_OUT/NAMESPACE-NAME.log, its pid to $LAB_OUT/NAMESPACE-NAME.pid.
+# spawn NAMESPACE NAME COMMAND…: starts a program there that runs until the end of the scenario or
+# until spawn_kill. Its output goes to $LAB_OUT/NAMESPACE-NAME.log, its pid to
+# $LAB_OUT/NAMESPACE-NAME.pid.
 spawn()
 {
 	local base=$LAB_OUT/$1-$2
@@ -384,9 +390,10 @@ wait_log()
 	until_ok "$1" "$2: $3 says '$4'" grep -qE -e "$4" "$LAB_OUT/$2-$3.log"
 }
 
-# ---- captures -------------------------------------------------------------------------------------
+# ---- captures ------------------------------------------------------------------------------------
 
-# capture NAMESPACE DEVICE NAME [FILTER]: records packets in $LAB_OUT/NAME.pcap; returns when it listens.
+# capture NAMESPACE DEVICE NAME [FILTER]: records packets in $LAB_OUT/NAME.pcap; returns when it
+# listens.
 capture()
 {
 	spawn "$1" "tcpdump-$3" tcpdump -Z root -n -U --immediate-mode -B 8192 -i "$2" \
@@ -407,8 +414,9 @@ lab_capture_counts()
 		END { gsub(/[^0-9]+/, " ", line); print n + 0, line }' "$1"
 }
 
-# capture_sync NAME: returns when every packet that the kernel gave to the capture so far is in the file;
-# only then "none was seen" means something. A packet lost by the kernel's buffer is a failure.
+# capture_sync NAME: returns when every packet that the kernel gave to the capture so far is in the
+# file; only then "none was seen" means something. A packet lost by the kernel's buffer is a
+# failure.
 capture_sync()
 {
 	local where log pid before n got received dropped deadline

@@ -57,7 +57,8 @@ needs_missing()
 	done
 }
 
-# scenario_field FILE NAME DEFAULT: prints the value of a line NAME="value" at the top of a scenario.
+# scenario_field FILE NAME DEFAULT: prints the value of a line NAME="value" at the top of a
+# scenario.
 scenario_field()
 {
 	local value

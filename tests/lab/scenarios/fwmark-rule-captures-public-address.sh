@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-about="One rule sends a gateway's public address into the tunnel; without the interface nothing leaks"
+about="A rule sends a gateway's public address into the tunnel; without it nothing leaks"
 needs="wireguard nft veth rules"
 deadline=120
 
@@ -8,7 +8,10 @@ mark=0x504f
 host_key=$(wg genkey)
 gate_key=$(wg genkey)
 psk=$LAB_OUT/psk
-(umask 077 && wg genpsk >"$psk" && echo "$host_key" >"$LAB_OUT/host" && echo "$gate_key" >"$LAB_OUT/gate")
+umask 077
+wg genpsk >"$psk"
+echo "$host_key" >"$LAB_OUT/host"
+echo "$gate_key" >"$LAB_OUT/gate"
 
 # The host's end: tunnel address and public address of the gateway are both inside.
 host_tunnel()
@@ -38,7 +41,8 @@ gate_tunnel()
 {
 	on cfg1 ip link add wg0 mtu 1280 type wireguard
 	on cfg1 wg set wg0 private-key "$LAB_OUT/gate" listen-port 51820 \
-		peer "$(wg pubkey <<<"$host_key")" preshared-key "$psk" allowed-ips fd12:0:0:1::2/128
+		peer "$(wg pubkey <<<"$host_key")" preshared-key "$psk" \
+		allowed-ips fd12:0:0:1::2/128
 	on cfg1 ip -batch - <<-E
 	address add fd12::1/128 dev wg0
 	link set wg0 up
@@ -61,7 +65,8 @@ expect_ge "WireGuard packets on the uplink" 4 \
 	"$(count_packets uplink 'dst host 2001:db8:c::1 and udp dst port 51820')"
 
 on host1 ip link delete postern0
-refute "the public address answers without the interface" on host1 ping -c 2 -i 0.2 -W 1 2001:db8:c::1
+refute "the public address answers without the interface" \
+	on host1 ping -c 2 -i 0.2 -W 1 2001:db8:c::1
 refute "the tunnel address answers without the interface" on host1 ping -c 1 -W 1 fd12::1
 expect_eq "anything but WireGuard that went to the public address" 0 \
 	"$(count_packets uplink 'dst host 2001:db8:c::1 and not (udp dst port 51820)')"
