@@ -23,7 +23,7 @@ setup_packages()
 	# unit tests, fuzzing
 	echo libcunit1-dev clang "libclang-rt-$(setup_clang_version)-dev"
 	# lints
-	echo clang-format universal-ctags pmccabe shellcheck
+	echo clang-format universal-ctags pmccabe shellcheck mandoc
 	# the lab: network tools, certificates
 	echo iproute2 nftables tcpdump iputils-ping netcat-openbsd procps openssl util-linux
 	# the lab's guest: emulator, boot image, kernel package
