@@ -54,6 +54,7 @@ says PST-2101 host --two-cn
 says PST-2102 host --principal vespa
 says PST-2103 host --role
 says PST-2104 host --no-instance
+says PST-2104 host --instance i-1,i-2
 says PST-2104 host --san URI:athenz://instanceid/athenz.aws.us-east-1/i-1
 says PST-2105 host --provider athenz.azure.westeurope
 says PST-2106 host --san DNS:i-1.instanceid.athenz.example
