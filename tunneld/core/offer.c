@@ -16,6 +16,9 @@ static enum pst offer_check_address(const struct offer *o, const struct offer_li
 {
 	if (!ip6_prefix_has(&limits->hosts_prefix, &o->host_addr))
 		return PST_RESPONSE_ADDRESS;
+	/* The first address of a subnet belongs to its routers. Source: RFC 4291, section 2.6.1. */
+	if (ip6_addr_equal(&limits->hosts_prefix.addr, &o->host_addr))
+		return PST_RESPONSE_ADDRESS;
 	if (!ip6_prefix_has(&limits->gateways_prefix, &o->gateway_addr))
 		return PST_RESPONSE_ADDRESS;
 	return PST_NONE;
@@ -62,7 +65,8 @@ static enum pst offer_check_routes(const struct offer *o, const struct offer_lim
 
 static enum pst offer_check_numbers(const struct offer *o)
 {
-	if (o->keepalive_s > OFFER_KEEPALIVE_MAX_S || o->mtu < OFFER_MTU_MIN || o->mtu > OFFER_MTU_MAX)
+	if (o->keepalive_s > OFFER_KEEPALIVE_MAX_S || o->mtu < OFFER_MTU_MIN ||
+	    o->mtu > OFFER_MTU_MAX)
 		return PST_RESPONSE_LIMIT;
 	if (o->renew_after_s < OFFER_RENEW_MIN_S || o->expires_after_s > OFFER_LEASE_MAX_S ||
 	    o->renew_after_s >= o->expires_after_s || !o->epoch)

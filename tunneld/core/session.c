@@ -11,9 +11,9 @@
 const char *session_state_name(enum session_state state)
 {
 	static const char *const names[SESSION_STATE_N] = {
-		[SESSION_WAIT] = "wait",     [SESSION_EXCHANGE] = "exchange",
+		[SESSION_WAIT] = "wait",           [SESSION_EXCHANGE] = "exchange",
 		[SESSION_HANDSHAKE] = "handshake", [SESSION_UP] = "up",
-		[SESSION_STALE] = "stale",   [SESSION_EXPIRED] = "expired",
+		[SESSION_STALE] = "stale",         [SESSION_EXPIRED] = "expired",
 	};
 
 	return state < SESSION_STATE_N ? names[state] : "?";
@@ -77,7 +77,8 @@ struct session_change session_on_start(struct session *s)
 }
 
 /* Up to a tenth of the interval earlier, the same for every renewal of this host and server. */
-static uint64_t session_renew_ns(const struct session *s, const struct offer *offer, uint64_t now_ns)
+static uint64_t session_renew_ns(const struct session *s, const struct offer *offer,
+				 uint64_t now_ns)
 {
 	uint64_t interval = offer->renew_after_s * SESSION_NS_PER_S;
 
@@ -96,10 +97,12 @@ struct session_change session_adopt(struct session *s, const struct session_leas
 struct session_change session_on_granted(struct session *s, const struct offer *offer,
 					 uint64_t now_ns, uint64_t now_wall)
 {
-	bool same_peer = s->lease.held && wgkey_equal(&s->lease.offer.gateway_key, &offer->gateway_key);
+	bool same_peer = s->lease.held &&
+			 wgkey_equal(&s->lease.offer.gateway_key, &offer->gateway_key);
 
 	s->exchanging = false;
 	s->n_failed = 0;
+	s->n_fruitless++;
 	s->last_code = PST_NONE;
 	s->lease = (struct session_lease){
 		.held = true,
@@ -116,7 +119,7 @@ struct session_change session_on_granted(struct session *s, const struct offer *
 	return session_move(s, SESSION_HANDSHAKE);
 }
 
-/* Full-jitter exponential back-off: somewhere in the upper half of 1, 2, 4 ... 60 s. */
+/* Exponential back-off with jitter: somewhere in the upper half of 1, 2, 4 ... 60 s. */
 static uint64_t session_backoff_ns(const struct session *s)
 {
 	uint64_t wait = SESSION_BACKOFF_FIRST_NS;
@@ -134,6 +137,8 @@ struct session_change session_on_failed(struct session *s, enum pst code, uint32
 	s->exchanging = false;
 	s->n_failed++;
 	s->last_code = code;
+	if (retry_after_s > SESSION_RETRY_MAX_S)
+		retry_after_s = SESSION_RETRY_MAX_S;
 	s->exchange_at_ns = now_ns + (retry_after_s ? retry_after_s * SESSION_NS_PER_S :
 						      session_backoff_ns(s));
 	return s->lease.held ? session_stay(s) : session_move(s, SESSION_WAIT);
@@ -146,18 +151,28 @@ static void session_hurry(struct session *s, uint64_t now_ns)
 		s->exchange_at_ns = now_ns;
 }
 
-static struct session_change session_judge(struct session *s, uint64_t now_ns, uint64_t now_wall)
+/* When waiting for the first handshake of the present lease has lasted long enough. */
+static uint64_t session_patience_end_ns(const struct session *s)
 {
-	bool fresh = s->handshake_wall && now_wall < s->handshake_wall + SESSION_STALE_S;
+	uint64_t wait = SESSION_PATIENCE_FIRST_S * SESSION_NS_PER_S;
 
+	for (unsigned int i = 1;
+	     i < s->n_fruitless && wait < SESSION_PATIENCE_LAST_S * SESSION_NS_PER_S; i++)
+		wait *= 2;
+	return s->lease.granted_ns + wait + jitter_pick(s->host, s->name, s->n_fruitless, wait / 4);
+}
+
+static struct session_change session_judge(struct session *s, uint64_t now_ns)
+{
 	if (!s->lease.held)
 		return session_stay(s);
 	if (now_ns >= s->lease.expires_ns)
 		return session_move(s, SESSION_EXPIRED);
-	if (fresh)
+	if (s->handshake_wall && now_ns < s->handshake_ns + SESSION_STALE_S * SESSION_NS_PER_S) {
+		s->n_fruitless = 0;
 		return session_move(s, SESSION_UP);
-	if (s->state == SESSION_HANDSHAKE &&
-	    now_ns >= s->lease.granted_ns + SESSION_HANDSHAKE_PATIENCE_S * SESSION_NS_PER_S)
+	}
+	if (s->state == SESSION_HANDSHAKE && now_ns >= session_patience_end_ns(s))
 		session_hurry(s, now_ns);
 	if (s->state != SESSION_UP)
 		return session_stay(s);
@@ -165,13 +180,30 @@ static struct session_change session_judge(struct session *s, uint64_t now_ns, u
 	return session_move(s, SESSION_STALE);
 }
 
-struct session_change session_on_kernel(struct session *s, uint64_t handshake_wall, uint64_t rx_bytes,
-					uint64_t tx_bytes, uint64_t now_ns, uint64_t now_wall)
+/* The kernel dates a handshake by the wall clock, which may have jumped since. On the boot-time clock a
+ * handshake that is new here is not older than the last report. */
+static void session_date_handshake(struct session *s, uint64_t now_ns, uint64_t now_wall)
 {
-	s->handshake_wall = handshake_wall;
+	uint64_t age_s = now_wall > s->handshake_wall ? now_wall - s->handshake_wall : 0;
+	uint64_t oldest_ns = now_ns - s->polled_ns;
+
+	s->handshake_ns = now_ns - (age_s > oldest_ns / SESSION_NS_PER_S ?
+					    oldest_ns :
+					    age_s * SESSION_NS_PER_S);
+}
+
+struct session_change session_on_kernel(struct session *s, uint64_t handshake_wall,
+					uint64_t rx_bytes, uint64_t tx_bytes, uint64_t now_ns,
+					uint64_t now_wall)
+{
+	if (handshake_wall != s->handshake_wall) {
+		s->handshake_wall = handshake_wall;
+		session_date_handshake(s, now_ns, now_wall);
+	}
+	s->polled_ns = now_ns;
 	s->rx_bytes = rx_bytes;
 	s->tx_bytes = tx_bytes;
-	return session_judge(s, now_ns, now_wall);
+	return session_judge(s, now_ns);
 }
 
 struct session_change session_on_lost(struct session *s, uint64_t now_ns)
