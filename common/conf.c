@@ -159,7 +159,8 @@ static int conf_check_label(struct conf_run *run, const struct conf_item *first,
 static int conf_take_section(struct conf_run *run, char *line)
 {
 	const struct conf_item *first;
-	char *name, *label;
+	/* gcc 14 does not see that a failure leaves before they are used */
+	char *name = line, *label = line;
 	int r = conf_split_section(run, line, &name, &label);
 
 	if (r < 0)
