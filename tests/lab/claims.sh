@@ -6,6 +6,9 @@
 # with their policy and "uplink" captures host1's eth0. A claim ends the scenario when it does not
 # hold (fail) and leaves one line of what was seen (evidence).
 
+# shellcheck source=tests/lab/postern.sh
+[ -n "${postern_zone:-}" ] || . "$LAB_TREE/tests/lab/postern.sh"
+
 claims_config6=2001:db8:c::/48
 claims_public=2001:db8:c::
 claims_inside=fd12:3456:789a::
@@ -92,6 +95,7 @@ claim_uplink_only_tunnel()
 # What the kernel refused for want of a route.
 claims_no_route()
 {
+	# shellcheck disable=SC2016
 	on host1 awk '$1 == "Ip6OutNoRoutes" { print $2 }' /proc/net/snmp6
 }
 
@@ -290,4 +294,24 @@ claim_foreign_flush_noticed()
 	host_policy host1 apply
 	expect "applied again, all is as configured" host_policy host1 check
 	evidence "check: exit 0, after 'nft flush ruleset' exit 1 with PST-3006, after apply exit 0"
+}
+
+# ---- the zone in which claims are tried -----------------------------------------------------------
+
+# claims_zone HOST…: everything runs, the policy is loaded before tunneld starts, and "uplink" has
+# captured host1's eth0 since then.
+claims_zone()
+{
+	local host
+	postern_up "$@"
+	for host; do
+		host_policy "$host" apply
+	done
+	capture host1 eth0 uplink
+	for host; do
+		host_start "$host"
+	done
+	for host; do
+		host_wait "$host" 60
+	done
 }

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+about="ICMPv6 and TCP go through each tunnel"
+needs="wireguard nft veth rules"
+deadline=180
+
+# shellcheck source=tests/lab/postern.sh
+. "$LAB_TREE/tests/lab/postern.sh"
+# shellcheck source=tests/lab/claims.sh
+. "$LAB_TREE/tests/lab/claims.sh"
+
+claims_zone host1
+claim_ping_and_tcp
