@@ -50,13 +50,18 @@ struct wgdev_dump {
  * WireGuard; -errno. */
 int wgdev_create(const char *ifname) _warn_unused_;
 
-/* Removes the interface with its key, peers, addresses and routes. Errors: 0; -ENODEV; -errno. The
- * kernel takes about 16 ms per peer: remove peers before, in the order that matters. */
+/* Removes the interface with its key, peers, addresses and routes. Errors: 0; -ENODEV; -errno. */
 int wgdev_delete(const char *ifname) _warn_unused_;
 
 /* Makes a private key and hands it to the kernel; it is nowhere else afterwards. Gives the public
  * half. Existing sessions of the interface end. Errors: 0; -ENODEV; -errno. */
 int wgdev_make_key(const char *ifname, struct wgkey *ret_public) _warn_unused_;
+
+/* Hands @key to the kernel unless the interface has it already, and then nothing is disturbed; for a
+ * gateway, whose key outlives its interface. Borrows @key. Gives the public half.
+ * Errors: 0; -ENODEV; -errno. */
+int wgdev_set_key(const char *ifname, const struct secret *key,
+		  struct wgkey *ret_public) _warn_unused_;
 
 /* Sets the mark of the outer packets. Errors: 0; -ENODEV; -errno. */
 int wgdev_set_fwmark(const char *ifname, uint32_t fwmark) _warn_unused_;

@@ -169,6 +169,12 @@ static void nothing_there(void)
 	memset(&have, 0, sizeof(have));
 }
 
+/* What a reader found on an interface that went away since. */
+static void link_gone_under_the_reader(void)
+{
+	have.link.present = false;
+}
+
 static void nothing_wanted(void)
 {
 	memset(&want, 0, sizeof(want));
@@ -415,6 +421,10 @@ static const struct sample {
 	  "add rule; add interface; set device key fwmark; set MTU 1280; " ALL_PEERS
 	  "add address fd12::9/128; set up; set route dev fd12::1/128 1024; "
 	  "set route dev fd12::2/128 1024",
+	  0 },
+	{ link_gone_under_the_reader,
+	  "add interface; set device key fwmark; set MTU 1280; " ALL_PEERS
+	  "add address fd12::9/128; set up",
 	  0 },
 	{ nothing_wanted,
 	  "remove route unreachable fd12::1/128 4000000; "
