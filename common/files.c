@@ -93,7 +93,7 @@ static int files_sync_dir(const char *path)
 	return 0;
 }
 
-/* True when @tmp still is the file behind @fd, not one that another writer has renamed meanwhile. */
+/* True when @tmp still is the file behind @fd, not renamed by another writer meanwhile. */
 static bool files_is_same(int fd, const char *tmp)
 {
 	struct stat mine, there;

@@ -13,8 +13,8 @@
 
 #define FILES_PATH_MAX 4096 /* bytes with the NUL; PATH_MAX of Linux */
 
-/* Reads the regular file @path of at most @max bytes, far below SIZE_MAX. Gives *ret (one NUL byte is appended behind
- * the content; free() it) and *ret_len.
+/* Reads the regular file @path of at most @max bytes, far below SIZE_MAX. Gives *ret (one NUL byte
+ * is appended behind the content; free() it) and *ret_len.
  * Errors: 0; -EFBIG over @max; -EINVAL when it is not a regular file; -ENOENT...; -ENOMEM. */
 int files_read(const char *path, size_t max, uint8_t **ret, size_t *ret_len) _warn_unused_;
 

@@ -28,7 +28,8 @@ struct ip6_endpoint {
  * Errors: 0; -EINVAL. */
 int ip6_parse_addr(const char *text, struct in6_addr *ret) _warn_unused_;
 
-/* Reads "2001:db8::/48". Errors: 0; -EINVAL also when the length is missing or host bits are set. */
+/* Reads "2001:db8::/48".
+ * Errors: 0; -EINVAL also when the length is missing or host bits are set. */
 int ip6_parse_prefix(const char *text, struct ip6_prefix *ret) _warn_unused_;
 
 /* Reads "[2001:db8::1]:51820". Errors: 0; -EINVAL. */

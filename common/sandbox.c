@@ -92,7 +92,7 @@ int sandbox_drop(uid_t uid, gid_t gid, uint64_t caps)
 		return r;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return -errno;
-	/* A lowered set can no longer take what is not permitted: this is the check of @caps, too. */
+	/* Fails for what is not permitted: this is the check of @caps, too. */
 	return sandbox_set_caps(caps);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* common/chan: the input is the number of descriptors, then a frame. What chan_parse() accepts comes out
- * of chan_send() as the very same bytes; what it refuses leaves the message alone. */
+/* common/chan: the input is the number of descriptors, then a frame. What chan_parse() accepts
+ * comes out of chan_send() as the very same bytes; what it refuses leaves the message alone. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

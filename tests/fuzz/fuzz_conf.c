@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* common/conf: the input is a configuration file. What is accepted keeps the promises of the setters, and
- * written down again it loads to the same object. What is refused says why, in one printable line. */
+/* common/conf: the input is a configuration file. What is accepted keeps the promises of the
+ * setters, and written down again it loads to the same object. What is refused says why, in one
+ * printable line. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

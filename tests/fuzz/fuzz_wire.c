@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* common/wire: the input is a list of fields, then a message. What is read without an error gives the
- * same bytes when it is written again; a failed reader gives zeros. */
+/* common/wire: the input is a list of fields, then a message. What is read without an error gives
+ * the same bytes when it is written again; a failed reader gives zeros. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/buf.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buf.h"
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/chan.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "common/chan.h"
 #include "tests/support/tap.h"
 
 static const struct chan_op ops[] = {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/clk.h"
-
 #include <time.h>
 
+#include "common/clk.h"
 #include "tests/support/tap.h"
 
 static uint64_t read_clock(clockid_t id)

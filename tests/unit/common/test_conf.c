@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/conf.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/conf.h"
 #include "common/files.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/files.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "common/files.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 #include "tests/support/torture.h"

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/ip6.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
+#include "common/ip6.h"
 #include "tests/support/tap.h"
 
 static struct in6_addr addr(const char *text)

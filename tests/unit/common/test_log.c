@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/log.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -12,6 +10,7 @@
 
 #include "common/attr.h"
 #include "common/clk.h"
+#include "common/log.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/notify.h"
-
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -9,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "common/notify.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 

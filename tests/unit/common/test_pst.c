@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/pst.h"
-
 #include <string.h>
 
+#include "common/pst.h"
 #include "tests/support/tap.h"
 
 static void test_ascending(void)

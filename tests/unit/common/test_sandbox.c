@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/sandbox.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -16,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "common/sandbox.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/secret.h"
-
 #include <string.h>
 
+#include "common/secret.h"
 #include "tests/support/tap.h"
 
 static bool is_all(const uint8_t *p, size_t n, uint8_t v)

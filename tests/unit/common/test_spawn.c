@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/spawn.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -17,6 +15,7 @@
 #include <time.h>
 
 #include "common/chan.h"
+#include "common/spawn.h"
 #include "common/wire.h"
 #include "tests/support/tap.h"
 

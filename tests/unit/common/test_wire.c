@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/wire.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/wire.h"
 #include "tests/support/tap.h"
 
 static void test_layout(void)
 {
-	static const uint8_t want[] = { 0x01, 0x03, 0x02, 0x07, 0x06, 0x05, 0x04, 0x0f, 0x0e, 0x0d,
-					0x0c, 0x0b, 0x0a, 0x09, 0x08, 2,    0,    'h',  'i',  0xff };
+	static const uint8_t want[] = {
+		0x01, 0x03, 0x02, 0x07, 0x06, 0x05, 0x04, 0x0f, 0x0e, 0x0d,
+		0x0c, 0x0b, 0x0a, 0x09, 0x08, 2,    0,    'h',  'i',  0xff,
+	};
 	uint8_t bytes[sizeof(want)];
 	struct wire w = wire_writer(bytes, sizeof(bytes));
 
