@@ -114,6 +114,7 @@ refute()
 	case $rc in
 	0) fail "must not happen: $1" "${*:2}" "$out" ;;
 	126 | 127) fail "cannot be run: $1" "${*:2}" "$out" ;;
+	255) [ "$2" != on ] || fail "cannot be run: $1" "${*:2}" "$out" ;;
 	esac
 	# ip netns exec has no exit status of its own for this
 	[[ $out != *'exec of "'*'" failed:'* ]] || fail "cannot be run: $1" "${*:2}" "$out"
