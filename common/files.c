@@ -115,7 +115,8 @@ static int files_open_tmp(const char *tmp, mode_t mode, int *ret_fd)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	if (!files_is_same(fd, tmp))
 		return -EBUSY;
-	if (ftruncate(fd, 0) < 0 || fchmod(fd, mode) < 0)
+	/* Writable even for a file that shall not be: else what a crash leaves is in the way. */
+	if (ftruncate(fd, 0) < 0 || fchmod(fd, mode | S_IWUSR) < 0)
 		return -errno;
 	*ret_fd = steal_fd(&fd);
 	return 0;
@@ -139,6 +140,8 @@ int files_write(const char *path, const void *data, size_t len, mode_t mode)
 		unlink(tmp);
 		return r;
 	}
+	if (!(mode & S_IWUSR) && fchmod(fd, mode) < 0)
+		return -errno;
 	return files_sync_dir(path);
 }
 

@@ -20,7 +20,8 @@ int files_read(const char *path, size_t max, uint8_t **ret, size_t *ret_len) _wa
 
 /* Replaces @path with @len bytes of @data, file mode exactly @mode. Borrows @data.
  * Errors: 0; -EBUSY when another program writes it at this moment; -errno. The old content is then
- * untouched, but for an error of the last step: new content that a power cut may still undo. */
+ * untouched, but for an error of the last steps, with the new content in place: a mode with an
+ * owner's write bit too many, or no promise that it outlives a power cut. */
 int files_write(const char *path, const void *data, size_t len, mode_t mode) _warn_unused_;
 
 /* Makes the directory @path with @mode if it is absent (parents must exist).

@@ -121,10 +121,23 @@ static void test_write_after_a_crash(void)
 
 	CU_ASSERT_EQUAL(tmpdir_write("crash", "old", 3), 0);
 	CU_ASSERT_EQUAL(tmpdir_write("crash.new", "half of something longer", 24), 0);
-	CU_ASSERT_EQUAL(chmod(tmpdir_path(tmp, "crash.new"), 0400), 0);
+	CU_ASSERT_EQUAL(chmod(tmpdir_path(tmp, "crash.new"), 0200), 0);
 	CU_ASSERT_EQUAL(files_write(tmpdir_path(path, "crash"), "new", 3, 0640), 0);
 	expect_text(path, "new");
 	CU_ASSERT_EQUAL(mode_of(path), 0640);
+}
+
+/* Also for a user whom modes bind. */
+static void test_write_read_only(void)
+{
+	char path[PATH_MAX];
+
+	tmpdir_path(path, "read-only");
+	CU_ASSERT_EQUAL(files_write(path, "one", 3, 0400), 0);
+	CU_ASSERT_EQUAL(mode_of(path), 0400);
+	CU_ASSERT_EQUAL(files_write(path, "two", 3, 0400), 0);
+	CU_ASSERT_EQUAL(mode_of(path), 0400);
+	expect_text(path, "two");
 }
 
 static void test_write_errors(void)
@@ -251,6 +264,7 @@ static const struct tap_test tests[] = {
 	{ "read out of memory", test_read_no_memory },
 	{ "write and replace", test_write },
 	{ "write after a crash", test_write_after_a_crash },
+	{ "write a read-only file", test_write_read_only },
 	{ "write errors leave the old content", test_write_errors },
 	{ "write path limit", test_write_path_limit },
 	{ "write while another does", test_write_while_another_does },
