@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Desired minus actual: the shortest list of steps that turns the kernel's state into the wanted
- * one, in an order that fails closed (refusing routes and the rule come first, removals last). Equal
- * states give an empty plan. Only what is ours is ever touched. Pure.
+ * one, in an order that fails closed (refusing routes and the rule come first, removals last).
+ * Equal states give an empty plan. Only what is ours is ever touched. Pure.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -73,8 +73,8 @@ struct plan {
 
 /* Makes the plan from @have to @want. The plan borrows both: they must outlive it.
  * Errors: 0; PLAN_E_FOREIGN_LINK, nothing may be touched; -EINVAL when @want contradicts itself (a
- * count over its limit, an identity or an allowed prefix twice, a stray route, a peer, an address or
- * a device route without the interface). */
+ * count over its limit, an identity or an allowed prefix twice, a stray route, a peer, an address
+ * or a device route without the interface). */
 int plan_make(const struct netstate *want, const struct netstate *have,
 	      struct plan *ret) _warn_unused_;
 

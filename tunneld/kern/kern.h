@@ -2,9 +2,9 @@
 #pragma once
 /*
  * The kernel's side of a host: reads all that is ours into a struct netstate and executes single
- * steps of a plan. Every step is idempotent: what is already so is success. Blocking, each call takes
- * microseconds to a few milliseconds. Needs CAP_NET_ADMIN. Works in the network namespace in which it
- * was opened; the caller stays in it.
+ * steps of a plan. Every step is idempotent: what is already so is success. Blocking, each call
+ * takes microseconds to a few milliseconds. Needs CAP_NET_ADMIN. Works in the network namespace in
+ * which it was opened; the caller stays in it.
  */
 #include <stdint.h>
 
@@ -35,8 +35,8 @@ int kern_read(struct kern *k, const struct netstate_names *names,
 int kern_apply(struct kern *k, const struct netstate_names *names,
 	       const struct plan_op *op) _warn_unused_;
 
-/* The kernel's own words on the last error (extended ACK), "" when it gave none; valid until the next
- * call. Borrows @k. */
+/* The kernel's own words on the last error (extended ACK), "" when it gave none; valid until the
+ * next call. Borrows @k. */
 const char *kern_error_text(const struct kern *k);
 
 /* What happened so far. Borrows @k. */

@@ -20,7 +20,7 @@ struct nlsock;
 /* Called for each object of an answer with its message. Errors: 0; -errno: no more of them. */
 typedef int nlsock_each(struct nlmsghdr *h, void *arg);
 
-/* Makes a request of @type (RTM_…) with NLM_F_… @flags and the family's fixed header of @len bytes.
+/* Makes a request of @type (RTM_*) with NLM_F_* @flags and the family's fixed header of @len bytes.
  * Gives it, NULL without memory. */
 struct nl_msg *nlsock_request(int type, int flags, const void *header, size_t len) _warn_unused_;
 
@@ -37,9 +37,9 @@ int nlsock_open(struct nlsock **ret) _warn_unused_;
  * Errors: 0; the kernel's -errno, nlsock_error_text() says more. */
 int nlsock_talk(struct nlsock *s, struct nl_msg *msg) _warn_unused_;
 
-/* Sends a request for one object or a dump and gives every object to @each. Takes @msg, also on failure;
- * NULL is -ENOMEM. Errors: 0; -EINTR when the kernel's tables changed meanwhile: what was given is
- * not consistent, begin again; -errno. */
+/* Sends a request for one object or a dump and gives every object to @each. Takes @msg, also on
+ * failure; NULL is -ENOMEM. Errors: 0; -EINTR when the kernel's tables changed meanwhile: what was
+ * given is not consistent, begin again; -errno. */
 int nlsock_ask(struct nlsock *s, struct nl_msg *msg, nlsock_each *each, void *arg) _warn_unused_;
 
 /* The kernel's own words on the last error, "" when it gave none; valid until the next call. */

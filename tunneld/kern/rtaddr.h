@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * IPv6 addresses of an interface: set without duplicate address detection (a tunnel has no neighbours
- * to ask) and without the kernel's own route to the prefix (routes are ours to make).
+ * IPv6 addresses of an interface: set without duplicate address detection (a tunnel has no
+ * neighbours to ask) and without the kernel's own route to the prefix (routes are ours to make).
  */
 #include <stddef.h>
 

@@ -16,8 +16,8 @@ struct nlsock;
 
 /* Makes @route in the table of @names. A route with its prefix and metric is replaced in our own
  * table; in RTROUTE_MAIN success when it is exactly that one.
- * Errors: 0; -EEXIST when another's route is in the way (RTROUTE_MAIN only); -ENODEV; -ENETDOWN when
- * the interface is down; -errno. */
+ * Errors: 0; -EEXIST when another's route is in the way (RTROUTE_MAIN only); -ENODEV; -ENETDOWN
+ * when the interface is down; -errno. */
 int rtroute_set(struct nlsock *s, const struct netstate_names *names,
 		const struct netstate_route *route) _warn_unused_;
 
@@ -26,8 +26,8 @@ int rtroute_set(struct nlsock *s, const struct netstate_names *names,
 int rtroute_del(struct nlsock *s, const struct netstate_names *names,
 		const struct netstate_route *route) _warn_unused_;
 
-/* Lists the routes of the table: at most @max into @ret, all of them counted in *ret_n, which may be
- * greater. Routes to names->spare are left out, as are the kernel's own.
+/* Lists the routes of the table: at most @max into @ret, all of them counted in *ret_n, which may
+ * be greater. Routes to names->spare are left out, as are the kernel's own.
  * Errors: 0; -EINTR: begin again; -errno. */
 int rtroute_list(struct nlsock *s, const struct netstate_names *names, size_t max,
 		 struct netstate_route *ret, size_t *ret_n) _warn_unused_;

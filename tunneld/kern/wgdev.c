@@ -75,18 +75,29 @@ int wgdev_delete(const char *ifname)
 
 int wgdev_make_key(const char *ifname, struct wgkey *ret_public)
 {
-	wg_device dev = { .flags = WGDEVICE_HAS_PRIVATE_KEY };
-	struct wgkey public;
+	_cleanup_(secret_wipe) struct secret key;
+
+	wg_generate_private_key(key.bytes);
+	return wgdev_set_key(ifname, &key, ret_public);
+}
+
+static void wgdev_wipe_device(wg_device *dev)
+{
+	secret_wipe_bytes(dev, sizeof(*dev));
+}
+
+/* The kernel itself leaves everything alone when it has this key already
+ * (drivers/net/wireguard/netlink.c, wg_set_device: skip_set_private_key). */
+int wgdev_set_key(const char *ifname, const struct secret *key, struct wgkey *ret_public)
+{
+	_cleanup_(wgdev_wipe_device) wg_device dev = { .flags = WGDEVICE_HAS_PRIVATE_KEY };
 	int r;
 
-	wg_generate_private_key(dev.private_key);
-	wg_generate_public_key(public.bytes, dev.private_key);
+	memcpy(dev.private_key, key->bytes, sizeof(dev.private_key));
 	r = wgdev_set(ifname, &dev);
-	secret_wipe_bytes(&dev, sizeof(dev));
-	if (r < 0)
-		return r;
-	*ret_public = public;
-	return 0;
+	if (r == 0)
+		wg_generate_public_key(ret_public->bytes, key->bytes);
+	return r;
 }
 
 int wgdev_set_fwmark(const char *ifname, uint32_t fwmark)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * WireGuard interfaces, through the embeddable library, which is at home here only. The library does
- * not wipe what it frees; these functions do, as far as they can reach. Never replaces all peers.
- * Works in the current network namespace. Needs CAP_NET_ADMIN.
+ * WireGuard interfaces, through the embeddable library, which is at home here only. The library
+ * does not wipe what it frees; these functions do, as far as they can reach. Never replaces all
+ * peers. Works in the current network namespace. Needs CAP_NET_ADMIN.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,8 +46,8 @@ struct wgdev_dump {
 	struct ip6_prefix *prefixes; /* what peers[].allowed point into */
 };
 
-/* Makes the interface, down and without a key. Errors: 0; -EEXIST; -EOPNOTSUPP when the kernel has no
- * WireGuard; -errno. */
+/* Makes the interface, down and without a key. Errors: 0; -EEXIST; -EOPNOTSUPP when the kernel has
+ * no WireGuard; -errno. */
 int wgdev_create(const char *ifname) _warn_unused_;
 
 /* Removes the interface with its key, peers, addresses and routes. Errors: 0; -ENODEV; -errno. */
@@ -57,8 +57,8 @@ int wgdev_delete(const char *ifname) _warn_unused_;
  * half. Existing sessions of the interface end. Errors: 0; -ENODEV; -errno. */
 int wgdev_make_key(const char *ifname, struct wgkey *ret_public) _warn_unused_;
 
-/* Hands @key to the kernel unless the interface has it already, and then nothing is disturbed; for a
- * gateway, whose key outlives its interface. Borrows @key. Gives the public half.
+/* Hands @key to the kernel unless the interface has it already, and then nothing is disturbed; for
+ * a gateway, whose key outlives its interface. Borrows @key. Gives the public half.
  * Errors: 0; -ENODEV; -errno. */
 int wgdev_set_key(const char *ifname, const struct secret *key,
 		  struct wgkey *ret_public) _warn_unused_;
@@ -69,13 +69,13 @@ int wgdev_set_fwmark(const char *ifname, uint32_t fwmark) _warn_unused_;
 /* Sets the UDP port, host byte order. Errors: 0; -ENODEV; -EADDRINUSE; -errno. */
 int wgdev_set_port(const char *ifname, uint16_t port) _warn_unused_;
 
-/* Adds or changes @n peers, any number, WGDEV_BATCH at a time: what comes before an error is done, the
- * rest is not. An allowed prefix that another peer has moves over. Borrows @peers.
+/* Adds or changes @n peers, any number, WGDEV_BATCH at a time: what comes before an error is done,
+ * the rest is not. An allowed prefix that another peer has moves over. Borrows @peers.
  * Errors: 0; -ENODEV; -ENOMEM; -errno. */
 int wgdev_put_peers(const char *ifname, const struct wgdev_peer *peers, size_t n) _warn_unused_;
 
-/* Removes @n peers; who is not there is no error. Takes about 16 ms for each (one grace period of the
- * kernel). Borrows @keys. Errors: 0; -ENODEV; -ENOMEM; -errno. */
+/* Removes @n peers; who is not there is no error. Takes about 16 ms for each (one grace period of
+ * the kernel). Borrows @keys. Errors: 0; -ENODEV; -ENOMEM; -errno. */
 int wgdev_remove_peers(const char *ifname, const struct wgkey *keys, size_t n) _warn_unused_;
 
 /* Reads the interface and all its peers. Gives *ret, wgdev_dump_free() it.

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/core/netstate.h"
-
 #include <errno.h>
 #include <string.h>
 
 #include "tests/support/tap.h"
+#include "tunneld/core/netstate.h"
 
 static struct in6_addr numbered(unsigned int n)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/core/plan.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/support/tap.h"
+#include "tunneld/core/plan.h"
 
 #define METRIC_DEV NETSTATE_METRIC_DEV
 #define METRIC_UNREACHABLE NETSTATE_METRIC_UNREACHABLE
