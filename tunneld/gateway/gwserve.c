@@ -177,7 +177,7 @@ static int gwserve_bind(struct gwserve *s, SSL *ssl, const struct peerid *id, co
 			struct gwframe_grant *ret)
 {
 	const struct gwconf *conf = s->spec.conf;
-	struct secret exported _cleanup_(secret_wipe) = { 0 };
+	_cleanup_(secret_wipe) struct secret exported = { 0 };
 	struct bind_psk_input in = {
 		.host_key = req->public_key,
 		.gateway_key = s->hello.gateway_key,
@@ -206,7 +206,7 @@ static int gwserve_bind(struct gwserve *s, SSL *ssl, const struct peerid *id, co
 /* Sends the grant and remembers the call. Errors: 0, and then @call is taken; -errno. */
 static int gwserve_ask(struct gwserve *s, struct httpsd_call *call, const struct gwframe_grant *grant)
 {
-	struct chan_msg msg _cleanup_(chan_msg_release) = { .fd = -1 };
+	_cleanup_(chan_msg_release) struct chan_msg msg = { .fd = -1 };
 	struct gwserve_wait *wait = calloc(1, sizeof(*wait));
 	int r;
 
@@ -230,7 +230,7 @@ static int gwserve_ask(struct gwserve *s, struct httpsd_call *call, const struct
 static void gwserve_on_request(struct httpsd_call *call, void *ctx)
 {
 	struct gwserve *s = ctx;
-	struct gwframe_grant grant _cleanup_(gwframe_grant_wipe) = { .epoch = 0 };
+	_cleanup_(gwframe_grant_wipe) struct gwframe_grant grant = { .epoch = 0 };
 	struct gwserve_asker asker = { .id = { .principal = "" } };
 	struct exreq req = { .hostname = "" };
 	enum pst code;
@@ -401,7 +401,7 @@ static int gwserve_on_message(struct gwserve *s, const struct chan_msg *msg)
 
 static void gwserve_on_chan(evutil_socket_t fd, short what, void *arg)
 {
-	struct chan_msg msg _cleanup_(chan_msg_release) = { .fd = -1 };
+	_cleanup_(chan_msg_release) struct chan_msg msg = { .fd = -1 };
 	struct gwserve *s = arg;
 	size_t n_ops;
 	const struct chan_op *ops = gwframe_ops(&n_ops);
