@@ -106,9 +106,10 @@ static bool has_only(uint64_t caps)
 
 static int drop_all(void)
 {
+	const gid_t group = 4242;
 	uid_t u[3];
 
-	if (sandbox_drop(OTHER_ID, OTHER_ID, 0) < 0)
+	if (setgroups(1, &group) < 0 || sandbox_drop(OTHER_ID, OTHER_ID, 0) < 0)
 		return 1;
 	getresuid(&u[0], &u[1], &u[2]);
 	if (u[0] != OTHER_ID || u[1] != OTHER_ID || u[2] != OTHER_ID || getgroups(0, NULL) != 0)
@@ -184,7 +185,7 @@ static int drop_in_service_to_another(void)
 
 static int drop_from_half_changed(void)
 {
-	if (setresuid(0, OTHER_ID, 0) < 0)
+	if (setresgid(0, OTHER_ID, 0) < 0 || setresuid(0, OTHER_ID, 0) < 0)
 		return 1;
 	/* The effective user is the wanted one, the saved one still root: this must not do. */
 	return sandbox_drop(OTHER_ID, OTHER_ID, 0) == -EPERM ? 0 : 2;
