@@ -6,12 +6,15 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <event2/util.h>
+#include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/attr.h"
@@ -43,6 +46,16 @@ static void worker_usage(FILE *to)
 {
 	fputs("usage: gatewayd-worker --config FILE\n"
 	      "Worker of gatewayd; it is not started by hand. See gatewayd(8).\n", to);
+}
+
+/* What libraries do at first use, some of it with files that are out of reach later: random seeds,
+ * and the time zone, which OpenSSL wants for the validity of certificates. */
+static int worker_warm_up(void)
+{
+	uint8_t byte;
+
+	tzset();
+	return evutil_secure_rng_init() == 0 && RAND_bytes(&byte, 1) == 1 ? 0 : -EIO;
 }
 
 /* One descriptor per connection; what the hard limit does not give is said, not hidden. */
@@ -85,18 +98,18 @@ static int worker_serve(const struct gwconf *conf, SSL_CTX *tls)
 	struct gwserve *serve = NULL;
 	uid_t uid = getuid();
 	gid_t gid = getgid();
-	int r = 0;
+	int r = worker_warm_up();
 
 	if (!base)
 		return -ENOMEM;
-	if (uid == 0)
+	if (r == 0 && uid == 0)
 		r = sandbox_find_user(conf->worker_user, &uid, &gid);
-	if (r < 0)
+	if (r == -ENOENT || r == -EINVAL)
 		log_error("[gateway] worker_user: no user or group '%s'", conf->worker_user);
+	if (r == 0) /* writes its first JSON: jansson too reads a seed from a file */
+		r = gwserve_open(base, &spec, &serve);
 	if (r == 0)
 		r = worker_enter_sandbox(uid, gid);
-	if (r == 0)
-		r = gwserve_open(base, &spec, &serve);
 	if (r == 0)
 		event_base_dispatch(base);
 	gwserve_close(serve);
