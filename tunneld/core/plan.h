@@ -67,8 +67,9 @@ struct plan_op {
 struct plan {
 	struct plan_op ops[PLAN_OPS_MAX];
 	size_t n_ops;
-	uint32_t needs_psk; /* bit i: peers[i] of the wanted state needs a pre-shared key that nobody
-			     * knows; it was not added (or stays without one): exchange again */
+	/* Bit i: peers[i] of the wanted state needs a pre-shared key that nobody knows; it was not
+	 * added (or stays without one): exchange again. */
+	uint32_t needs_psk;
 };
 
 /* Makes the plan from @have to @want. The plan borrows both: they must outlive it.

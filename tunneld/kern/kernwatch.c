@@ -13,7 +13,6 @@
 #include <netlink/msg.h>
 
 #define KERNWATCH_MESSAGE_MAX 32768 /* NLMSG_GOODSIZE of the kernel and more */
-#define KERNWATCH_MAIN 254          /* RT_TABLE_MAIN */
 
 struct kernwatch {
 	int fd;

@@ -13,6 +13,8 @@
 
 #define KERNWATCH_DRAIN_MAX 256 /* messages per kernwatch_drain(), so that a flood starves nobody */
 
+#define KERNWATCH_MAIN 254 /* RT_TABLE_MAIN: only routes to our interface are ours */
+
 struct kernwatch;
 
 struct kernwatch_stats {
