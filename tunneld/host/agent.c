@@ -286,7 +286,7 @@ static void agent_finish(struct agent *a, struct server *s)
 {
 	_cleanup_(exjob_result_wipe) struct exjob_result result = { 0 };
 
-	if (!s->worker.pid || exworker_finish(&s->worker, clk_now_ns(), &result) == EXWORKER_E_RUNNING)
+	if (exworker_finish(&s->worker, clk_now_ns(), &result) != 0)
 		return;
 	if (s->event)
 		event_free(s->event);
