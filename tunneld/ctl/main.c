@@ -35,14 +35,17 @@ static void main_usage(FILE *to)
 	      "  --state-dir DIR    handed to 'netpolicy check'\n"
 	      "  --help, --version\n"
 	      "\n"
-	      "Exit status: 0 OK, 1 DEGRADED, 2 DOWN, 64 wrong usage.\n", to);
+	      "Exit status: 0 OK, 1 DEGRADED, 2 DOWN, 64 wrong usage.\n",
+	      to);
 }
 
 static const char *main_trouble(int r, const char *run_dir, char *ret, size_t cap)
 {
 	if (r == -ENOENT || r == -ECONNREFUSED)
-		snprintf(ret, cap, "tunneld does not run (nothing listens in %s); start it, or look at "
-			 "its last log lines", run_dir);
+		snprintf(ret, cap,
+			 "tunneld does not run (nothing listens in %s); start it, or look at "
+			 "its last log lines",
+			 run_dir);
 	else if (r == -EACCES || r == -EPERM)
 		snprintf(ret, cap, "no permission to ask tunneld in %s; run this as root", run_dir);
 	else if (r == -ETIMEDOUT)
@@ -92,10 +95,14 @@ static int main_explain(const char *text)
 }
 
 static const struct option main_long_options[] = {
-	{ "json", no_argument, NULL, 'j' },	     { "no-policy", no_argument, NULL, 'n' },
-	{ "run-dir", required_argument, NULL, 'r' }, { "config", required_argument, NULL, 'c' },
-	{ "state-dir", required_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },	     { 0 },
+	{ "json", no_argument, NULL, 'j' },
+	{ "no-policy", no_argument, NULL, 'n' },
+	{ "run-dir", required_argument, NULL, 'r' },
+	{ "config", required_argument, NULL, 'c' },
+	{ "state-dir", required_argument, NULL, 's' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ 0 },
 };
 
 /* Gives -1 to go on, else the exit status. */

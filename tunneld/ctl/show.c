@@ -49,7 +49,9 @@ void show_reason(const struct show_report *report, char *ret, size_t cap)
 {
 	const struct status *s = report->status;
 	const struct status_server *bad = s ? show_first_bad(s) : NULL;
-	const char *policy = report->policy == ASK_POLICY_DRIFT ? "; the policy is not as configured" : "";
+	const char *policy = report->policy == ASK_POLICY_DRIFT ?
+				     "; the policy is not as configured" :
+				     "";
 
 	if (!s)
 		snprintf(ret, cap, "%s", report->trouble);
@@ -157,8 +159,8 @@ static void show_advice(const struct status_server *server, FILE *to)
 
 static void show_servers(const struct status *s, FILE *to)
 {
-	fprintf(to, "\n%-10s %-10s %-11s %-10s %-10s %-18s %-21s %s\n", "SERVER", "STATE", "HANDSHAKE",
-		"RECEIVED", "SENT", "LEASE", "PSK EPOCH", "ENDPOINT");
+	fprintf(to, "\n%-10s %-10s %-11s %-10s %-10s %-18s %-21s %s\n", "SERVER", "STATE",
+		"HANDSHAKE", "RECEIVED", "SENT", "LEASE", "PSK EPOCH", "ENDPOINT");
 	for (size_t i = 0; i < s->n_servers; i++) {
 		show_server(s, &s->servers[i], to);
 		if (s->servers[i].state != SESSION_UP || s->servers[i].last_code)
@@ -184,7 +186,9 @@ static void show_zone(const struct status *s, FILE *to)
 void show_text(const struct show_report *report, bool colour, FILE *to)
 {
 	static const char *const colours[] = {
-		[STATUS_OK] = "\033[1;32m", [STATUS_DEGRADED] = "\033[1;33m", [STATUS_DOWN] = "\033[1;31m",
+		[STATUS_OK] = "\033[1;32m",
+		[STATUS_DEGRADED] = "\033[1;33m",
+		[STATUS_DOWN] = "\033[1;31m",
 	};
 	enum status_health health = show_health(report);
 	char reason[512];
@@ -225,16 +229,18 @@ static json_t *show_json_lease(const struct status_server *server)
 static json_t *show_json_server(const struct status *s, const struct status_server *server)
 {
 	json_t *age = server->handshake_wall ?
-			      json_integer((json_int_t)show_handshake_age(s, server)) : json_null();
+			      json_integer((json_int_t)show_handshake_age(s, server)) :
+			      json_null();
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:I, s:I, s:o, s:I, s:I, s:I, s:s}", "name",
-			 server->name, "state", session_state_name(server->state), "missing",
-			 show_json_code(server->missing), "last_exchange",
-			 show_json_code(server->last_code), "detail", server->detail, "handshake_age_s",
-			 age, "rx_bytes", (json_int_t)server->rx_bytes, "tx_bytes",
-			 (json_int_t)server->tx_bytes, "lease", show_json_lease(server), "next_try_s",
-			 (json_int_t)server->next_try_s, "exchanges", (json_int_t)server->n_exchanges,
-			 "failed_in_a_row", (json_int_t)server->n_failed, "tls_group", server->group);
+	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:I, s:I, s:o, s:I, s:I, s:I, s:s}",
+			 "name", server->name, "state", session_state_name(server->state),
+			 "missing", show_json_code(server->missing), "last_exchange",
+			 show_json_code(server->last_code), "detail", server->detail,
+			 "handshake_age_s", age, "rx_bytes", (json_int_t)server->rx_bytes,
+			 "tx_bytes", (json_int_t)server->tx_bytes, "lease", show_json_lease(server),
+			 "next_try_s", (json_int_t)server->next_try_s, "exchanges",
+			 (json_int_t)server->n_exchanges, "failed_in_a_row",
+			 (json_int_t)server->n_failed, "tls_group", server->group);
 }
 
 static json_t *show_json_servers(const struct status *s)
@@ -256,9 +262,10 @@ static json_t *show_json_tunneld(const struct status *s)
 	if (!s)
 		return json_null();
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "zone", s->zone, "address",
-			 ip6_format_addr(&s->host_addr, addr), "interface", s->interface, "uptime_s",
-			 (json_int_t)s->uptime_s, "repairs", (json_int_t)s->n_repairs, "netlink_overruns",
-			 (json_int_t)s->n_overruns, "malformed_frames", (json_int_t)s->n_malformed);
+			 ip6_format_addr(&s->host_addr, addr), "interface", s->interface,
+			 "uptime_s", (json_int_t)s->uptime_s, "repairs", (json_int_t)s->n_repairs,
+			 "netlink_overruns", (json_int_t)s->n_overruns, "malformed_frames",
+			 (json_int_t)s->n_malformed);
 }
 
 int show_json(const struct show_report *report, FILE *to)
@@ -268,9 +275,11 @@ int show_json(const struct show_report *report, FILE *to)
 	int r;
 
 	show_reason(report, reason, sizeof(reason));
-	root = json_pack("{s:s, s:s, s:o, s:o, s:s}", "status", status_health_name(show_health(report)),
-			 "reason", reason, "tunneld", show_json_tunneld(report->status), "servers",
-			 show_json_servers(report->status), "policy", show_policy_names[report->policy]);
+	root = json_pack("{s:s, s:s, s:o, s:o, s:s}", "status",
+			 status_health_name(show_health(report)), "reason", reason, "tunneld",
+			 show_json_tunneld(report->status), "servers",
+			 show_json_servers(report->status), "policy",
+			 show_policy_names[report->policy]);
 	r = root ? json_dumpf(root, to, JSON_INDENT(2)) : -1;
 	json_decref(root);
 	fputc('\n', to);

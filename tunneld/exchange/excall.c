@@ -33,10 +33,14 @@ struct excall {
 	bool too_large;
 };
 
+/* The detail ends in log lines and on terminals, and tunneld takes printable ASCII only. */
 static void excall_fail(struct exjob_result *r, enum pst code, const char *detail)
 {
 	r->code = code;
 	snprintf(r->detail, sizeof(r->detail), "%s", detail);
+	for (char *p = r->detail; *p; p++)
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '?';
 }
 
 static int excall_load_one(const char *path, uint8_t **ret, size_t *ret_len,
@@ -117,8 +121,10 @@ int excall_warm_up(void)
 {
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return -EIO;
-	return OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) == 1 ?
-		       0 : -EIO;
+	return OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) ==
+			       1 ?
+		       0 :
+		       -EIO;
 }
 
 /* Waits until the socket that tunneld started to connect is connected. */
@@ -153,7 +159,8 @@ static size_t excall_take_body(char *bytes, size_t size, size_t n, void *user)
 }
 
 /* libcurl gets our socket and no other. */
-static curl_socket_t excall_give_socket(void *user, curlsocktype purpose, struct curl_sockaddr *addr)
+static curl_socket_t excall_give_socket(void *user, curlsocktype purpose,
+					struct curl_sockaddr *addr)
 {
 	struct excall *call = user;
 
@@ -197,14 +204,27 @@ static void excall_set_callbacks(CURL *easy, struct excall *call)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
 }
 
-static void excall_set_limits(CURL *easy, const struct exjob_start *job)
+static uint32_t excall_us(uint64_t from_ns, uint64_t to_ns)
+{
+	return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000) : 0;
+}
+
+/* What connecting has left of the time for everything; 0 would mean "no limit" to libcurl. */
+static long excall_left_ms(const struct excall *call)
+{
+	uint64_t spent_ms = (clk_now_ns() - call->started_ns) / CLK_NS_PER_MS;
+
+	return spent_ms < call->job->timeout_ms ? (long)(call->job->timeout_ms - spent_ms) : 1;
+}
+
+static void excall_set_limits(CURL *easy, const struct excall *call)
 {
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)job->timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, excall_left_ms(call));
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	/* The principal is checked instead: extls_verify(). */
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -223,8 +243,13 @@ static void excall_explain(struct excall *call, CURLcode r)
 	else if (r == CURLE_OPERATION_TIMEDOUT)
 		excall_fail(call->result, PST_EXCHANGE_TIMEOUT,
 			    call->tls.finished ? "no answer" : "TLS handshake not finished");
+	else if (r == CURLE_OUT_OF_MEMORY)
+		excall_fail(call->result, PST_WORKER_DIED, "out of memory");
+	else if (r == CURLE_SSL_CACERT_BADFILE || r == CURLE_SSL_CERTPROBLEM)
+		excall_fail(call->result, PST_IDENTITY_FILES, curl_easy_strerror(r));
 	else
-		excall_fail(call->result, PST_TLS_HANDSHAKE, curl_easy_strerror(r));
+		excall_fail(call->result, call->tls.finished ? PST_HTTP_STATUS : PST_TLS_HANDSHAKE,
+			    curl_easy_strerror(r));
 }
 
 static bool excall_is_json(CURL *easy)
@@ -254,12 +279,13 @@ static void excall_take_offer(struct excall *call)
 		excall_fail(res, PST_TLS_HANDSHAKE, "no key could be derived");
 }
 
-static void excall_take_error(struct excall *call, long status)
+/* Anything but 200: a refusal of ours, or some other program's page. */
+static void excall_take_error(struct excall *call, long status, bool is_json)
 {
 	char detail[EXJOB_DETAIL_MAX];
 	struct exresp_error e;
 
-	if (exresp_decode_error(call->body, call->body_len, &e) < 0) {
+	if (!is_json || exresp_decode_error(call->body, call->body_len, &e) < 0) {
 		snprintf(detail, sizeof(detail), "HTTP status %ld", status);
 		excall_fail(call->result, PST_HTTP_STATUS, detail);
 		return;
@@ -270,15 +296,16 @@ static void excall_take_error(struct excall *call, long status)
 
 static void excall_take_response(struct excall *call, CURL *easy)
 {
+	bool is_json = excall_is_json(easy);
 	long status = 0;
 
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-	if (!excall_is_json(easy))
+	if (status != 200)
+		excall_take_error(call, status, is_json);
+	else if (!is_json)
 		excall_fail(call->result, PST_CONTENT_TYPE, "response");
-	else if (status == 200)
-		excall_take_offer(call);
 	else
-		excall_take_error(call, status);
+		excall_take_offer(call);
 }
 
 static void excall_easy_freep(CURL **p)
@@ -304,7 +331,7 @@ static void excall_perform(struct excall *call, const struct excall_identity *id
 		return;
 	}
 	snprintf(url, sizeof(url), "https://%s%s", call->job->authority, EXCALL_PATH);
-	excall_set_limits(easy, call->job);
+	excall_set_limits(easy, call);
 	excall_set_callbacks(easy, call);
 	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
@@ -317,11 +344,6 @@ static void excall_perform(struct excall *call, const struct excall_identity *id
 		excall_take_response(call, easy);
 	else
 		excall_explain(call, r);
-}
-
-static uint32_t excall_us(uint64_t from_ns, uint64_t to_ns)
-{
-	return to_ns > from_ns ? (uint32_t)((to_ns - from_ns) / 1000) : 0;
 }
 
 static void excall_body_freep(char **p)
@@ -350,7 +372,11 @@ void excall_run(const struct exjob_start *job, const struct excall_identity *id,
 	_cleanup_(excall_body_freep) char *request = NULL;
 	_cleanup_(excall_body_freep) char *response = malloc(EXRESP_BYTES_MAX);
 	struct excall call = {
-		.job = job, .result = ret, .started_ns = clk_now_ns(), .fd = -1, .body = response,
+		.job = job,
+		.result = ret,
+		.started_ns = clk_now_ns(),
+		.fd = -1,
+		.body = response,
 	};
 
 	extls_init(&call.tls, job->principal, job->require_post_quantum);

@@ -127,7 +127,7 @@ static void extls_info(const SSL *ssl, int where, int value)
 static int extls_set_groups(struct extls *t, SSL_CTX *ctx)
 {
 	if (SSL_CTX_set1_groups_list(ctx, t->require_post_quantum ? "X25519MLKEM768" :
-								     "X25519MLKEM768:X25519") == 1)
+								    "X25519MLKEM768:X25519") == 1)
 		return 0;
 	if (t->require_post_quantum) {
 		extls_fail(t, PST_PQ_REQUIRED, "this OpenSSL has no X25519MLKEM768");

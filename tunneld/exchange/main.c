@@ -26,13 +26,53 @@
 /* What OpenSSL, libcurl and libc need between the first and the last byte of one HTTPS call on an
  * open, connected socket. Nothing here opens, makes or executes anything but anonymous memory. */
 static const int main_syscalls[] = {
-	SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_recvfrom, SYS_sendto, SYS_recvmsg,
-	SYS_sendmsg, SYS_close, SYS_shutdown, SYS_poll, SYS_ppoll, SYS_fcntl, SYS_ioctl, SYS_getsockopt, SYS_setsockopt,
-	SYS_getsockname, SYS_getpeername, SYS_socketpair, SYS_pipe2, SYS_eventfd2, SYS_mmap,
-	SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_futex, SYS_getrandom,
-	SYS_clock_gettime, SYS_clock_nanosleep, SYS_gettimeofday, SYS_getpid, SYS_gettid,
-	SYS_geteuid, SYS_getuid, SYS_getegid, SYS_getgid, SYS_rt_sigaction, SYS_rt_sigprocmask,
-	SYS_rt_sigreturn, SYS_newfstatat, SYS_fstat, SYS_lseek, SYS_restart_syscall, SYS_exit, SYS_exit_group,
+	SYS_read,
+	SYS_write,
+	SYS_readv,
+	SYS_writev,
+	SYS_recvfrom,
+	SYS_sendto,
+	SYS_recvmsg,
+	SYS_sendmsg,
+	SYS_close,
+	SYS_shutdown,
+	SYS_poll,
+	SYS_ppoll,
+	SYS_fcntl,
+	SYS_ioctl,
+	SYS_getsockopt,
+	SYS_setsockopt,
+	SYS_getsockname,
+	SYS_getpeername,
+	SYS_socketpair,
+	SYS_pipe2,
+	SYS_eventfd2,
+	SYS_mmap,
+	SYS_munmap,
+	SYS_mremap,
+	SYS_mprotect,
+	SYS_madvise,
+	SYS_brk,
+	SYS_futex,
+	SYS_getrandom,
+	SYS_clock_gettime,
+	SYS_clock_nanosleep,
+	SYS_gettimeofday,
+	SYS_getpid,
+	SYS_gettid,
+	SYS_geteuid,
+	SYS_getuid,
+	SYS_getegid,
+	SYS_getgid,
+	SYS_rt_sigaction,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigreturn,
+	SYS_newfstatat,
+	SYS_fstat,
+	SYS_lseek,
+	SYS_restart_syscall,
+	SYS_exit,
+	SYS_exit_group,
 #ifdef SYS_poll_time64
 	SYS_poll_time64,
 #endif
@@ -41,7 +81,8 @@ static const int main_syscalls[] = {
 static void main_usage(FILE *to)
 {
 	fputs("usage: tunneld-exchange [--user NAME[:GROUP]]\n"
-	      "Worker of tunneld; it is not started by hand. See tunneld(8).\n", to);
+	      "Worker of tunneld; it is not started by hand. See tunneld(8).\n",
+	      to);
 }
 
 static int main_receive(struct exjob_start *ret_job, int *ret_fd)

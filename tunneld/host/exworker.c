@@ -23,7 +23,9 @@ void exworker_init(struct exworker *w)
 static int exworker_open_socket(const struct ip6_endpoint *to, uint32_t mark, int *ret)
 {
 	struct sockaddr_in6 sa = {
-		.sin6_family = AF_INET6, .sin6_addr = to->addr, .sin6_port = htons(to->port),
+		.sin6_family = AF_INET6,
+		.sin6_addr = to->addr,
+		.sin6_port = htons(to->port),
 	};
 	_cleanup_(closep) int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int one = 1;
@@ -56,8 +58,8 @@ static int exworker_spawn(int chan_fd, pid_t *ret_pid)
 	return r < 0 ? r : spawn_start(&spec, ret_pid);
 }
 
-int exworker_start(struct exworker *w, const struct exjob_start *job,
-		   const struct ip6_endpoint *to, uint32_t mark, uint64_t now_ns)
+int exworker_start(struct exworker *w, const struct exjob_start *job, const struct ip6_endpoint *to,
+		   uint32_t mark, uint64_t now_ns)
 {
 	_cleanup_(closep) int sock = -1;
 	_cleanup_(closep) int ours = -1;
@@ -131,8 +133,11 @@ int exworker_finish(struct exworker *w, uint64_t now_ns, struct exjob_result *re
 {
 	char detail[EXJOB_DETAIL_MAX];
 	bool late = now_ns >= w->deadline_ns;
-	int r = exworker_receive(w, ret);
+	int r;
 
+	if (!w->pid)
+		return EXWORKER_E_IDLE;
+	r = exworker_receive(w, ret);
 	if (r == -EAGAIN && !late)
 		return EXWORKER_E_RUNNING;
 	exworker_reap(w, detail, sizeof(detail));
@@ -140,7 +145,7 @@ int exworker_finish(struct exworker *w, uint64_t now_ns, struct exjob_result *re
 		return 0;
 	exjob_result_wipe(ret);
 	*ret = (struct exjob_result){ .code = r == -EBADMSG ? PST_WORKER_FRAME :
-					      late	    ? PST_EXCHANGE_TIMEOUT :
+					      late          ? PST_EXCHANGE_TIMEOUT :
 							      PST_WORKER_DIED };
 	snprintf(ret->detail, sizeof(ret->detail), "%s", late ? "worker was stopped" : detail);
 	return 0;

@@ -4,14 +4,20 @@
 #include <errno.h>
 #include <string.h>
 
-static int hostconf_add_net(const struct conf_item *item, const char *label, const char *value, void *obj)
+static int hostconf_add_net(const struct conf_item *item, const char *label, const char *value,
+			    void *obj)
 {
 	struct hostconf *c = obj;
 
+	struct ip6_prefix net;
+
 	if (c->limits.n_config_nets == OFFER_NETS_MAX)
 		return -E2BIG;
-	return ip6_parse_prefix(value, &c->limits.config_nets[c->limits.n_config_nets]) < 0 ?
-		       -EINVAL : (c->limits.n_config_nets++, 0);
+	/* With ::/0 every check of an offer against this list would be empty. */
+	if (ip6_parse_prefix(value, &net) < 0 || net.len == 0)
+		return -EINVAL;
+	c->limits.config_nets[c->limits.n_config_nets++] = net;
+	return 0;
 }
 
 /* The server named by the section's label; made when it is new. */
@@ -34,20 +40,33 @@ static int hostconf_set_address(const struct conf_item *item, const char *label,
 	return s ? ip6_parse_endpoint(value, &s->address) : -E2BIG;
 }
 
-static int hostconf_set_principal(const struct conf_item *item, const char *label, const char *value,
-				  void *obj)
+static int hostconf_set_principal(const struct conf_item *item, const char *label,
+				  const char *value, void *obj)
 {
 	struct hostconf_server *s = hostconf_server(obj, label);
 
 	if (!s)
 		return -E2BIG;
-	if (!strchr(value, '.') || strlen(value) >= sizeof(s->principal))
+	/* Compared with the name in a certificate, which is lower-cased first. */
+	if (!strchr(value, '.') || strlen(value) >= sizeof(s->principal) ||
+	    value[strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_.-")])
 		return -EINVAL;
 	snprintf(s->principal, sizeof(s->principal), "%s", value);
 	return 0;
 }
 
-#define HOSTCONF_FIELD(f) .offset = offsetof(struct hostconf, f), .size = sizeof(((struct hostconf *)0)->f)
+/* Goes into every request, where only printable ASCII without blanks is taken. */
+static int hostconf_set_hostname(const struct conf_item *item, const char *label, const char *value,
+				 void *obj)
+{
+	for (const char *p = value; *p; p++)
+		if (*p < 0x21 || *p > 0x7e)
+			return -EINVAL;
+	return conf_set_str(item, label, value, obj);
+}
+
+#define HOSTCONF_FIELD(f)                                                                          \
+	.offset = offsetof(struct hostconf, f), .size = sizeof(((struct hostconf *)0)->f)
 
 static const struct conf_item hostconf_items[] = {
 	{ "zone", "name", conf_set_name, HOSTCONF_FIELD(limits.zone), .flags = CONF_REQUIRED,
@@ -59,13 +78,13 @@ static const struct conf_item hostconf_items[] = {
 	  .flags = CONF_REQUIRED, .range = "an IPv6 prefix, for example fd12:3456:789a::/64",
 	  .doc = "Tunnel addresses of the configuration servers lie in it." },
 	{ "zone", "config_nets", hostconf_add_net, .flags = CONF_REQUIRED | CONF_LIST,
-	  .range = "IPv6 prefixes, at most 16",
+	  .range = "IPv6 prefixes but ::/0, at most 16",
 	  .doc = "Public addresses of the configuration servers; reached through the tunnel only." },
 	{ "server", "address", hostconf_set_address, .flags = CONF_LABELLED | CONF_REQUIRED,
 	  .range = "[IPv6 address]:port, for example [2001:db8:c::1]:4443",
 	  .doc = "Where the configuration server takes exchanges." },
 	{ "server", "principal", hostconf_set_principal, .flags = CONF_LABELLED | CONF_REQUIRED,
-	  .range = "domain.service, for example vespa.vespa.cfg",
+	  .range = "domain.service in lower case, for example vespa.vespa.cfg",
 	  .doc = "Principal that the configuration server's certificate must carry." },
 	{ "identity", "cert", conf_set_path, HOSTCONF_FIELD(cert), .flags = CONF_REQUIRED,
 	  .range = "an absolute path", .doc = "Certificate of this host, PEM." },
@@ -96,9 +115,11 @@ static const struct conf_item hostconf_items[] = {
 	{ "tunnel", "exchange_port", conf_set_u32, HOSTCONF_FIELD(exchange_port), .min = 1,
 	  .max = 65535, .fallback = "4443", .range = "1...65535",
 	  .doc = "TCP port of exchanges on configuration servers." },
-	{ "tunneld", "user", conf_set_str, HOSTCONF_FIELD(user), .range = "name, name:group or number",
+	{ "tunneld", "user", conf_set_str, HOSTCONF_FIELD(user),
+	  .range = "name, name:group or number",
 	  .doc = "User to change to when started as root; only CAP_NET_ADMIN is kept." },
-	{ "tunneld", "hostname", conf_set_str, HOSTCONF_FIELD(hostname), .range = "a host name",
+	{ "tunneld", "hostname", hostconf_set_hostname, HOSTCONF_FIELD(hostname),
+	  .range = "a host name of printable ASCII",
 	  .doc = "Name told to configuration servers, information only; default: the kernel's." },
 	{ "tunneld", "timeout_ms", conf_set_u32, HOSTCONF_FIELD(timeout_ms), .min = 1000,
 	  .max = 120000, .fallback = "15000", .range = "1000...120000 ms",

@@ -30,20 +30,21 @@ struct hostconf {
 	size_t n_servers;
 	char interface[IFNAMSIZ];
 	char spare_interface[IFNAMSIZ]; /* of a key rotation; read so that both programs agree */
-	uint32_t mtu;      /* upper bound, bytes */
-	uint32_t mark;     /* fwmark of what may leave outside the tunnel */
+	uint32_t mtu;                   /* upper bound, bytes */
+	uint32_t mark;                  /* fwmark of what may leave outside the tunnel */
 	uint32_t table;
-	uint32_t priority; /* of the rule */
+	uint32_t priority;               /* of the rule */
 	uint32_t wg_port, exchange_port; /* read so that both programs agree */
 	char cert[EXJOB_PATH_MAX], key[EXJOB_PATH_MAX], ca[EXJOB_PATH_MAX];
-	char user[64];     /* "" = stay as started */
+	char user[64];                     /* "" = stay as started */
 	char hostname[EXREQ_HOSTNAME_MAX]; /* "" = ask the kernel */
-	uint32_t timeout_ms; /* of one exchange */
+	uint32_t timeout_ms;               /* of one exchange */
 	bool require_post_quantum;
 };
 
 /* Reads and checks everything. Gives *ret. Errors: as conf_load(), with @ret_error filled. */
-int hostconf_load(const char *path, struct hostconf *ret, struct conf_error *ret_error) _warn_unused_;
+int hostconf_load(const char *path, struct hostconf *ret,
+		  struct conf_error *ret_error) _warn_unused_;
 
 /* Prints every key with its default and meaning. */
 void hostconf_print_reference(FILE *to);

@@ -16,6 +16,8 @@ int leasefile_write(const char *path, const struct leasefile *f)
 	_cleanup_(files_freep) uint8_t *bytes = malloc(LEASEFILE_BYTES_MAX);
 	struct wire w;
 
+	if (f->n_entries > STATUS_SERVERS_MAX)
+		return -EFBIG;
 	if (!bytes)
 		return -ENOMEM;
 	w = wire_writer(bytes, LEASEFILE_BYTES_MAX);
@@ -39,29 +41,43 @@ int leasefile_write(const char *path, const struct leasefile *f)
 
 static void leasefile_get_entry(struct wire *w, struct leasefile_entry *ret)
 {
-	wire_get_str(w, ret->name, sizeof(ret->name));
-	ret->lease.granted_ns = wire_get_u64(w);
-	ret->lease.renew_ns = wire_get_u64(w);
-	ret->lease.expires_ns = wire_get_u64(w);
-	ret->lease.granted_wall = wire_get_u64(w);
-	offerwire_get(w, &ret->lease.offer);
-	ret->lease.held = true;
+	struct session_lease *lease = &ret->lease;
+
+	offerwire_get_text(w, ret->name, sizeof(ret->name));
+	lease->granted_ns = wire_get_u64(w);
+	lease->renew_ns = wire_get_u64(w);
+	lease->expires_ns = wire_get_u64(w);
+	lease->granted_wall = wire_get_u64(w);
+	offerwire_get(w, &lease->offer);
+	lease->held = true;
+	if (lease->granted_ns > lease->renew_ns || lease->renew_ns > lease->expires_ns)
+		wire_fail(w);
+}
+
+static int leasefile_get(struct wire *w, struct leasefile *ret)
+{
+	char magic[sizeof(leasefile_magic)];
+
+	wire_get_bytes(w, magic, sizeof(magic));
+	wire_get_str(w, ret->boot_id, sizeof(ret->boot_id));
+	ret->n_entries = wire_get_u8(w);
+	if (memcmp(magic, leasefile_magic, sizeof(magic)) || ret->n_entries > STATUS_SERVERS_MAX)
+		return -EBADMSG;
+	for (size_t i = 0; i < ret->n_entries; i++)
+		leasefile_get_entry(w, &ret->entries[i]);
+	return wire_done(w);
 }
 
 int leasefile_parse(const void *bytes, size_t len, struct leasefile *ret)
 {
 	struct wire w = wire_reader(bytes, len);
-	char magic[sizeof(leasefile_magic)];
+	int r;
 
 	*ret = (struct leasefile){ 0 };
-	wire_get_bytes(&w, magic, sizeof(magic));
-	wire_get_str(&w, ret->boot_id, sizeof(ret->boot_id));
-	ret->n_entries = wire_get_u8(&w);
-	if (memcmp(magic, leasefile_magic, sizeof(magic)) || ret->n_entries > STATUS_SERVERS_MAX)
-		return -EBADMSG;
-	for (size_t i = 0; i < ret->n_entries; i++)
-		leasefile_get_entry(&w, &ret->entries[i]);
-	return wire_done(&w);
+	r = leasefile_get(&w, ret);
+	if (r < 0)
+		*ret = (struct leasefile){ 0 }; /* no half of a file is adopted */
+	return r;
 }
 
 int leasefile_read(const char *path, struct leasefile *ret)

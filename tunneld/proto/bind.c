@@ -33,9 +33,9 @@ int bind_address(const struct ip6_prefix *hosts_prefix, const char *zone, const 
 	if (hosts_prefix->len != 64)
 		return -EINVAL;
 	if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1 ||
-	    bind_hash_str(md, BIND_ADDRESS_LABEL, false) < 0 || bind_hash_str(md, zone, false) < 0 ||
-	    bind_hash_str(md, provider, false) < 0 || bind_hash_str(md, instance_id, true) < 0 ||
-	    EVP_DigestFinal_ex(md, hash, NULL) != 1)
+	    bind_hash_str(md, BIND_ADDRESS_LABEL, false) < 0 ||
+	    bind_hash_str(md, zone, false) < 0 || bind_hash_str(md, provider, false) < 0 ||
+	    bind_hash_str(md, instance_id, true) < 0 || EVP_DigestFinal_ex(md, hash, NULL) != 1)
 		return -EIO;
 	memcpy(addr.s6_addr + 8, hash, 8);
 	addr.s6_addr[8] &= (uint8_t)~BIND_UNIVERSAL_BIT;
@@ -56,7 +56,8 @@ int bind_export(SSL *ssl, struct secret *ret)
 /* label NUL host key (32) gateway key (32) host address (16) epoch (8, big-endian) */
 #define BIND_PSK_INPUT_BYTES (sizeof(BIND_PSK_LABEL) + WGKEY_BYTES + WGKEY_BYTES + 16 + 8)
 
-static void bind_write_input(const struct bind_psk_input *in, uint8_t out[static BIND_PSK_INPUT_BYTES])
+static void bind_write_input(const struct bind_psk_input *in,
+			     uint8_t out[static BIND_PSK_INPUT_BYTES])
 {
 	memcpy(out, BIND_PSK_LABEL, sizeof(BIND_PSK_LABEL)); /* with its NUL */
 	out += sizeof(BIND_PSK_LABEL);
@@ -74,7 +75,8 @@ int bind_psk(const struct secret *exported, const struct bind_psk_input *in, str
 	unsigned int len = SECRET_BYTES;
 
 	bind_write_input(in, input);
-	if (!HMAC(EVP_sha256(), exported->bytes, SECRET_BYTES, input, sizeof(input), ret->bytes, &len) ||
+	if (!HMAC(EVP_sha256(), exported->bytes, SECRET_BYTES, input, sizeof(input), ret->bytes,
+		  &len) ||
 	    len != SECRET_BYTES)
 		return -EIO;
 	return 0;

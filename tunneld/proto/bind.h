@@ -31,5 +31,5 @@ int bind_address(const struct ip6_prefix *hosts_prefix, const char *zone, const 
 int bind_export(SSL *ssl, struct secret *ret) _warn_unused_;
 
 /* Derives the PSK from the exporter secret and the values it is bound to. Errors: 0; -EIO. */
-int bind_psk(const struct secret *exported, const struct bind_psk_input *in, struct secret *ret)
-	_warn_unused_;
+int bind_psk(const struct secret *exported, const struct bind_psk_input *in,
+	     struct secret *ret) _warn_unused_;

@@ -6,6 +6,8 @@
 #include "common/wire.h"
 #include "tunneld/proto/offerwire.h"
 
+#define EXJOB_RETRY_MAX_S 86400 /* more is no answer of a worker of ours */
+
 static const struct chan_op exjob_table[] = {
 	{ EXJOB_START, "start", 64, CHAN_BODY_MAX, true },
 	{ EXJOB_RESULT, "result", 16, CHAN_BODY_MAX, false },
@@ -69,18 +71,23 @@ int exjob_encode_start(const struct exjob_start *in, int fd, struct chan_msg *re
 int exjob_decode_start(const struct chan_msg *msg, struct exjob_start *ret)
 {
 	struct wire w = wire_reader(msg->body, msg->len);
+	struct exjob_start job = { 0 };
+	int r;
 
 	if (msg->op->type != EXJOB_START)
 		return -EBADMSG;
-	wire_get_str(&w, ret->authority, sizeof(ret->authority));
-	wire_get_str(&w, ret->principal, sizeof(ret->principal));
-	wire_get_str(&w, ret->cert, sizeof(ret->cert));
-	wire_get_str(&w, ret->key, sizeof(ret->key));
-	wire_get_str(&w, ret->ca, sizeof(ret->ca));
-	ret->timeout_ms = wire_get_u32(&w);
-	ret->require_post_quantum = wire_get_bool(&w);
-	exjob_get_request(&w, &ret->request);
-	return wire_done(&w);
+	wire_get_str(&w, job.authority, sizeof(job.authority));
+	wire_get_str(&w, job.principal, sizeof(job.principal));
+	wire_get_str(&w, job.cert, sizeof(job.cert));
+	wire_get_str(&w, job.key, sizeof(job.key));
+	wire_get_str(&w, job.ca, sizeof(job.ca));
+	job.timeout_ms = wire_get_u32(&w);
+	job.require_post_quantum = wire_get_bool(&w);
+	exjob_get_request(&w, &job.request);
+	r = wire_done(&w);
+	if (r == 0)
+		*ret = job;
+	return r;
 }
 
 int exjob_encode_result(const struct exjob_result *in, struct chan_msg *ret)
@@ -103,28 +110,38 @@ int exjob_encode_result(const struct exjob_result *in, struct chan_msg *ret)
 	return exjob_written(&w, ret);
 }
 
+/* What only a granted result holds. */
+static void exjob_get_grant(struct wire *w, struct exjob_result *ret)
+{
+	offerwire_get(w, &ret->offer);
+	wire_get_bytes(w, ret->psk.bytes, SECRET_BYTES);
+	if (secret_is_zero(&ret->psk))
+		wire_fail(w); /* WireGuard reads zero as "no PSK" */
+}
+
 int exjob_decode_result(const struct chan_msg *msg, struct exjob_result *ret)
 {
+	_cleanup_(exjob_result_wipe) struct exjob_result result = { 0 };
 	struct wire w = wire_reader(msg->body, msg->len);
-	unsigned int code;
+	int r;
 
 	if (msg->op->type != EXJOB_RESULT)
 		return -EBADMSG;
-	code = wire_get_u16(&w);
-	ret->code = (enum pst)code;
-	ret->retry_after_s = wire_get_u32(&w);
-	wire_get_str(&w, ret->detail, sizeof(ret->detail));
-	ret->connect_us = wire_get_u32(&w);
-	ret->tls_us = wire_get_u32(&w);
-	ret->total_us = wire_get_u32(&w);
-	wire_get_str(&w, ret->group, sizeof(ret->group));
-	if (code == PST_NONE) {
-		offerwire_get(&w, &ret->offer);
-		wire_get_bytes(&w, ret->psk.bytes, SECRET_BYTES);
-		if (secret_is_zero(&ret->psk))
-			wire_fail(&w); /* WireGuard reads zero as "no PSK" */
-	} else if (!pst_find(code)) {
+	result.code = (enum pst)wire_get_u16(&w);
+	result.retry_after_s = wire_get_u32(&w);
+	offerwire_get_text(&w, result.detail, sizeof(result.detail));
+	result.connect_us = wire_get_u32(&w);
+	result.tls_us = wire_get_u32(&w);
+	result.total_us = wire_get_u32(&w);
+	offerwire_get_text(&w, result.group, sizeof(result.group));
+	if (result.retry_after_s > EXJOB_RETRY_MAX_S)
 		wire_fail(&w);
-	}
-	return wire_done(&w);
+	if (result.code == PST_NONE)
+		exjob_get_grant(&w, &result);
+	else if (!pst_find((unsigned int)result.code))
+		wire_fail(&w);
+	r = wire_done(&w);
+	if (r == 0)
+		*ret = result;
+	return r;
 }

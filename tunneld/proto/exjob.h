@@ -53,12 +53,12 @@ const struct chan_op *exjob_ops(size_t *ret_n);
 
 /* Fills a message for chan_send(); @fd travels with it. Errors: 0; -EMSGSIZE. */
 int exjob_encode_start(const struct exjob_start *in, int fd, struct chan_msg *ret) _warn_unused_;
-/* The pair of exjob_encode_start(). Errors: 0; -EBADMSG. */
+/* The pair of exjob_encode_start(). Errors: 0; -EBADMSG, and then *ret is untouched. */
 int exjob_decode_start(const struct chan_msg *msg, struct exjob_start *ret) _warn_unused_;
 /* Fills a message for chan_send(). Errors: 0; -EMSGSIZE. */
 int exjob_encode_result(const struct exjob_result *in, struct chan_msg *ret) _warn_unused_;
 /* The pair of exjob_encode_result(): every field inside its limits, counts included.
- * Errors: 0; -EBADMSG. */
+ * Errors: 0; -EBADMSG, and then *ret is untouched. */
 int exjob_decode_result(const struct chan_msg *msg, struct exjob_result *ret) _warn_unused_;
 
 /* Wipes the PSK. For _cleanup_(exjob_result_wipe). */

@@ -60,9 +60,8 @@ static int exreq_read_info(const json_t *root, struct exreq *req, enum pst *ret_
 
 int exreq_decode(const char *bytes, size_t len, struct exreq *ret, enum pst *ret_code)
 {
-	static const char *const members[] = {
-		"version", "public_key", "hostname", "software", "boot_id", NULL
-	};
+	static const char *const members[] = { "version",  "public_key", "hostname",
+					       "software", "boot_id",    NULL };
 	_cleanup_(jsonin_freep) json_t *root = NULL;
 	struct exreq req = { 0 };
 	uint64_t version;
@@ -97,6 +96,7 @@ int exreq_encode(const struct exreq *req, char **ret)
 {
 	_cleanup_(jsonin_freep) json_t *root = NULL;
 	char key[WGKEY_TEXT];
+	char *text;
 
 	if (!exreq_is_plain(req->hostname) || !*req->hostname || !exreq_is_plain(req->software) ||
 	    !*req->software || !exreq_is_uuid(req->boot_id))
@@ -104,6 +104,9 @@ int exreq_encode(const struct exreq *req, char **ret)
 	root = json_pack("{s:i, s:s, s:s, s:s, s:s}", "version", EXREQ_VERSION, "public_key",
 			 wgkey_format(&req->public_key, key), "hostname", req->hostname, "software",
 			 req->software, "boot_id", req->boot_id);
-	*ret = root ? json_dumps(root, JSON_COMPACT) : NULL;
-	return *ret ? 0 : -ENOMEM;
+	text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+	if (!text)
+		return -ENOMEM;
+	*ret = text;
+	return 0;
 }

@@ -13,7 +13,7 @@
 #define EXREQ_BYTES_MAX 4096
 #define EXREQ_HOSTNAME_MAX 254 /* RFC 1035, with NUL */
 #define EXREQ_SOFTWARE_MAX 64
-#define EXREQ_BOOT_ID 37       /* UUID text with NUL */
+#define EXREQ_BOOT_ID 37 /* UUID text with NUL */
 
 struct exreq {
 	struct wgkey public_key;
@@ -28,4 +28,5 @@ int exreq_encode(const struct exreq *req, char **ret) _warn_unused_;
 
 /* Reads a request of @len bytes from a host that may be hostile. Borrows @bytes.
  * Errors: 0; -EBADMSG with *ret_code = the PST-11xx code; -ENOMEM. *ret is untouched on failure. */
-int exreq_decode(const char *bytes, size_t len, struct exreq *ret, enum pst *ret_code) _warn_unused_;
+int exreq_decode(const char *bytes, size_t len, struct exreq *ret,
+		 enum pst *ret_code) _warn_unused_;

@@ -8,9 +8,6 @@
 
 #define EXRESP_VERSION 1
 
-/* Reads a string member and hands it to a parser of one value. */
-#define EXRESP_TEXT_MAX 128
-
 static int exresp_addr(const json_t *object, const char *name, struct in6_addr *ret)
 {
 	char text[IP6_ADDR_TEXT];
@@ -92,9 +89,8 @@ static int exresp_read_key(const json_t *gateway, struct offer *o, enum pst *ret
 
 static int exresp_read_gateway(const json_t *root, struct offer *o, enum pst *ret_code)
 {
-	static const char *const members[] = {
-		"name", "public_key", "endpoints", "address", "routes", NULL
-	};
+	static const char *const members[] = { "name",    "public_key", "endpoints",
+					       "address", "routes",     NULL };
 	const json_t *gateway;
 
 	if (jsonin_object(root, "gateway", &gateway) < 0)
@@ -183,9 +179,8 @@ static int exresp_read(const json_t *root, struct offer *o, enum pst *ret_code)
 
 int exresp_decode(const char *bytes, size_t len, struct offer *ret, enum pst *ret_code)
 {
-	static const char *const members[] = {
-		"version", "zone", "host", "gateway", "tunnel", "lease", "gateways", NULL
-	};
+	static const char *const members[] = { "version", "zone",  "host",     "gateway",
+					       "tunnel",  "lease", "gateways", NULL };
 	_cleanup_(jsonin_freep) json_t *root = NULL;
 	struct offer o = { 0 };
 	int r;
@@ -203,6 +198,17 @@ int exresp_decode(const char *bytes, size_t len, struct offer *ret, enum pst *re
 		return r;
 	*ret_code = PST_NONE;
 	*ret = o;
+	return 0;
+}
+
+/* Prints @root, which is NULL when it could not be made. */
+static int exresp_print(const json_t *root, char **ret)
+{
+	char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+
+	if (!text)
+		return -ENOMEM;
+	*ret = text;
 	return 0;
 }
 
@@ -225,7 +231,8 @@ static json_t *exresp_route_list(const struct offer *o)
 	char text[IP6_PREFIX_TEXT];
 
 	for (size_t i = 0; i < o->n_routes; i++)
-		if (json_array_append_new(list, json_string(ip6_format_prefix(&o->routes[i], text))))
+		if (json_array_append_new(list,
+					  json_string(ip6_format_prefix(&o->routes[i], text))))
 			return NULL;
 	return steal_ptr(list);
 }
@@ -260,15 +267,14 @@ int exresp_encode(const struct offer *o, char **ret)
 
 	if (!*o->zone || !*o->gateway_name || !o->n_endpoints || !o->n_routes)
 		return -EINVAL;
-	root = json_pack("{s:i, s:s, s:{s:s}, s:o, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:o}", "version",
-			 EXRESP_VERSION, "zone", o->zone, "host", "address",
+	root = json_pack("{s:i, s:s, s:{s:s}, s:o, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:o}",
+			 "version", EXRESP_VERSION, "zone", o->zone, "host", "address",
 			 ip6_format_prefix(&host, addr), "gateway", exresp_gateway(o), "tunnel",
-			 "keepalive_s", (json_int_t)o->keepalive_s, "mtu", (json_int_t)o->mtu, "lease",
-			 "epoch", (json_int_t)o->epoch, "renew_after_s", (json_int_t)o->renew_after_s,
-			 "expires_after_s", (json_int_t)o->expires_after_s, "gateways",
-			 exresp_sibling_list(o));
-	*ret = root ? json_dumps(root, JSON_COMPACT) : NULL;
-	return *ret ? 0 : -ENOMEM;
+			 "keepalive_s", (json_int_t)o->keepalive_s, "mtu", (json_int_t)o->mtu,
+			 "lease", "epoch", (json_int_t)o->epoch, "renew_after_s",
+			 (json_int_t)o->renew_after_s, "expires_after_s",
+			 (json_int_t)o->expires_after_s, "gateways", exresp_sibling_list(o));
+	return exresp_print(root, ret);
 }
 
 int exresp_encode_error(const struct exresp_error *e, char **ret)
@@ -281,8 +287,18 @@ int exresp_encode_error(const struct exresp_error *e, char **ret)
 	if (root && e->retry_after_s &&
 	    json_object_set_new(root, "retry_after_s", json_integer(e->retry_after_s)))
 		return -ENOMEM;
-	*ret = root ? json_dumps(root, JSON_COMPACT) : NULL;
-	return *ret ? 0 : -ENOMEM;
+	return exresp_print(root, ret);
+}
+
+/* A server speaks about requests, identities and itself; it cannot know what is wrong here. */
+static bool exresp_is_server_code(unsigned int number)
+{
+	static const unsigned int groups[] = { 11, 12, 21, 40 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		if (number / 100 == groups[i])
+			return pst_find(number);
+	return false;
 }
 
 /* "PST-1234" of our list. */
@@ -299,7 +315,7 @@ static int exresp_read_code(const json_t *root, enum pst *ret)
 			return -EBADMSG;
 		number = number * 10 + (unsigned int)(*p - '0');
 	}
-	if (!pst_find(number))
+	if (!exresp_is_server_code(number))
 		return -EBADMSG;
 	*ret = (enum pst)number;
 	return 0;

@@ -2,6 +2,7 @@
 #include "tunneld/proto/jsonin.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 void jsonin_freep(json_t **p)
@@ -38,23 +39,48 @@ static unsigned int jsonin_depth(const char *bytes, size_t len)
 	return deepest;
 }
 
+/* Out of memory jansson fails without a code or, worse, drops a byte of a string and goes on (its
+ * lexer does not look at the result of an append). So the allocator remembers. One thread only. */
+static bool jsonin_starved;
+
+static void *jsonin_malloc(size_t size)
+{
+	void *p = malloc(size);
+
+	jsonin_starved |= !p;
+	return p;
+}
+
+static int jsonin_fail(const json_error_t *error, enum pst *ret_code)
+{
+	enum json_error_code code = json_error_code(error);
+
+	if (code == json_error_duplicate_key)
+		*ret_code = PST_JSON_DUPLICATE;
+	else if (code == json_error_numeric_overflow || code == json_error_null_character ||
+		 code == json_error_null_byte_in_key)
+		*ret_code = PST_JSON_MEMBER;
+	else
+		*ret_code = PST_JSON_SYNTAX;
+	return -EBADMSG;
+}
+
 int jsonin_parse(const char *bytes, size_t len, json_t **ret, enum pst *ret_code)
 {
 	_cleanup_(jsonin_freep) json_t *root = NULL;
-	json_error_t error;
+	json_error_t error = { 0 };
 
 	if (jsonin_depth(bytes, len) > JSONIN_DEPTH_MAX) {
 		*ret_code = PST_JSON_DEPTH;
 		return -EBADMSG;
 	}
+	json_set_alloc_funcs(jsonin_malloc, free);
+	jsonin_starved = false;
 	root = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
-	if (!root && json_error_code(&error) == json_error_out_of_memory)
+	if (jsonin_starved)
 		return -ENOMEM;
-	if (!root) {
-		*ret_code = json_error_code(&error) == json_error_duplicate_key ?
-				    PST_JSON_DUPLICATE : PST_JSON_SYNTAX;
-		return -EBADMSG;
-	}
+	if (!root)
+		return jsonin_fail(&error, ret_code);
 	if (!json_is_object(root)) {
 		*ret_code = PST_JSON_MEMBER;
 		return -EBADMSG;
@@ -76,7 +102,8 @@ int jsonin_members(const json_t *object, const char *const *names, enum pst *ret
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)object, key, value) {
+	json_object_foreach((json_t *)object, key, value)
+	{
 		if (!jsonin_is_listed(key, names)) {
 			*ret_code = PST_JSON_UNKNOWN;
 			return -EBADMSG;
@@ -100,7 +127,7 @@ int jsonin_str(const json_t *object, const char *name, char *ret, size_t cap)
 	if (!text || !n || n >= cap)
 		return -EBADMSG;
 	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+		if (text[i] < 0x20 || text[i] > 0x7e)
 			return -EBADMSG;
 	memcpy(ret, text, n + 1);
 	return 0;

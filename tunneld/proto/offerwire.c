@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "tunneld/proto/offerwire.h"
 
+void offerwire_get_text(struct wire *w, char *ret, size_t cap)
+{
+	wire_get_str(w, ret, cap);
+	for (const char *p = ret; *p; p++)
+		if (*p < 0x20 || *p > 0x7e)
+			wire_fail(w);
+	if (w->failed)
+		ret[0] = '\0';
+}
+
 static void offerwire_put_prefix(struct wire *w, const struct ip6_prefix *p)
 {
 	wire_put_bytes(w, p->addr.s6_addr, 16);
@@ -28,6 +38,15 @@ static void offerwire_get_endpoint(struct wire *w, struct ip6_endpoint *ret)
 	ret->port = wire_get_u16(w);
 }
 
+/* Writes a count of at most @max; a larger one fails the message and gives 0. */
+static size_t offerwire_put_count(struct wire *w, size_t n, size_t max)
+{
+	if (n > max)
+		wire_fail(w);
+	wire_put_u8(w, (uint8_t)n);
+	return w->failed ? 0 : n;
+}
+
 /* Reads a count of at most @max; a larger one fails the message and reads as 0. */
 static size_t offerwire_get_count(struct wire *w, size_t max)
 {
@@ -40,24 +59,26 @@ static size_t offerwire_get_count(struct wire *w, size_t max)
 
 void offerwire_put(struct wire *w, const struct offer *o)
 {
+	size_t n;
+
 	wire_put_str(w, o->zone);
 	wire_put_bytes(w, o->host_addr.s6_addr, 16);
 	wire_put_str(w, o->gateway_name);
 	wire_put_bytes(w, o->gateway_key.bytes, WGKEY_BYTES);
 	wire_put_bytes(w, o->gateway_addr.s6_addr, 16);
-	wire_put_u8(w, (uint8_t)o->n_endpoints);
-	for (size_t i = 0; i < o->n_endpoints; i++)
+	n = offerwire_put_count(w, o->n_endpoints, OFFER_ENDPOINTS_MAX);
+	for (size_t i = 0; i < n; i++)
 		offerwire_put_endpoint(w, &o->endpoints[i]);
-	wire_put_u8(w, (uint8_t)o->n_routes);
-	for (size_t i = 0; i < o->n_routes; i++)
+	n = offerwire_put_count(w, o->n_routes, OFFER_ROUTES_MAX);
+	for (size_t i = 0; i < n; i++)
 		offerwire_put_prefix(w, &o->routes[i]);
 	wire_put_u32(w, o->keepalive_s);
 	wire_put_u32(w, o->mtu);
 	wire_put_u64(w, o->epoch);
 	wire_put_u32(w, o->renew_after_s);
 	wire_put_u32(w, o->expires_after_s);
-	wire_put_u8(w, (uint8_t)o->n_gateways);
-	for (size_t i = 0; i < o->n_gateways; i++) {
+	n = offerwire_put_count(w, o->n_gateways, OFFER_GATEWAYS_MAX);
+	for (size_t i = 0; i < n; i++) {
 		wire_put_str(w, o->gateways[i].name);
 		wire_put_str(w, o->gateways[i].url);
 	}
@@ -65,9 +86,9 @@ void offerwire_put(struct wire *w, const struct offer *o)
 
 void offerwire_get(struct wire *w, struct offer *ret)
 {
-	wire_get_str(w, ret->zone, sizeof(ret->zone));
+	offerwire_get_text(w, ret->zone, sizeof(ret->zone));
 	wire_get_bytes(w, ret->host_addr.s6_addr, 16);
-	wire_get_str(w, ret->gateway_name, sizeof(ret->gateway_name));
+	offerwire_get_text(w, ret->gateway_name, sizeof(ret->gateway_name));
 	wire_get_bytes(w, ret->gateway_key.bytes, WGKEY_BYTES);
 	wire_get_bytes(w, ret->gateway_addr.s6_addr, 16);
 	ret->n_endpoints = offerwire_get_count(w, OFFER_ENDPOINTS_MAX);
@@ -83,7 +104,7 @@ void offerwire_get(struct wire *w, struct offer *ret)
 	ret->expires_after_s = wire_get_u32(w);
 	ret->n_gateways = offerwire_get_count(w, OFFER_GATEWAYS_MAX);
 	for (size_t i = 0; i < ret->n_gateways; i++) {
-		wire_get_str(w, ret->gateways[i].name, sizeof(ret->gateways[i].name));
-		wire_get_str(w, ret->gateways[i].url, sizeof(ret->gateways[i].url));
+		offerwire_get_text(w, ret->gateways[i].name, sizeof(ret->gateways[i].name));
+		offerwire_get_text(w, ret->gateways[i].url, sizeof(ret->gateways[i].url));
 	}
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "common/wire.h"
+#include "tunneld/proto/offerwire.h"
 
 static const struct chan_op status_table[] = {
 	{ STATUS_ASK, "ask", 0, 0, false },
@@ -47,11 +48,11 @@ static void status_put_server(struct wire *w, const struct status_server *s)
 
 static void status_get_server(struct wire *w, struct status_server *ret)
 {
-	wire_get_str(w, ret->name, sizeof(ret->name));
+	offerwire_get_text(w, ret->name, sizeof(ret->name));
 	ret->state = (enum session_state)wire_get_u8(w);
 	ret->missing = (enum pst)wire_get_u16(w);
 	ret->last_code = (enum pst)wire_get_u16(w);
-	wire_get_str(w, ret->detail, sizeof(ret->detail));
+	offerwire_get_text(w, ret->detail, sizeof(ret->detail));
 	ret->leased = wire_get_bool(w);
 	ret->exchanging = wire_get_bool(w);
 	wire_get_bytes(w, ret->gateway_addr.s6_addr, 16);
@@ -66,7 +67,7 @@ static void status_get_server(struct wire *w, struct status_server *ret)
 	ret->tx_bytes = wire_get_u64(w);
 	ret->n_exchanges = wire_get_u32(w);
 	ret->n_failed = wire_get_u32(w);
-	wire_get_str(w, ret->group, sizeof(ret->group));
+	offerwire_get_text(w, ret->group, sizeof(ret->group));
 	if (ret->state >= SESSION_STATE_N)
 		wire_fail(w);
 }
@@ -85,6 +86,8 @@ int status_encode(const struct status *in, struct chan_msg *ret)
 	wire_put_u32(&w, in->n_repairs);
 	wire_put_u32(&w, in->n_overruns);
 	wire_put_u32(&w, in->n_malformed);
+	if (in->n_servers > STATUS_SERVERS_MAX)
+		return -EMSGSIZE;
 	wire_put_u8(&w, (uint8_t)in->n_servers);
 	for (size_t i = 0; i < in->n_servers; i++)
 		status_put_server(&w, &in->servers[i]);
@@ -97,23 +100,28 @@ int status_encode(const struct status *in, struct chan_msg *ret)
 int status_decode(const struct chan_msg *msg, struct status *ret)
 {
 	struct wire w = wire_reader(msg->body, msg->len);
+	struct status s = { 0 };
+	int r;
 
 	if (msg->op->type != STATUS_TELL)
 		return -EBADMSG;
-	wire_get_str(&w, ret->zone, sizeof(ret->zone));
-	wire_get_str(&w, ret->interface, sizeof(ret->interface));
-	ret->now_wall = wire_get_u64(&w);
-	ret->uptime_s = wire_get_u32(&w);
-	wire_get_bytes(&w, ret->host_addr.s6_addr, 16);
-	ret->n_repairs = wire_get_u32(&w);
-	ret->n_overruns = wire_get_u32(&w);
-	ret->n_malformed = wire_get_u32(&w);
-	ret->n_servers = wire_get_u8(&w);
-	if (ret->n_servers > STATUS_SERVERS_MAX)
+	offerwire_get_text(&w, s.zone, sizeof(s.zone));
+	offerwire_get_text(&w, s.interface, sizeof(s.interface));
+	s.now_wall = wire_get_u64(&w);
+	s.uptime_s = wire_get_u32(&w);
+	wire_get_bytes(&w, s.host_addr.s6_addr, 16);
+	s.n_repairs = wire_get_u32(&w);
+	s.n_overruns = wire_get_u32(&w);
+	s.n_malformed = wire_get_u32(&w);
+	s.n_servers = wire_get_u8(&w);
+	if (s.n_servers > STATUS_SERVERS_MAX)
 		return -EBADMSG;
-	for (size_t i = 0; i < ret->n_servers; i++)
-		status_get_server(&w, &ret->servers[i]);
-	return wire_done(&w);
+	for (size_t i = 0; i < s.n_servers; i++)
+		status_get_server(&w, &s.servers[i]);
+	r = wire_done(&w);
+	if (r == 0)
+		*ret = s;
+	return r;
 }
 
 enum status_health status_health(const struct status *s)

@@ -70,9 +70,9 @@ const struct chan_op *status_ops(size_t *ret_n);
 
 /* Fills a STATUS_ASK message. */
 void status_encode_ask(struct chan_msg *ret);
-/* Fills a STATUS_TELL message. Errors: 0; -EMSGSIZE. */
+/* Fills a STATUS_TELL message. Errors: 0; -EMSGSIZE, also over STATUS_SERVERS_MAX servers. */
 int status_encode(const struct status *in, struct chan_msg *ret) _warn_unused_;
-/* The pair of status_encode(). Errors: 0; -EBADMSG. */
+/* The pair of status_encode(). Errors: 0; -EBADMSG, and then *ret is untouched. */
 int status_decode(const struct chan_msg *msg, struct status *ret) _warn_unused_;
 
 /* Judges the whole. Pure. */
