@@ -18,6 +18,7 @@
 #include "tunneld/exchange/extls.h"
 #include "tunneld/proto/bind.h"
 #include "tunneld/proto/exresp.h"
+#include "tunneld/proto/jsonin.h"
 
 #define EXCALL_PATH "/tunnel/v1/exchange"
 
@@ -119,6 +120,7 @@ void excall_release(struct excall_identity *id)
 
 int excall_warm_up(void)
 {
+	jsonin_warm_up();
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return -EIO;
 	return OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) ==

@@ -25,6 +25,7 @@
 #include "config.h"
 #include "tunneld/gateway/gwconf.h"
 #include "tunneld/gateway/gwserve.h"
+#include "tunneld/proto/jsonin.h"
 
 #define WORKER_OTHER_FDS 32 /* descriptors that are not connections */
 
@@ -136,6 +137,7 @@ static int worker_run(const char *path)
 		return 1;
 	}
 	worker_raise_fds(conf);
+	jsonin_warm_up();
 	return worker_serve(conf, tls) < 0 ? 1 : 0;
 }
 

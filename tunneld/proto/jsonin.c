@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+void jsonin_warm_up(void)
+{
+	json_object_seed(0);
+}
+
 void jsonin_freep(json_t **p)
 {
 	json_decref(*p);

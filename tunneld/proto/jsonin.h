@@ -14,6 +14,10 @@
 
 #define JSONIN_DEPTH_MAX 6 /* the response needs 4 */
 
+/* Seeds the hash tables of jansson, which opens a file for it: before a sandbox closes the file
+ * system. Else the first object made would do it. Source: json_object_seed() in jansson's manual. */
+void jsonin_warm_up(void);
+
 /* Parses @len bytes that must be one JSON object in UTF-8. Gives *ret (json_decref()).
  * Errors: 0; -EBADMSG with *ret_code; -ENOMEM. */
 int jsonin_parse(const char *bytes, size_t len, json_t **ret, enum pst *ret_code) _warn_unused_;
