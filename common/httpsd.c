@@ -190,6 +190,7 @@ static void httpsd_refuse_size(struct httpsd_conn *c)
 				  "Content-Length: %zu\r\n"
 				  "Connection: close\r\n\r\n%s",
 				  strlen(body), body);
+	(void)bufferevent_enable(c->bev, EV_WRITE); /* evhttp has it off while it reads */
 }
 
 static void httpsd_on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
