@@ -198,7 +198,7 @@ static void granter_answer_all(struct granter *g, granter_answer_fn *answer, voi
 
 		if (granter_is_passing(a.code))
 			a.retry_after_s = GRANTER_RETRY_S + (uint32_t)(i % GRANTER_RETRY_S);
-		answer(&g->items[i].from, &a, ctx);
+		answer(&g->items[i].from, &g->items[i].grant, &a, ctx);
 	}
 	secret_wipe_bytes(g->items, g->n_items * sizeof(*g->items));
 	g->n_items = 0;

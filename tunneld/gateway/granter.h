@@ -27,10 +27,10 @@ struct granter_from {
 	uint32_t seq;        /* of the message */
 };
 
-/* Called once for every grant that was added. @code of PST_GATEWAY_WORKER: not an answer, the worker
- * is to be given up. */
-typedef void granter_answer_fn(const struct granter_from *from, const struct gwframe_answer *answer,
-			       void *ctx);
+/* Called once for every grant that was added, which is borrowed for the call. With the code
+ * PST_GATEWAY_WORKER it is not an answer: the worker is to be given up. */
+typedef void granter_answer_fn(const struct granter_from *from, const struct gwframe_grant *grant,
+			       const struct gwframe_answer *answer, void *ctx);
 
 /* Keeps everything it is given. Gives *ret. Errors: 0; -ENOMEM. */
 int granter_new(const struct gwconf *conf, struct leasedb *db, struct gwstats *stats,
@@ -43,7 +43,7 @@ int granter_add(struct granter *g, const struct granter_from *from,
 /* How many grants wait. */
 size_t granter_n_waiting(const struct granter *g);
 
-/* Carries the batch out and answers all of it. @retry_s is told to hosts when store or kernel failed.
+/* Carries the batch out and answers all of it.
  * Errors: 0; the kernel's -errno when it did not take the batch: peers and leases may differ now. */
 int granter_run(struct granter *g, uint64_t now_wall, granter_answer_fn *answer, void *ctx) _warn_unused_;
 

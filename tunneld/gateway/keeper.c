@@ -155,12 +155,29 @@ static void keeper_send(struct keeper_worker *w, const struct chan_msg *msg)
 		keeper_give_up(w, "does not take its answers");
 }
 
-static void keeper_answer(const struct granter_from *from, const struct gwframe_answer *answer, void *ctx)
+/* Every grant and every refusal by the keeper is on record with who asked for what. */
+static void keeper_log_answer(const struct gwframe_grant *grant, enum pst code)
+{
+	char addr[IP6_ADDR_TEXT], key[WGKEY_TEXT];
+
+	ip6_format_addr(&grant->host_addr, addr);
+	wgkey_format(&grant->host_key, key);
+	if (code == PST_NONE)
+		log_info("granted %s to %s, instance %s, serial %s, key %s", addr, grant->principal,
+			 grant->instance_id, grant->serial, key);
+	else
+		log_pst(LOG_LEVEL_WARNING, code, "%s, instance %s, address %s, key %s: %s",
+			grant->principal, grant->instance_id, addr, key, pst_text(code));
+}
+
+static void keeper_answer(const struct granter_from *from, const struct gwframe_grant *grant,
+			  const struct gwframe_answer *answer, void *ctx)
 {
 	struct keeper *k = ctx;
 	struct keeper_worker *w = &k->workers[from->slot];
 	struct chan_msg msg;
 
+	keeper_log_answer(grant, answer->code);
 	if (answer->code == PST_NONE)
 		k->stats.granted++;
 	else
@@ -171,15 +188,6 @@ static void keeper_answer(const struct granter_from *from, const struct gwframe_
 		keeper_give_up(w, "asked for what no worker may ask for");
 	else if (gwframe_encode_answer(from->seq, answer, &msg) == 0)
 		keeper_send(w, &msg);
-}
-
-static void keeper_log_grant(const struct gwframe_grant *grant)
-{
-	char addr[IP6_ADDR_TEXT], key[WGKEY_TEXT];
-
-	log_debug("asked by %s, instance %s, serial %s: %s with key %s", grant->principal,
-		  grant->instance_id, grant->serial, ip6_format_addr(&grant->host_addr, addr),
-		  wgkey_format(&grant->host_key, key));
 }
 
 /* Errors: 0; -EBADMSG. */
@@ -193,13 +201,12 @@ static int keeper_on_grant(struct keeper_worker *w, const struct chan_msg *msg)
 
 	if (r < 0)
 		return r;
-	keeper_log_grant(&grant);
 	if (granter_add(k->granter, &from, &grant) == 0) {
 		event_active(k->on_batch, EV_TIMEOUT, 0);
 		return 0;
 	}
 	busy.retry_after_s = herd_take(&k->herd, clk_now_ns());
-	keeper_answer(&from, &busy, k);
+	keeper_answer(&from, &grant, &busy, k);
 	return 0;
 }
 

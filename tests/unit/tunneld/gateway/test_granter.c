@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+#include "tunneld/gateway/granter.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "tests/support/tap.h"
+#include "tests/support/tmpdir.h"
+#include "tests/unit/tunneld/gateway/fakekern.h"
+#include "tests/unit/tunneld/gateway/fixture.h"
+
+#define TEST_GRANTER_MAX 8 /* grants_max of the fixture */
+
+static struct gwconf *test_granter_conf;
+static struct leasedb *test_granter_db;
+static struct gwstats test_granter_stats;
+static struct granter *test_granter;
+static enum pst test_granter_codes[TEST_GRANTER_MAX];
+static uint32_t test_granter_retries[TEST_GRANTER_MAX];
+static size_t test_granter_n;
+
+static void test_granter_setup(void)
+{
+	static unsigned int n;
+	char name[32], path[PATH_MAX];
+
+	snprintf(name, sizeof(name), "granter-%u.db", n++);
+	test_granter_conf = fixture_conf();
+	test_granter_stats = (struct gwstats){ 0 };
+	fakekern_reset();
+	if (leasedb_open(tmpdir_path(path, name), &test_granter_db) < 0 ||
+	    granter_new(test_granter_conf, test_granter_db, &test_granter_stats, &test_granter) < 0 ||
+	    wgdev_create("postern0") < 0)
+		exit(2);
+}
+
+static void test_granter_teardown(void)
+{
+	granter_free(test_granter);
+	leasedb_close(test_granter_db);
+	gwconf_free(test_granter_conf);
+}
+
+static void test_granter_on_answer(const struct granter_from *from, const struct gwframe_grant *grant,
+				   const struct gwframe_answer *answer, void *ctx)
+{
+	CU_ASSERT_EQUAL(from->seq, test_granter_n);
+	CU_ASSERT_PTR_EQUAL(ctx, &test_granter_n);
+	if (test_granter_n == TEST_GRANTER_MAX)
+		return;
+	test_granter_codes[test_granter_n] = answer->code;
+	test_granter_retries[test_granter_n++] = answer->retry_after_s;
+}
+
+static void test_granter_add(const struct gwframe_grant *grant)
+{
+	struct granter_from from = { .seq = (uint32_t)granter_n_waiting(test_granter) };
+
+	CU_ASSERT_EQUAL(granter_add(test_granter, &from, grant), 0);
+}
+
+static int test_granter_run(uint64_t now)
+{
+	test_granter_n = 0;
+	return granter_run(test_granter, now, test_granter_on_answer, &test_granter_n);
+}
+
+static uint64_t test_granter_leases(void)
+{
+	uint64_t n = UINT64_MAX;
+
+	CU_ASSERT_EQUAL(leasedb_count(test_granter_db, &n), 0);
+	return n;
+}
+
+static void test_granter_one_batch(void)
+{
+	const struct wgdev_peer *peer;
+	struct gwframe_grant g;
+
+	for (uint8_t i = 0; i < TEST_GRANTER_MAX; i++) {
+		g = fixture_grant(i);
+		test_granter_add(&g);
+	}
+	CU_ASSERT_EQUAL(granter_add(test_granter, &(struct granter_from){ 0 }, &g), -ENOSPC);
+	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_n, TEST_GRANTER_MAX);
+	for (size_t i = 0; i < test_granter_n; i++)
+		CU_ASSERT_EQUAL(test_granter_codes[i], PST_NONE);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), TEST_GRANTER_MAX);
+	CU_ASSERT_EQUAL(fakekern_n_puts(), 1);
+	CU_ASSERT_EQUAL(test_granter_stats.batches, 1);
+	CU_ASSERT_EQUAL(test_granter_leases(), TEST_GRANTER_MAX);
+	peer = fakekern_find(&g.host_key);
+	CU_ASSERT_PTR_NOT_NULL(peer);
+	if (peer) {
+		CU_ASSERT_TRUE(secret_equal(&peer->psk, &g.psk));
+		CU_ASSERT_EQUAL(peer->allowed[0].len, 128);
+		CU_ASSERT_TRUE(ip6_addr_equal(&peer->allowed[0].addr, &g.host_addr));
+	}
+	/* The room is free again, and an empty batch does nothing. */
+	CU_ASSERT_EQUAL(granter_n_waiting(test_granter), 0);
+	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_n, 0);
+	CU_ASSERT_EQUAL(fakekern_n_puts(), 1);
+}
+
+static void test_granter_refusals_do_not_touch(void)
+{
+	struct gwframe_grant good = fixture_grant(1), thief = fixture_grant(2), liar = fixture_grant(3);
+	struct gwframe_grant collides = fixture_grant(4);
+
+	thief.host_key = good.host_key;
+	liar.host_addr.s6_addr[0] = 0x20;
+	collides.host_addr = good.host_addr;
+	test_granter_add(&good);
+	test_granter_add(&thief);
+	test_granter_add(&liar);
+	test_granter_add(&collides);
+	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_codes[0], PST_NONE);
+	CU_ASSERT_EQUAL(test_granter_codes[1], PST_KEY_TAKEN);
+	CU_ASSERT_EQUAL(test_granter_codes[2], PST_GATEWAY_WORKER);
+	CU_ASSERT_EQUAL(test_granter_codes[3], PST_ADDRESS_TAKEN);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 1);
+	CU_ASSERT_EQUAL(test_granter_leases(), 1);
+	/* Only refusals: the kernel is not even asked. */
+	test_granter_add(&thief);
+	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(fakekern_n_puts(), 1);
+}
+
+static void test_granter_new_key(void)
+{
+	struct gwframe_grant old = fixture_grant(1), new = old;
+
+	memset(new.host_key.bytes, 0x77, WGKEY_BYTES);
+	test_granter_add(&old);
+	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	test_granter_add(&new);
+	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_PTR_NULL(fakekern_find(&old.host_key));
+	CU_ASSERT_PTR_NOT_NULL(fakekern_find(&new.host_key));
+	CU_ASSERT_EQUAL(test_granter_leases(), 1);
+	/* There and back in one batch: the key that was replaced first is wanted in the end. */
+	test_granter_add(&old);
+	test_granter_add(&new);
+	test_granter_add(&old);
+	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_PTR_NOT_NULL(fakekern_find(&old.host_key));
+	CU_ASSERT_PTR_NULL(fakekern_find(&new.host_key));
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 1);
+}
+
+static void test_granter_kernel_fails(void)
+{
+	struct gwframe_grant g = fixture_grant(1);
+
+	fakekern_fail(-ENODEV);
+	test_granter_add(&g);
+	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), -ENODEV);
+	CU_ASSERT_EQUAL(test_granter_codes[0], PST_GATEWAY_KERNEL);
+	CU_ASSERT_TRUE(test_granter_retries[0] >= GRANTER_RETRY_S);
+	fakekern_fail(0);
+}
+
+static void test_granter_store_fails(void)
+{
+	struct gwframe_grant g = fixture_grant(1);
+	struct rlimit old, small = { 0 };
+
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	small.rlim_max = old.rlim_max;
+	small.rlim_cur = 1;
+	test_granter_add(&g);
+	setrlimit(RLIMIT_FSIZE, &small);
+	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	setrlimit(RLIMIT_FSIZE, &old);
+	CU_ASSERT_EQUAL(test_granter_codes[0], PST_STORE_FAILED);
+	CU_ASSERT_TRUE(test_granter_retries[0] >= GRANTER_RETRY_S);
+	CU_ASSERT_TRUE(strlen(granter_error(test_granter)) > 0);
+	CU_ASSERT_EQUAL(fakekern_n_puts(), 0);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 0);
+	CU_ASSERT_EQUAL(test_granter_stats.batches, 0);
+	/* The same host gets its lease as soon as there is room. */
+	test_granter_add(&g);
+	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_codes[0], PST_NONE);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 1);
+}
+
+static void test_granter_expires(void)
+{
+	struct gwframe_grant g;
+	size_t n = 9;
+
+	for (uint8_t i = 0; i < 2 * TEST_GRANTER_MAX + 1; i++) {
+		g = fixture_grant(i);
+		test_granter_add(&g);
+		CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	}
+	CU_ASSERT_EQUAL(granter_expire(test_granter, FIXTURE_NOW + 99, &n), 0);
+	CU_ASSERT_EQUAL(n, 0);
+	CU_ASSERT_EQUAL(granter_expire(test_granter, FIXTURE_NOW + 100, &n), 0);
+	CU_ASSERT_EQUAL(n, GRANTER_EXPIRE_MAX);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 1);
+	CU_ASSERT_EQUAL(granter_expire(test_granter, FIXTURE_NOW + 100, &n), 0);
+	CU_ASSERT_EQUAL(n, 1);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 0);
+	CU_ASSERT_EQUAL(test_granter_leases(), 0);
+}
+
+static const struct tap_test test_granter_tests[] = {
+	{ "many grants, one transaction, one batch", test_granter_one_batch },
+	{ "refusals touch nothing", test_granter_refusals_do_not_touch },
+	{ "a new key of the same host", test_granter_new_key },
+	{ "the kernel fails", test_granter_kernel_fails },
+	{ "the store fails: the kernel is not touched", test_granter_store_fails },
+	{ "leases end with their peers", test_granter_expires },
+	{ 0 },
+};
+
+static const struct tap_suite test_granter_suites[] = {
+	{ "granter", test_granter_tests, test_granter_setup, test_granter_teardown },
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv, test_granter_suites);
+}
