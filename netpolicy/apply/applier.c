@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+#include "netpolicy/apply/applier.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "netpolicy/apply/outbox.h"
+
+/* One attempt to load. */
+struct applier_run {
+	struct outbox *out;
+	const struct kdump *have;
+	bool skips_guard;   /* it is as it should be */
+	bool skips_pending; /* chains of the guard whose device does not exist */
+	bool replaces;      /* our table goes and comes in one transaction */
+	struct applier_result *result;
+};
+
+static bool applier_is_pending(const struct applier_result *result, const char *device)
+{
+	for (size_t i = 0; i < result->n_pending; i++)
+		if (!strcmp(result->pending[i], device))
+			return true;
+	return false;
+}
+
+static void applier_note_pending(struct applier_result *result, const char *device)
+{
+	if (result->n_pending < APPLIER_DEVICES_MAX && !applier_is_pending(result, device))
+		snprintf(result->pending[result->n_pending++], IFNAMSIZ, "%s", device);
+}
+
+/* Chains of the guard are named after their device. */
+static const char *applier_chain_device(const char *chain)
+{
+	static const char prefix[] = "egress_";
+
+	return strncmp(chain, prefix, sizeof(prefix) - 1) ? NULL : chain + sizeof(prefix) - 1;
+}
+
+static bool applier_lacks_device(const char *chain)
+{
+	const char *device = chain ? applier_chain_device(chain) : NULL;
+
+	return device && !if_nametoindex(device);
+}
+
+static bool applier_is_chain_message(int type)
+{
+	return type == NFT_MSG_NEWCHAIN || type == NFT_MSG_NEWRULE || type == NFT_MSG_DELRULE;
+}
+
+static int applier_copy(const struct batch_msg *msg, void *ctx)
+{
+	struct applier_run *run = ctx;
+
+	if (msg->is_guard && run->skips_guard)
+		return 0;
+	if (msg->is_guard && run->skips_pending && applier_is_chain_message(msg->type) &&
+	    applier_lacks_device(msg->name)) {
+		applier_note_pending(run->result, applier_chain_device(msg->name));
+		return 0;
+	}
+	outbox_copy(run->out, msg->nlh);
+	return 0;
+}
+
+/* What is in the kernel's tables and not in @want. */
+static bool applier_is_stale(const struct applier_run *run, const struct kdump *want,
+			     const struct kdump_record *r)
+{
+	bool is_object = r->kind == KDUMP_CHAIN || r->kind == KDUMP_SET || r->kind == KDUMP_OBJ ||
+			 r->kind == KDUMP_FLOWTABLE;
+
+	if (!is_object || !want || (r->is_guard ? run->skips_guard : run->replaces))
+		return false;
+	return !kdump_find(want, r->kind, r->is_guard, kdump_holder(run->have, r));
+}
+
+static const struct {
+	enum kdump_kind kind;
+	int empty; /* message that takes the content; 0 = has none */
+	uint16_t empty_attr;
+	int remove;
+	uint16_t remove_attr;
+	uint16_t detail_attr;
+} applier_ways[] = {
+	{ KDUMP_CHAIN, NFT_MSG_DELRULE, NFTA_RULE_CHAIN, NFT_MSG_DELCHAIN, NFTA_CHAIN_NAME, 0 },
+	{ KDUMP_SET, NFT_MSG_DELSETELEM, NFTA_SET_ELEM_LIST_SET, NFT_MSG_DELSET, NFTA_SET_NAME, 0 },
+	{ KDUMP_OBJ, 0, 0, NFT_MSG_DELOBJ, NFTA_OBJ_NAME, NFTA_OBJ_TYPE },
+	{ KDUMP_FLOWTABLE, 0, 0, NFT_MSG_DELFLOWTABLE, NFTA_FLOWTABLE_NAME, 0 },
+};
+
+/* Takes the content of what vanished (@removes false), or the emptied things themselves. */
+static void applier_sweep(struct applier_run *run, const struct kdump *want, enum kdump_kind kind,
+			  bool removes)
+{
+	size_t way = 0;
+
+	while (applier_ways[way].kind != kind)
+		way++;
+	for (size_t i = 0; i < run->have->n; i++) {
+		const struct kdump_record *r = &run->have->list[i];
+		struct outbox_delete what = { .is_guard = r->is_guard };
+
+		if (r->kind != kind || !applier_is_stale(run, want, r))
+			continue;
+		what.name = kdump_holder(run->have, r);
+		what.type = removes ? applier_ways[way].remove : applier_ways[way].empty;
+		what.attr = removes ? applier_ways[way].remove_attr : applier_ways[way].empty_attr;
+		what.detail_attr = removes ? applier_ways[way].detail_attr : 0;
+		what.detail = r->detail;
+		if (what.type)
+			outbox_delete(run->out, &what);
+	}
+}
+
+static void applier_delete_table(struct outbox *out, bool is_guard)
+{
+	struct outbox_delete what = { .type = NFT_MSG_NEWTABLE, .is_guard = is_guard };
+
+	/* First make sure that it exists: deleting what is absent is an error. */
+	outbox_delete(out, &what);
+	what.type = NFT_MSG_DELTABLE;
+	outbox_delete(out, &what);
+}
+
+/* Everything for one transaction: out with what vanished, in with the batch. */
+static int applier_assemble(struct applier_run *run, const void *batch, size_t len,
+			    const struct kdump *want)
+{
+	int r;
+
+	if (run->replaces)
+		applier_delete_table(run->out, false);
+	if (run->replaces && !run->skips_guard)
+		applier_delete_table(run->out, true);
+	applier_sweep(run, want, KDUMP_CHAIN, false);
+	applier_sweep(run, want, KDUMP_SET, false);
+	r = batch_walk(batch, len, applier_copy, run, run->result->error);
+	applier_sweep(run, want, KDUMP_SET, true);
+	applier_sweep(run, want, KDUMP_CHAIN, true);
+	applier_sweep(run, want, KDUMP_OBJ, true);
+	applier_sweep(run, want, KDUMP_FLOWTABLE, true);
+	return r < 0 ? r : outbox_end(run->out);
+}
+
+static void applier_explain(const struct outbox *out, uint32_t seq, int error,
+			    struct applier_result *result)
+{
+	const struct nlmsghdr *nlh = outbox_find(out, seq);
+	char what[BATCH_ERROR_MAX] = "a change", ignored[BATCH_ERROR_MAX];
+	struct batch_msg msg;
+
+	if (nlh && batch_parse(nlh, &msg, ignored) == 0)
+		batch_describe(&msg, what);
+	snprintf(result->error, sizeof(result->error), "%.180s: %s", what, strerror(-error));
+}
+
+/* Reads, assembles, sends. */
+static int applier_try(struct kernio *k, struct applier_run *run, const void *batch, size_t len,
+		       const struct kdump *want)
+{
+	_cleanup_(outbox_release) struct outbox out = { 0 };
+	uint32_t generation, seq;
+	int r = kernio_generation(k, &generation);
+
+	if (r < 0)
+		return r;
+	out = outbox_begin(generation);
+	run->out = &out;
+	r = applier_assemble(run, batch, len, want);
+	if (r == 0)
+		r = kernio_commit(k, out.bytes, out.len, &seq);
+	if (r < 0 && out.len)
+		applier_explain(&out, seq, r, run->result);
+	return r;
+}
+
+/* What keeps a batch from going in in place: something of ours has another type. */
+static bool applier_is_conflict(int r)
+{
+	return r == -EEXIST || r == -EOPNOTSUPP || r == -EBUSY || r == -EINVAL || r == -ENOTEMPTY ||
+	       r == -EPERM;
+}
+
+/* From the gentlest way to the last: in place; without guards that have no device yet; anew. */
+static int applier_ladder(struct kernio *k, struct applier_run *run, const void *batch, size_t len,
+			  const struct kdump *want)
+{
+	int r = applier_try(k, run, batch, len, want);
+
+	if (r == -ENOENT && !run->skips_pending) {
+		run->skips_pending = true;
+		r = applier_try(k, run, batch, len, want);
+	}
+	if (applier_is_conflict(r)) {
+		run->replaces = true;
+		r = applier_try(k, run, batch, len, want);
+		run->result->was_replaced = r == 0;
+	}
+	if (r == 0)
+		run->result->error[0] = '\0';
+	return r;
+}
+
+/* Guards that wait for their device are not missing. Works on @want, a copy or the original. */
+static void applier_forgive_pending(struct kdump *want, const struct kdump *have,
+				    struct applier_result *ret)
+{
+	for (size_t i = 0; i < want->n; i++) {
+		const struct kdump_record *r = &want->list[i];
+		char name[BATCH_NAME_MAX];
+
+		if (r->kind != KDUMP_CHAIN || !r->is_guard ||
+		    !applier_lacks_device(kdump_holder(want, r)) ||
+		    kdump_find(have, KDUMP_CHAIN, true, kdump_holder(want, r)))
+			continue;
+		snprintf(name, sizeof(name), "%s", kdump_holder(want, r));
+		applier_note_pending(ret, applier_chain_device(name));
+		kdump_drop_chain(want, true, name);
+		i = (size_t)-1; /* the list has changed: from the start */
+	}
+}
+
+/* Compares what was read with what should be. Releases an older difference. */
+static int applier_compare(const struct kdump *want, const struct kdump *have,
+			   struct applier_result *ret)
+{
+	_cleanup_(kdump_release) struct kdump copy = { 0 };
+	int r = kdump_copy(want, &copy);
+
+	if (r < 0)
+		return r;
+	ret->n_pending = 0;
+	applier_forgive_pending(&copy, have, ret);
+	kdiff_release(&ret->diff);
+	r = kdiff_compare(&copy, have, &ret->diff);
+	if (r < 0)
+		return r;
+	return ret->diff.differs[0] || ret->diff.differs[1] ? APPLIER_E_DRIFT : 0;
+}
+
+int applier_check(struct kernio *k, const struct kdump *want, struct applier_result *ret)
+{
+	_cleanup_(kdump_release) struct kdump have = { 0 };
+	int r;
+
+	*ret = (struct applier_result){ 0 };
+	r = kdump_read(k, &have);
+	return r < 0 ? r : applier_compare(want, &have, ret);
+}
+
+static int applier_read_back(struct kernio *k, const struct kdump *want, struct applier_result *ret)
+{
+	_cleanup_(kdump_release) struct kdump have = { 0 };
+	int r = kdump_read(k, &have);
+
+	return r < 0 ? r : applier_compare(want, &have, ret);
+}
+
+/* One round: read what is there, load what is missing. */
+static int applier_round(struct kernio *k, const void *batch, size_t len, const struct kdump *want,
+			 struct applier_result *ret)
+{
+	_cleanup_(kdump_release) struct kdump have = { 0 };
+	struct applier_run run = { .have = &have, .result = ret };
+	int r = kdump_read(k, &have);
+
+	if (r == 0 && want)
+		r = applier_compare(want, &have, ret);
+	ret->was_current = r == 0 && want && ret->n_pending == 0;
+	if (r < 0 || ret->was_current)
+		return r;
+	run.skips_guard = want && !ret->diff.differs[1] && ret->n_pending == 0;
+	return applier_ladder(k, &run, batch, len, want);
+}
+
+int applier_apply(struct kernio *k, const void *batch, size_t len, const struct kdump *want,
+		  struct applier_result *ret)
+{
+	int r = KERNIO_E_CHANGED;
+
+	*ret = (struct applier_result){ 0 };
+	for (int i = 0; i < KERNIO_TRIES && r == KERNIO_E_CHANGED; i++)
+		r = applier_round(k, batch, len, want, ret);
+	if (r == KERNIO_E_CHANGED)
+		return -EBUSY;
+	return r < 0 || !want || ret->was_current ? r : applier_read_back(k, want, ret);
+}
+
+static int applier_unload_once(struct kernio *k)
+{
+	_cleanup_(outbox_release) struct outbox out = { 0 };
+	uint32_t generation, seq;
+	int r = kernio_generation(k, &generation);
+
+	if (r < 0)
+		return r;
+	out = outbox_begin(generation);
+	applier_delete_table(&out, false);
+	applier_delete_table(&out, true);
+	r = outbox_end(&out);
+	return r < 0 ? r : kernio_commit(k, out.bytes, out.len, &seq);
+}
+
+int applier_unload(struct kernio *k)
+{
+	int r = KERNIO_E_CHANGED;
+
+	for (int i = 0; i < KERNIO_TRIES && r == KERNIO_E_CHANGED; i++)
+		r = applier_unload_once(k);
+	return r == KERNIO_E_CHANGED ? -EBUSY : r;
+}
+
+void applier_release(struct applier_result *result)
+{
+	kdiff_release(&result->diff);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * From a checked batch to the kernel and back: what is there is read, what vanished is deleted in
+ * the same transaction, the generation makes sure that nobody changed anything in between, and the
+ * result is read back and compared. In place: the base chains of a loaded policy stay registered.
+ * A guard that is as it should be is not touched at all.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/attr.h"
+#include "common/buf.h"
+#include "netpolicy/apply/batch.h"
+#include "netpolicy/apply/kdiff.h"
+#include "netpolicy/apply/kdump.h"
+#include "netpolicy/apply/kernio.h"
+
+#define APPLIER_NOTES_MAX 4096 /* bytes of notes */
+#define APPLIER_DEVICES_MAX 16 /* uplinks without a guard that are named */
+
+enum {
+	APPLIER_E_DRIFT = 1, /* the kernel took it, yet holds something else */
+};
+
+struct applier_result {
+	bool was_current;  /* nothing had to be sent */
+	bool was_replaced; /* not in place: our table was deleted and made anew in one transaction */
+	size_t n_pending;  /* guards that wait for their device */
+	char pending[APPLIER_DEVICES_MAX][IFNAMSIZ];
+	char error[BATCH_ERROR_MAX]; /* why the kernel refused; "" = it did not */
+	struct kdiff diff;           /* filled for APPLIER_E_DRIFT */
+};
+
+/* Loads @batch, which batch_check() has passed. @want: what it must lead to; NULL = do not read
+ * back (boot). Gives *ret, to be released with applier_release() on every path.
+ * Errors: 0; APPLIER_E_DRIFT; -EBUSY when others keep changing the ruleset; -errno, with the reason
+ * in ret->error when it came from the kernel, which then holds what it held before. */
+int applier_apply(struct kernio *k, const void *batch, size_t len, const struct kdump *want,
+		  struct applier_result *ret) _warn_unused_;
+
+/* Compares the kernel with @want, leaving out guards whose device does not exist (they are named in
+ * ret->pending). Errors: 0 equal; APPLIER_E_DRIFT with ret->diff; -errno. */
+int applier_check(struct kernio *k, const struct kdump *want, struct applier_result *ret)
+	_warn_unused_;
+
+/* Removes our two tables and nothing else. Errors: 0; -EBUSY; -errno. */
+int applier_unload(struct kernio *k) _warn_unused_;
+
+/* Releases. For _cleanup_(applier_release). */
+void applier_release(struct applier_result *result);

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+#include "netpolicy/apply/batch.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <libmnl/libmnl.h>
+
+#define BATCH_ATTR_MAX 32 /* attribute numbers of one level */
+#define BATCH_EXPRS_MAX 32
+#define BATCH_EGRESS 1 /* NF_NETDEV_EGRESS; older headers lack the name */
+
+/* What one walk has seen: a batch must leave these closed. */
+struct batch_seen {
+	bool table;
+	bool input, forward, output; /* base chains of ours at these hooks */
+};
+
+struct batch_hook {
+	bool is_guard;
+	uint32_t hook;
+	int32_t priority;
+};
+
+/* Where our chains stand, and nowhere else. Source: docs/policy.md, "Priorities". */
+static const struct batch_hook batch_hooks[] = {
+	{ false, NF_INET_PRE_ROUTING, -300 },
+	{ false, NF_INET_LOCAL_IN, -10 },
+	{ false, NF_INET_FORWARD, -10 },
+	{ false, NF_INET_LOCAL_OUT, -10 },
+	{ false, NF_INET_POST_ROUTING, -150 },
+	{ true, BATCH_EGRESS, 500 },
+};
+
+/* Expressions that only look, count, log or give a verdict. Not among them: nat, notrack, queue,
+ * tproxy, fwd, dup, synproxy, dynset, flow_offload. */
+static const char *const batch_exprs[] = {
+	"bitwise", "byteorder", "cmp", "counter", "ct", "exthdr", "fib", "immediate", "limit",
+	"log", "lookup", "meta", "objref", "payload", "range", "reject", "rt",
+};
+
+static int batch_fail(char *error, const char *what, const char *object)
+{
+	snprintf(error, BATCH_ERROR_MAX, "%.120s%s%.100s", what, *object ? ": " : "", object);
+	return -EBADMSG;
+}
+
+/* Sorts the attributes between @at and @end into @tb. Nothing twice (the kernel would take the
+ * last), no unknown number, no rest. */
+static int batch_attrs(const void *at, const void *end, const struct nlattr *tb[static BATCH_ATTR_MAX])
+{
+	const struct nlattr *attr = at;
+
+	memset(tb, 0, BATCH_ATTR_MAX * sizeof(tb[0]));
+	while ((const char *)attr < (const char *)end) {
+		size_t left = (size_t)((const char *)end - (const char *)attr);
+		uint16_t type;
+
+		if (left < sizeof(*attr) || attr->nla_len < sizeof(*attr) || attr->nla_len > left)
+			return -EBADMSG;
+		type = mnl_attr_get_type(attr);
+		if (type == 0 || type >= BATCH_ATTR_MAX || tb[type])
+			return -EBADMSG;
+		tb[type] = attr;
+		attr = (const void *)((const char *)attr + NLMSG_ALIGN(attr->nla_len));
+	}
+	return 0;
+}
+
+static int batch_nested(const struct nlattr *attr, const struct nlattr *tb[static BATCH_ATTR_MAX])
+{
+	const char *at = mnl_attr_get_payload(attr);
+
+	return batch_attrs(at, at + mnl_attr_get_payload_len(attr), tb);
+}
+
+/* A string attribute with exactly one NUL, at its end. Gives NULL for anything else. */
+static const char *batch_str(const struct nlattr *attr)
+{
+	size_t len = attr ? mnl_attr_get_payload_len(attr) : 0;
+	const char *s = attr ? mnl_attr_get_payload(attr) : NULL;
+
+	if (len < 2 || len > BATCH_NAME_MAX || memchr(s, '\0', len) != s + len - 1)
+		return NULL;
+	return s;
+}
+
+static bool batch_u32(const struct nlattr *attr, uint32_t *ret)
+{
+	if (!attr || mnl_attr_get_payload_len(attr) != sizeof(uint32_t))
+		return false;
+	*ret = ntohl(mnl_attr_get_u32(attr));
+	return true;
+}
+
+static bool batch_hook_is_ours(bool is_guard, uint32_t hook, int32_t priority)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(batch_hooks); i++)
+		if (batch_hooks[i].is_guard == is_guard && batch_hooks[i].hook == hook &&
+		    batch_hooks[i].priority == priority)
+			return true;
+	return false;
+}
+
+static void batch_note_hook(struct batch_seen *seen, bool is_guard, uint32_t hook)
+{
+	if (!seen || is_guard)
+		return;
+	seen->input |= hook == NF_INET_LOCAL_IN;
+	seen->forward |= hook == NF_INET_FORWARD;
+	seen->output |= hook == NF_INET_LOCAL_OUT;
+}
+
+static int batch_check_hook(const struct nlattr *attr, struct batch_msg *msg, struct batch_seen *seen,
+			    char *error)
+{
+	const struct nlattr *tb[BATCH_ATTR_MAX];
+	uint32_t hook, priority;
+
+	if (batch_nested(attr, tb) < 0 || tb[NFTA_HOOK_DEVS] ||
+	    !batch_u32(tb[NFTA_HOOK_HOOKNUM], &hook) ||
+	    !batch_u32(tb[NFTA_HOOK_PRIORITY], &priority))
+		return batch_fail(error, "malformed hook of chain", msg->name);
+	msg->device = batch_str(tb[NFTA_HOOK_DEV]);
+	if (!msg->device != !msg->is_guard || !msg->device != !tb[NFTA_HOOK_DEV])
+		return batch_fail(error, "wrong device of chain", msg->name);
+	if (!batch_hook_is_ours(msg->is_guard, hook, (int32_t)priority))
+		return batch_fail(error, "a hook or priority that is not ours, chain", msg->name);
+	batch_note_hook(seen, msg->is_guard, hook);
+	return 0;
+}
+
+static int batch_check_chain(const struct nlattr **tb, struct batch_msg *msg, struct batch_seen *seen,
+			     char *error)
+{
+	const char *type = batch_str(tb[NFTA_CHAIN_TYPE]);
+	uint32_t flags = 0;
+
+	msg->name = batch_str(tb[NFTA_CHAIN_NAME]);
+	if (!msg->name)
+		return batch_fail(error, "a chain without a name", "");
+	if (tb[NFTA_CHAIN_FLAGS] && (!batch_u32(tb[NFTA_CHAIN_FLAGS], &flags) ||
+				     (flags & ~(uint32_t)NFT_CHAIN_BASE)))
+		return batch_fail(error, "flags of chain", msg->name);
+	if (!tb[NFTA_CHAIN_HOOK])
+		return tb[NFTA_CHAIN_TYPE] ? batch_fail(error, "a type without a hook, chain",
+							msg->name) : 0;
+	if (!type || strcmp(type, "filter") != 0)
+		return batch_fail(error, "not of type filter, chain", msg->name);
+	return batch_check_hook(tb[NFTA_CHAIN_HOOK], msg, seen, error);
+}
+
+static bool batch_expr_is_known(const char *name)
+{
+	for (size_t i = 0; name && i < ARRAY_SIZE(batch_exprs); i++)
+		if (!strcmp(batch_exprs[i], name))
+			return true;
+	return false;
+}
+
+/* One element of the list of expressions. */
+static int batch_check_expr(const struct nlattr *elem, const char *chain, char *error)
+{
+	const struct nlattr *tb[BATCH_ATTR_MAX];
+	const char *name;
+
+	if (mnl_attr_get_type(elem) != NFTA_LIST_ELEM || batch_nested(elem, tb) < 0)
+		return batch_fail(error, "malformed expression in chain", chain);
+	name = batch_str(tb[NFTA_EXPR_NAME]);
+	if (!batch_expr_is_known(name))
+		return batch_fail(error, "an expression that our policies do not use", name ? name : "");
+	return 0;
+}
+
+static int batch_check_exprs(const struct nlattr *list, const char *chain, char *error)
+{
+	const char *at = mnl_attr_get_payload(list);
+	const char *end = at + mnl_attr_get_payload_len(list);
+	int r = 0;
+
+	for (size_t n = 0; at < end && r == 0; n++) {
+		const struct nlattr *elem = (const void *)at;
+		size_t left = (size_t)(end - at);
+
+		if (n == BATCH_EXPRS_MAX || left < sizeof(*elem) || elem->nla_len > left ||
+		    elem->nla_len < sizeof(*elem))
+			return batch_fail(error, "malformed expressions in chain", chain);
+		r = batch_check_expr(elem, chain, error);
+		at += NLMSG_ALIGN(elem->nla_len);
+	}
+	return r;
+}
+
+static int batch_check_rule(const struct nlattr **tb, struct batch_msg *msg, char *error)
+{
+	msg->name = batch_str(tb[NFTA_RULE_CHAIN]);
+	if (!msg->name || tb[NFTA_RULE_COMPAT])
+		return batch_fail(error, "a rule without a chain, or of another kind", "");
+	if (msg->type == NFT_MSG_DELRULE)
+		return 0;
+	if (!tb[NFTA_RULE_EXPRESSIONS])
+		return batch_fail(error, "a rule without expressions in chain", msg->name);
+	return batch_check_exprs(tb[NFTA_RULE_EXPRESSIONS], msg->name, error);
+}
+
+static int batch_check_named(const struct nlattr *name, struct batch_msg *msg, char *error)
+{
+	msg->name = batch_str(name);
+	return msg->name ? 0 : batch_fail(error, "a set or an object without a name", "");
+}
+
+static int batch_check_table(const struct nlattr **tb, struct batch_seen *seen, bool is_guard,
+			     char *error)
+{
+	uint32_t flags = 0;
+
+	if (tb[NFTA_TABLE_FLAGS] && (!batch_u32(tb[NFTA_TABLE_FLAGS], &flags) || flags))
+		return batch_fail(error, "a table with flags (dormant, owner)", "");
+	if (seen && !is_guard)
+		seen->table = true;
+	return 0;
+}
+
+/* The parts that depend on the kind of message. Removing a table or a chain opens the host for a
+ * moment and is never recorded: updates work in place. */
+static int batch_check_kind(const struct nlattr **tb, struct batch_msg *msg, struct batch_seen *seen,
+			    char *error)
+{
+	switch (msg->type) {
+	case NFT_MSG_NEWTABLE:
+		return batch_check_table(tb, seen, msg->is_guard, error);
+	case NFT_MSG_NEWCHAIN:
+		return batch_check_chain(tb, msg, seen, error);
+	case NFT_MSG_NEWRULE:
+	case NFT_MSG_DELRULE:
+		return batch_check_rule(tb, msg, error);
+	case NFT_MSG_NEWSET:
+	case NFT_MSG_DELSET:
+		return batch_check_named(tb[NFTA_SET_NAME], msg, error);
+	case NFT_MSG_NEWSETELEM:
+	case NFT_MSG_DELSETELEM:
+		return batch_check_named(tb[NFTA_SET_ELEM_LIST_SET], msg, error);
+	case NFT_MSG_NEWOBJ:
+	case NFT_MSG_DELOBJ:
+		return batch_check_named(tb[NFTA_OBJ_NAME], msg, error);
+	default:
+		return batch_fail(error, "a message that no policy needs", "");
+	}
+}
+
+/* The family and the table's name belong together. The name is attribute 1 of every kind. */
+static int batch_check_owner(uint8_t family, const struct nlattr *name, struct batch_msg *msg,
+			     char *error)
+{
+	const char *table = batch_str(name);
+
+	if (!table)
+		return batch_fail(error, "a message without a table", "");
+	msg->is_guard = family == NFPROTO_NETDEV && !strcmp(table, BATCH_GUARD);
+	if (msg->is_guard || (family == NFPROTO_INET && !strcmp(table, BATCH_TABLE)))
+		return 0;
+	return batch_fail(error, "a table that is not ours", table);
+}
+
+static int batch_take(const struct nlmsghdr *nlh, struct batch_msg *ret, struct batch_seen *seen,
+		      char *error)
+{
+	const struct nlattr *tb[BATCH_ATTR_MAX];
+	const struct nfgenmsg *gen = mnl_nlmsg_get_payload(nlh);
+	struct batch_msg msg = { .nlh = nlh, .type = nlh->nlmsg_type & 0xff };
+	int r;
+
+	if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*gen)) ||
+	    nlh->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
+		return batch_fail(error, "a message of another subsystem", "");
+	if (batch_attrs(mnl_nlmsg_get_payload_offset(nlh, sizeof(*gen)),
+			(const char *)nlh + nlh->nlmsg_len, tb) < 0)
+		return batch_fail(error, "malformed attributes", "");
+	r = batch_check_owner(gen->nfgen_family, tb[NFTA_TABLE_NAME], &msg, error);
+	if (r == 0)
+		r = batch_check_kind(tb, &msg, seen, error);
+	if (r == 0)
+		*ret = msg;
+	return r;
+}
+
+int batch_parse(const struct nlmsghdr *nlh, struct batch_msg *ret,
+		char ret_error[static BATCH_ERROR_MAX])
+{
+	return batch_take(nlh, ret, NULL, ret_error);
+}
+
+/* The message at @at, or NULL when it does not fit into the rest. */
+static const struct nlmsghdr *batch_at(const char *at, const char *end)
+{
+	const struct nlmsghdr *nlh = (const void *)at;
+	size_t left = (size_t)(end - at);
+
+	if (left < sizeof(*nlh) || nlh->nlmsg_len < sizeof(*nlh) ||
+	    NLMSG_ALIGN(nlh->nlmsg_len) > left)
+		return NULL;
+	return nlh;
+}
+
+size_t batch_length(const void *bytes, size_t len)
+{
+	const char *at = bytes, *end = at + len;
+	const struct nlmsghdr *nlh;
+
+	while ((nlh = batch_at(at, end))) {
+		at += NLMSG_ALIGN(nlh->nlmsg_len);
+		if (nlh->nlmsg_type == NFNL_MSG_BATCH_END)
+			return (size_t)(at - (const char *)bytes);
+	}
+	return 0;
+}
+
+/* The frame: one BEGIN for nf_tables in front, one END behind, nothing after it. Gives the first
+ * byte behind BEGIN and the first of END. */
+static int batch_frame(const void *bytes, size_t len, const char **ret_at, const char **ret_end,
+		       char *error)
+{
+	const char *at = bytes, *end = at + len;
+	const struct nlmsghdr *nlh = len <= BATCH_BYTES_MAX ? batch_at(at, end) : NULL;
+	const struct nfgenmsg *gen;
+
+	if (!nlh || nlh->nlmsg_type != NFNL_MSG_BATCH_BEGIN ||
+	    nlh->nlmsg_len != NLMSG_LENGTH(sizeof(*gen)))
+		return batch_fail(error, "does not begin as a batch, or is too large", "");
+	gen = mnl_nlmsg_get_payload(nlh);
+	if (ntohs(gen->res_id) != NFNL_SUBSYS_NFTABLES)
+		return batch_fail(error, "a batch of another subsystem", "");
+	if (batch_length(bytes, len) != len)
+		return batch_fail(error, "does not end as a batch", "");
+	*ret_at = at + NLMSG_ALIGN(nlh->nlmsg_len);
+	*ret_end = end;
+	return 0;
+}
+
+static int batch_each(const void *bytes, size_t len, struct batch_seen *seen,
+		      int (*fn)(const struct batch_msg *msg, void *ctx), void *ctx, char *error)
+{
+	const char *at, *end;
+	const struct nlmsghdr *nlh;
+	struct batch_msg msg;
+	size_t n = 0;
+	int r = batch_frame(bytes, len, &at, &end, error);
+
+	while (r == 0 && (nlh = batch_at(at, end)) && nlh->nlmsg_type != NFNL_MSG_BATCH_END) {
+		if (++n > BATCH_MESSAGES_MAX)
+			return batch_fail(error, "too many messages", "");
+		r = batch_take(nlh, &msg, seen, error);
+		if (r == 0 && fn)
+			r = fn(&msg, ctx);
+		at += NLMSG_ALIGN(nlh->nlmsg_len);
+	}
+	return r;
+}
+
+int batch_walk(const void *bytes, size_t len, int (*fn)(const struct batch_msg *msg, void *ctx),
+	       void *ctx, char ret_error[static BATCH_ERROR_MAX])
+{
+	return batch_each(bytes, len, NULL, fn, ctx, ret_error);
+}
+
+int batch_check(const void *bytes, size_t len, char ret_error[static BATCH_ERROR_MAX])
+{
+	struct batch_seen seen = { 0 };
+	int r = batch_each(bytes, len, &seen, NULL, NULL, ret_error);
+
+	if (r < 0)
+		return r;
+	if (!seen.table || !seen.input || !seen.forward || !seen.output)
+		return batch_fail(ret_error, "incomplete: it would leave a direction open", "");
+	return 0;
+}
+
+static const char *batch_verb(int type)
+{
+	switch (type) {
+	case NFT_MSG_NEWTABLE:
+		return "adding table";
+	case NFT_MSG_NEWCHAIN:
+		return "adding chain";
+	case NFT_MSG_NEWRULE:
+		return "adding a rule to chain";
+	case NFT_MSG_DELRULE:
+		return "emptying chain";
+	case NFT_MSG_NEWSET:
+		return "adding set";
+	case NFT_MSG_NEWSETELEM:
+		return "filling set";
+	case NFT_MSG_DELSETELEM:
+		return "emptying set";
+	case NFT_MSG_NEWOBJ:
+		return "adding counter";
+	default:
+		return "removing";
+	}
+}
+
+void batch_describe(const struct batch_msg *msg, char ret[static BATCH_ERROR_MAX])
+{
+	snprintf(ret, BATCH_ERROR_MAX, "%s %.128s%sof %s%s%s", batch_verb(msg->type),
+		 msg->name ? msg->name : "", msg->name ? " " : "",
+		 msg->is_guard ? "netdev " BATCH_GUARD : "inet " BATCH_TABLE,
+		 msg->device ? " on " : "", msg->device ? msg->device : "");
+}

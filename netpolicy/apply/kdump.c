@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+#include "netpolicy/apply/kdump.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libmnl/libmnl.h>
+
+#include "netpolicy/apply/batch.h"
+#include "netpolicy/apply/kwords.h"
+
+#define KDUMP_ATTR_MAX 32
+#define KDUMP_BIT(attr) (UINT32_C(1) << (attr))
+
+/* Newer than the headers of Debian 12. Source: linux/netfilter/nf_tables.h of 6.16. */
+#define KDUMP_SET_COUNT 20
+
+/* One kind of object: how to ask for it, where its name is, what of it is not content. */
+struct kdump_source {
+	enum kdump_kind kind;
+	int get, reply; /* NFT_MSG_… */
+	uint16_t name;  /* attribute; 0 = it has none */
+	uint32_t volatile_bits;
+};
+
+static const struct kdump_source kdump_sources[] = {
+	{ KDUMP_TABLE, NFT_MSG_GETTABLE, NFT_MSG_NEWTABLE, 0,
+	  KDUMP_BIT(NFTA_TABLE_USE) | KDUMP_BIT(NFTA_TABLE_HANDLE) | KDUMP_BIT(NFTA_TABLE_PAD) },
+	{ KDUMP_CHAIN, NFT_MSG_GETCHAIN, NFT_MSG_NEWCHAIN, NFTA_CHAIN_NAME,
+	  KDUMP_BIT(NFTA_CHAIN_HANDLE) | KDUMP_BIT(NFTA_CHAIN_USE) |
+	  KDUMP_BIT(NFTA_CHAIN_COUNTERS) | KDUMP_BIT(NFTA_CHAIN_PAD) | KDUMP_BIT(NFTA_CHAIN_ID) },
+	{ KDUMP_SET, NFT_MSG_GETSET, NFT_MSG_NEWSET, NFTA_SET_NAME,
+	  KDUMP_BIT(NFTA_SET_HANDLE) | KDUMP_BIT(NFTA_SET_ID) | KDUMP_BIT(NFTA_SET_PAD) |
+	  KDUMP_BIT(KDUMP_SET_COUNT) },
+	{ KDUMP_OBJ, NFT_MSG_GETOBJ, NFT_MSG_NEWOBJ, NFTA_OBJ_NAME,
+	  KDUMP_BIT(NFTA_OBJ_USE) | KDUMP_BIT(NFTA_OBJ_HANDLE) | KDUMP_BIT(NFTA_OBJ_PAD) |
+	  KDUMP_BIT(NFTA_OBJ_DATA) },
+	{ KDUMP_FLOWTABLE, NFT_MSG_GETFLOWTABLE, NFT_MSG_NEWFLOWTABLE, NFTA_FLOWTABLE_NAME,
+	  KDUMP_BIT(NFTA_FLOWTABLE_USE) | KDUMP_BIT(NFTA_FLOWTABLE_HANDLE) |
+	  KDUMP_BIT(NFTA_FLOWTABLE_PAD) },
+	{ KDUMP_RULE, NFT_MSG_GETRULE, NFT_MSG_NEWRULE, NFTA_RULE_CHAIN,
+	  KDUMP_BIT(NFTA_RULE_HANDLE) | KDUMP_BIT(NFTA_RULE_POSITION) |
+	  KDUMP_BIT(NFTA_RULE_PAD) | KDUMP_BIT(NFTA_RULE_ID) |
+	  KDUMP_BIT(NFTA_RULE_POSITION_ID) | KDUMP_BIT(NFTA_RULE_CHAIN_ID) },
+};
+
+/* Elements come in lists, not one to a message. */
+static const struct kdump_source kdump_elements = {
+	KDUMP_ELEM, NFT_MSG_GETSETELEM, NFT_MSG_NEWSETELEM, NFTA_SET_ELEM_LIST_SET,
+	KDUMP_BIT(NFTA_SET_ELEM_TIMEOUT) | KDUMP_BIT(NFTA_SET_ELEM_EXPIRATION) |
+	KDUMP_BIT(NFTA_SET_ELEM_PAD),
+};
+
+/* One reading. */
+struct kdump_run {
+	struct kdump *d;
+	const struct kdump_source *source;
+	bool is_guard;
+	const char *set;      /* whose elements are read */
+	uint32_t place;       /* of the next rule in the chain */
+	uint32_t last_holder; /* offset of that chain's name */
+};
+
+static int kdump_room(void **list, size_t *cap, size_t need, size_t max, size_t unit)
+{
+	size_t want = *cap ? *cap : 64;
+	void *more;
+
+	if (need <= *cap)
+		return 0;
+	if (need > max)
+		return -EFBIG;
+	while (want < need)
+		want *= 2;
+	more = reallocarray(*list, want, unit);
+	if (!more)
+		return -ENOMEM;
+	*list = more;
+	*cap = want;
+	return 0;
+}
+
+/* Appends @len bytes. Gives their offset. */
+static int kdump_add_bytes(struct kdump *d, const void *p, size_t len, uint32_t *ret)
+{
+	void *list = d->bytes;
+	int r = kdump_room(&list, &d->size, d->used + len, KDUMP_BYTES_MAX, 1);
+
+	d->bytes = list;
+	if (r < 0)
+		return r;
+	if (len)
+		memcpy(d->bytes + d->used, p, len);
+	*ret = (uint32_t)d->used;
+	d->used += len;
+	return 0;
+}
+
+static int kdump_add_str(struct kdump *d, const char *s, uint32_t *ret)
+{
+	return kdump_add_bytes(d, s, strlen(s) + 1, ret);
+}
+
+static int kdump_add_record(struct kdump *d, const struct kdump_record *record)
+{
+	void *list = d->list;
+	int r = kdump_room(&list, &d->cap, d->n + 1, KDUMP_RECORDS_MAX, sizeof(d->list[0]));
+
+	d->list = list;
+	if (r == 0)
+		d->list[d->n++] = *record;
+	return r;
+}
+
+/* Appends one attribute without the padding behind it. */
+static int kdump_add_attr(struct kdump *d, const struct nlattr *attr)
+{
+	uint32_t at;
+
+	return kdump_add_bytes(d, attr, attr->nla_len, &at);
+}
+
+/* The name of the expression, and its content unless that is a counter's. */
+static int kdump_add_expr(struct kdump *d, const struct nlattr *elem)
+{
+	const struct nlattr *attr, *data = NULL;
+	const char *name = "";
+	int r = 0;
+
+	mnl_attr_for_each_nested(attr, elem) {
+		if (mnl_attr_get_type(attr) == NFTA_EXPR_NAME)
+			name = mnl_attr_get_str(attr);
+		if (mnl_attr_get_type(attr) == NFTA_EXPR_DATA)
+			data = attr;
+	}
+	r = kdump_add_bytes(d, name, strlen(name) + 1, &(uint32_t){ 0 });
+	if (r == 0 && data && strcmp(name, "counter") != 0)
+		r = kdump_add_attr(d, data);
+	return r;
+}
+
+static int kdump_add_exprs(struct kdump *d, const struct nlattr *list)
+{
+	const struct nlattr *elem;
+	int r = 0;
+
+	mnl_attr_for_each_nested(elem, list) {
+		r = kdump_add_expr(d, elem);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Appends what is content among the attributes from @at on. */
+static int kdump_add_content(struct kdump_run *run, const struct nlattr *at, const char *end)
+{
+	int r = 0;
+
+	for (; mnl_attr_ok(at, (int)(end - (const char *)at)) && r == 0; at = mnl_attr_next(at)) {
+		uint16_t type = mnl_attr_get_type(at);
+
+		if (type < KDUMP_ATTR_MAX && (run->source->volatile_bits & KDUMP_BIT(type)))
+			continue;
+		if (run->source->kind == KDUMP_RULE && type == NFTA_RULE_EXPRESSIONS)
+			r = kdump_add_exprs(run->d, at);
+		else
+			r = kdump_add_attr(run->d, at);
+	}
+	return r;
+}
+
+/* Counts the rules of a chain; they come in their order, chain after chain. */
+static uint32_t kdump_next_place(struct kdump_run *run, uint32_t holder)
+{
+	const char *bytes = (const char *)run->d->bytes;
+
+	if (strcmp(bytes + run->last_holder, bytes + holder) != 0)
+		run->place = 0;
+	run->last_holder = holder;
+	return run->place++;
+}
+
+/* The one record for the attributes at @at. @tb: the first of each number. */
+static int kdump_add(struct kdump_run *run, const struct nlattr *at, const char *end,
+		     const char *holder, const struct nlattr **tb)
+{
+	struct kdump_record record = { .kind = run->source->kind, .is_guard = run->is_guard };
+	char label[KDUMP_LABEL_MAX] = "";
+	int r;
+
+	r = kdump_add_str(run->d, holder, &record.holder);
+	kwords_label(record.kind, tb, label, sizeof(label));
+	if (r == 0)
+		r = kdump_add_str(run->d, label, &record.label);
+	record.data = (uint32_t)run->d->used;
+	if (r == 0)
+		r = kdump_add_content(run, at, end);
+	if (r < 0)
+		return r;
+	record.len = (uint32_t)run->d->used - record.data;
+	if (record.kind == KDUMP_RULE)
+		record.detail = kdump_next_place(run, record.holder);
+	else if (record.kind == KDUMP_OBJ && tb[NFTA_OBJ_TYPE])
+		record.detail = ntohl(mnl_attr_get_u32(tb[NFTA_OBJ_TYPE]));
+	else if (record.kind == KDUMP_SET && tb[NFTA_SET_FLAGS])
+		record.detail = ntohl(mnl_attr_get_u32(tb[NFTA_SET_FLAGS]));
+	return kdump_add_record(run->d, &record);
+}
+
+static void kdump_sort_attrs(const struct nlattr *at, const char *end, const struct nlattr **tb)
+{
+	memset(tb, 0, KDUMP_ATTR_MAX * sizeof(*tb));
+	for (; mnl_attr_ok(at, (int)(end - (const char *)at)); at = mnl_attr_next(at))
+		if (mnl_attr_get_type(at) < KDUMP_ATTR_MAX)
+			tb[mnl_attr_get_type(at)] = at;
+}
+
+static int kdump_take_elements(struct kdump_run *run, const struct nlattr *list)
+{
+	const struct nlattr *elem;
+	int r = 0;
+
+	mnl_attr_for_each_nested(elem, list) {
+		const struct nlattr *tb[KDUMP_ATTR_MAX];
+		const char *end = (const char *)elem + elem->nla_len;
+
+		kdump_sort_attrs(mnl_attr_get_payload(elem), end, tb);
+		r = kdump_add(run, mnl_attr_get_payload(elem), end, run->set, tb);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool kdump_is_ours(const struct kdump_run *run, const struct nlmsghdr *nlh,
+			  const struct nlattr *table)
+{
+	const struct nfgenmsg *gen = mnl_nlmsg_get_payload(nlh);
+
+	return table && gen->nfgen_family == (run->is_guard ? NFPROTO_NETDEV : NFPROTO_INET) &&
+	       !strcmp(mnl_attr_get_str(table), run->is_guard ? BATCH_GUARD : BATCH_TABLE);
+}
+
+/* A set without a name of its own belongs to one rule, and is seen there. */
+static bool kdump_is_anonymous(const struct kdump_run *run, const struct nlattr **tb)
+{
+	return run->source->kind == KDUMP_SET && tb[NFTA_SET_FLAGS] &&
+	       (ntohl(mnl_attr_get_u32(tb[NFTA_SET_FLAGS])) & NFT_SET_ANONYMOUS);
+}
+
+static int kdump_take(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct nlattr *tb[KDUMP_ATTR_MAX];
+	const struct nlattr *at = mnl_nlmsg_get_payload_offset(nlh, sizeof(struct nfgenmsg));
+	const char *end = (const char *)nlh + nlh->nlmsg_len;
+	struct kdump_run *run = ctx;
+	const struct kdump_source *source = run->source;
+
+	kdump_sort_attrs(at, end, tb);
+	if ((nlh->nlmsg_type & 0xff) != source->reply || !kdump_is_ours(run, nlh, tb[1]) ||
+	    kdump_is_anonymous(run, tb))
+		return 0;
+	if (source->kind == KDUMP_ELEM)
+		return tb[NFTA_SET_ELEM_LIST_ELEMENTS] ?
+			       kdump_take_elements(run, tb[NFTA_SET_ELEM_LIST_ELEMENTS]) : 0;
+	return kdump_add(run, at, end,
+			 source->name && tb[source->name] ? mnl_attr_get_str(tb[source->name]) : "",
+			 tb);
+}
+
+static int kdump_ask(struct kernio *k, struct kdump_run *run)
+{
+	struct kernio_query query = {
+		.type = run->source->get,
+		.family = run->is_guard ? NFPROTO_NETDEV : NFPROTO_INET,
+		.table = run->source->kind == KDUMP_TABLE || run->source->kind == KDUMP_CHAIN ?
+				 NULL : run->is_guard ? BATCH_GUARD : BATCH_TABLE,
+		.holder = run->set,
+	};
+
+	run->place = run->last_holder = 0;
+	return kernio_dump(k, &query, kdump_take, run);
+}
+
+/* The elements of every set found so far. */
+static int kdump_ask_elements(struct kernio *k, struct kdump_run *run)
+{
+	size_t n = run->d->n;
+	int r = 0;
+
+	run->source = &kdump_elements;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		char set[BATCH_NAME_MAX * 2 + 8]; /* records move while the list grows */
+
+		if (run->d->list[i].kind != KDUMP_SET || run->d->list[i].is_guard != run->is_guard)
+			continue;
+		snprintf(set, sizeof(set), "%s", kdump_holder(run->d, &run->d->list[i]));
+		run->set = set;
+		r = kdump_ask(k, run);
+		run->set = NULL;
+	}
+	return r;
+}
+
+static int kdump_read_table(struct kernio *k, struct kdump *d, bool is_guard)
+{
+	struct kdump_run run = { .d = d, .is_guard = is_guard };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kdump_sources) && r == 0; i++) {
+		run.source = &kdump_sources[i];
+		r = kdump_ask(k, &run);
+		/* A table that is not there has nothing; kernels differ in saying so. */
+		if (r == -ENOENT)
+			r = 0;
+	}
+	return r == 0 ? kdump_ask_elements(k, &run) : r;
+}
+
+int kdump_compare(const struct kdump *a, const struct kdump_record *ra, const struct kdump *b,
+		  const struct kdump_record *rb)
+{
+	int r = (int)ra->kind - (int)rb->kind;
+	size_t n = ra->len < rb->len ? ra->len : rb->len;
+
+	if (r == 0)
+		r = (int)ra->is_guard - (int)rb->is_guard;
+	if (r == 0)
+		r = strcmp(kdump_holder(a, ra), kdump_holder(b, rb));
+	if (r != 0 || ra->kind != KDUMP_ELEM)
+		return r;
+	r = memcmp(a->bytes + ra->data, b->bytes + rb->data, n);
+	return r ? r : (ra->len > rb->len) - (ra->len < rb->len);
+}
+
+static int kdump_order(const void *pa, const void *pb, void *ctx)
+{
+	const struct kdump_record *a = pa, *b = pb;
+	int r = kdump_compare(ctx, a, ctx, b);
+
+	if (r == 0 && a->kind == KDUMP_RULE)
+		r = (a->detail > b->detail) - (a->detail < b->detail);
+	return r;
+}
+
+static int kdump_read_once(struct kernio *k, struct kdump *d)
+{
+	uint32_t before, after;
+	int r = kernio_generation(k, &before);
+
+	if (r == 0)
+		r = kdump_read_table(k, d, false);
+	if (r == 0)
+		r = kdump_read_table(k, d, true);
+	if (r == 0)
+		r = kernio_generation(k, &after);
+	return r == 0 && before != after ? KERNIO_E_CHANGED : r;
+}
+
+int kdump_read(struct kernio *k, struct kdump *ret)
+{
+	int r = KERNIO_E_CHANGED;
+
+	for (int i = 0; i < KERNIO_TRIES && r == KERNIO_E_CHANGED; i++) {
+		kdump_release(ret);
+		r = kdump_read_once(k, ret);
+	}
+	if (r < 0)
+		return r;
+	if (r == KERNIO_E_CHANGED)
+		return -EBUSY;
+	if (ret->n)
+		qsort_r(ret->list, ret->n, sizeof(ret->list[0]), kdump_order, ret);
+	return 0;
+}
+
+const char *kdump_holder(const struct kdump *d, const struct kdump_record *r)
+{
+	return (const char *)d->bytes + r->holder;
+}
+
+const char *kdump_label(const struct kdump *d, const struct kdump_record *r)
+{
+	return (const char *)d->bytes + r->label;
+}
+
+bool kdump_same(const struct kdump *a, const struct kdump_record *ra, const struct kdump *b,
+		const struct kdump_record *rb)
+{
+	return ra->len == rb->len && !memcmp(a->bytes + ra->data, b->bytes + rb->data, ra->len);
+}
+
+const struct kdump_record *kdump_find(const struct kdump *d, enum kdump_kind kind, bool is_guard,
+				      const char *holder)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->list[i].kind == kind && d->list[i].is_guard == is_guard &&
+		    !strcmp(kdump_holder(d, &d->list[i]), holder))
+			return &d->list[i];
+	return NULL;
+}
+
+int kdump_copy(const struct kdump *from, struct kdump *ret)
+{
+	struct kdump copy = { .n = from->n, .used = from->used };
+
+	copy.cap = from->n ? from->n : 1;
+	copy.size = from->used ? from->used : 1;
+	copy.list = calloc(copy.cap, sizeof(copy.list[0]));
+	copy.bytes = malloc(copy.size);
+	if (!copy.list || !copy.bytes) {
+		kdump_release(&copy);
+		return -ENOMEM;
+	}
+	if (from->n)
+		memcpy(copy.list, from->list, from->n * sizeof(copy.list[0]));
+	if (from->used)
+		memcpy(copy.bytes, from->bytes, from->used);
+	kdump_release(ret);
+	*ret = copy;
+	return 0;
+}
+
+void kdump_drop_chain(struct kdump *d, bool is_guard, const char *name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++) {
+		const struct kdump_record *r = &d->list[i];
+		bool is_part = r->kind == KDUMP_CHAIN || r->kind == KDUMP_RULE;
+
+		if (!is_part || r->is_guard != is_guard || strcmp(kdump_holder(d, r), name) != 0)
+			d->list[n++] = *r;
+	}
+	d->n = n;
+}
+
+#define KDUMP_RECORD_BYTES (1 + 1 + 4 + 2 + 2 + 4) /* of the encoding, without strings and content */
+
+size_t kdump_size(const struct kdump *d)
+{
+	size_t size = 4;
+
+	for (size_t i = 0; i < d->n; i++)
+		size += KDUMP_RECORD_BYTES + strlen(kdump_holder(d, &d->list[i])) +
+			strlen(kdump_label(d, &d->list[i])) + d->list[i].len;
+	return size;
+}
+
+void kdump_put(struct wire *w, const struct kdump *d)
+{
+	wire_put_u32(w, (uint32_t)d->n);
+	for (size_t i = 0; i < d->n; i++) {
+		const struct kdump_record *r = &d->list[i];
+
+		wire_put_u8(w, (uint8_t)r->kind);
+		wire_put_u8(w, r->is_guard);
+		wire_put_u32(w, r->detail);
+		wire_put_str(w, kdump_holder(d, r));
+		wire_put_str(w, kdump_label(d, r));
+		wire_put_u32(w, r->len);
+		wire_put_bytes(w, d->bytes + r->data, r->len);
+	}
+}
+
+static int kdump_get_content(struct wire *w, struct kdump *d, struct kdump_record *record)
+{
+	uint32_t len = wire_get_u32(w);
+	int r;
+
+	if (len > w->len - w->pos)
+		return -EBADMSG;
+	r = kdump_add_bytes(d, w->bytes + w->pos, len, &record->data);
+	record->len = len;
+	w->pos += len;
+	return r;
+}
+
+static int kdump_get_record(struct wire *w, struct kdump *d)
+{
+	struct kdump_record record = { 0 };
+	char holder[BATCH_NAME_MAX * 2], label[KDUMP_LABEL_MAX];
+	uint8_t kind = wire_get_u8(w);
+	int r;
+
+	record.is_guard = wire_get_bool(w);
+	record.detail = wire_get_u32(w);
+	wire_get_str(w, holder, sizeof(holder));
+	wire_get_str(w, label, sizeof(label));
+	if (w->failed || kind >= KDUMP_KINDS)
+		return -EBADMSG;
+	record.kind = kind;
+	r = kdump_add_str(d, holder, &record.holder);
+	if (r == 0)
+		r = kdump_add_str(d, label, &record.label);
+	if (r == 0)
+		r = kdump_get_content(w, d, &record);
+	return r == 0 ? kdump_add_record(d, &record) : r;
+}
+
+int kdump_get(struct wire *w, struct kdump *ret)
+{
+	uint32_t n = wire_get_u32(w);
+	int r = w->failed || n > KDUMP_RECORDS_MAX ? -EBADMSG : 0;
+
+	kdump_release(ret);
+	for (uint32_t i = 0; i < n && r == 0; i++)
+		r = kdump_get_record(w, ret);
+	return r == -EFBIG ? -EBADMSG : r;
+}
+
+void kdump_release(struct kdump *d)
+{
+	free(d->list);
+	free(d->bytes);
+	*d = (struct kdump){ 0 };
+}

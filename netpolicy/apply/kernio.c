@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "netpolicy/apply/kernio.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <libmnl/libmnl.h>
+
+#define KERNIO_ANSWER_BYTES (64 * 1024) /* more than the kernel puts into one answer */
+#define KERNIO_BUFFER (16 * 1024 * 1024) /* socket buffers, bytes: a batch goes out in one piece */
+#define KERNIO_WAIT_S 10 /* no answer for so long is an error */
+
+struct kernio {
+	struct mnl_socket *socket;
+	uint32_t seq;
+	uint8_t answer[KERNIO_ANSWER_BYTES] __attribute__((aligned(8)));
+};
+
+/* Forced beyond the limits of the system, for only then does a large batch fit. In a user namespace
+ * that is not allowed; there nothing is sent. */
+static void kernio_set_buffer(int fd, int force, int plain)
+{
+	int bytes = KERNIO_BUFFER;
+
+	if (setsockopt(fd, SOL_SOCKET, force, &bytes, sizeof(bytes)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof(bytes));
+}
+
+static int kernio_set_up(int fd)
+{
+	struct timeval wait = { .tv_sec = KERNIO_WAIT_S };
+
+	kernio_set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+	kernio_set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+	return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ? -errno : 0;
+}
+
+int kernio_open(struct kernio **ret)
+{
+	_cleanup_(kernio_closep) struct kernio *k = calloc(1, sizeof(*k));
+	int r;
+
+	if (!k)
+		return -ENOMEM;
+	k->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (!k->socket || mnl_socket_bind(k->socket, 0, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	r = kernio_set_up(mnl_socket_get_fd(k->socket));
+	if (r == 0)
+		*ret = steal_ptr(k);
+	return r;
+}
+
+void kernio_close(struct kernio *k)
+{
+	if (!k)
+		return;
+	if (k->socket)
+		mnl_socket_close(k->socket);
+	free(k);
+}
+
+void kernio_closep(struct kernio **k)
+{
+	kernio_close(*k);
+	*k = NULL;
+}
+
+static struct nlmsghdr *kernio_header(struct kernio *k, void *at, int type, uint16_t flags,
+				      uint8_t family)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(at);
+	struct nfgenmsg *gen;
+
+	nlh->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	nlh->nlmsg_seq = ++k->seq;
+	gen = mnl_nlmsg_put_extra_header(nlh, sizeof(*gen));
+	gen->nfgen_family = family;
+	gen->version = NFNETLINK_V0;
+	return nlh;
+}
+
+static int kernio_error(const struct nlmsghdr *nlh)
+{
+	const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
+
+	return nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*err)) ? -EBADMSG : err->error;
+}
+
+/* One read of a dump. Gives 1 at its end. */
+static int kernio_take(struct kernio *k, int len, int (*fn)(const struct nlmsghdr *nlh, void *ctx),
+		       void *ctx)
+{
+	const struct nlmsghdr *nlh = (const void *)k->answer;
+	int r = 0;
+
+	for (; mnl_nlmsg_ok(nlh, len) && r == 0; nlh = mnl_nlmsg_next(nlh, &len)) {
+		if (nlh->nlmsg_seq != k->seq)
+			continue;
+		if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+			return -EINTR;
+		if (nlh->nlmsg_type == NLMSG_DONE)
+			return 1;
+		r = nlh->nlmsg_type == NLMSG_ERROR ? kernio_error(nlh) : fn(nlh, ctx);
+	}
+	return r;
+}
+
+int kernio_dump(struct kernio *k, const struct kernio_query *query,
+		int (*fn)(const struct nlmsghdr *nlh, void *ctx), void *ctx)
+{
+	char request[1024] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = kernio_header(k, request, query->type, NLM_F_DUMP, query->family);
+	int r = 0;
+
+	/* The table is attribute 1 of every request, the set of elements is 2. */
+	if (query->table)
+		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, query->table);
+	if (query->holder && !mnl_attr_put_strz_check(nlh, sizeof(request),
+						      NFTA_SET_ELEM_LIST_SET, query->holder))
+		return -ENAMETOOLONG;
+	if (mnl_socket_sendto(k->socket, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	while (r == 0) {
+		ssize_t n = mnl_socket_recvfrom(k->socket, k->answer, sizeof(k->answer));
+
+		r = n < 0 ? -errno : kernio_take(k, (int)n, fn, ctx);
+	}
+	/* What vanished in the middle of a reading, or a dump that says it is torn. */
+	if (r == -EINTR || r == -ENOBUFS || (r == -ENOENT && query->holder))
+		return KERNIO_E_CHANGED;
+	return r == 1 ? 0 : r;
+}
+
+static int kernio_take_generation(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+		if (mnl_attr_get_type(attr) == NFTA_GEN_ID && mnl_attr_get_payload_len(attr) == 4)
+			*(uint32_t *)ctx = ntohl(mnl_attr_get_u32(attr));
+	return 0;
+}
+
+int kernio_generation(struct kernio *k, uint32_t *ret)
+{
+	char request[64] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = kernio_header(k, request, NFT_MSG_GETGEN, 0, 0);
+	ssize_t n;
+	int r;
+
+	if (mnl_socket_sendto(k->socket, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	n = mnl_socket_recvfrom(k->socket, k->answer, sizeof(k->answer));
+	if (n < 0)
+		return -errno;
+	*ret = 0;
+	r = kernio_take(k, (int)n, kernio_take_generation, ret);
+	return r < 0 ? r : *ret ? 0 : -EBADMSG;
+}
+
+struct kernio_verdict {
+	bool is_done;
+	int error;    /* the first one */
+	uint32_t seq; /* of the message it is about */
+};
+
+static void kernio_take_answer(struct kernio *k, int len, struct kernio_verdict *v)
+{
+	const struct nlmsghdr *nlh = (const void *)k->answer;
+
+	for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+		int error = nlh->nlmsg_type == NLMSG_ERROR ? kernio_error(nlh) : 0;
+
+		if (nlh->nlmsg_type != NLMSG_ERROR)
+			continue;
+		v->is_done = true;
+		if (error && !v->error) {
+			v->error = error;
+			v->seq = nlh->nlmsg_seq;
+		}
+	}
+}
+
+/* What an earlier, refused batch left unread must not be taken for the answer to this one. */
+static void kernio_drain(struct kernio *k)
+{
+	int fd = mnl_socket_get_fd(k->socket);
+
+	while (recv(fd, k->answer, sizeof(k->answer), MSG_DONTWAIT) > 0)
+		;
+}
+
+int kernio_commit(struct kernio *k, const void *bytes, size_t len, uint32_t *ret_seq)
+{
+	struct kernio_verdict v = { 0 };
+
+	kernio_drain(k);
+	*ret_seq = 0;
+	if (mnl_socket_sendto(k->socket, bytes, len) != (ssize_t)len)
+		return -errno;
+	while (!v.is_done) {
+		ssize_t n = mnl_socket_recvfrom(k->socket, k->answer, sizeof(k->answer));
+
+		if (n < 0)
+			return -errno;
+		kernio_take_answer(k, (int)n, &v);
+	}
+	kernio_drain(k);
+	*ret_seq = v.seq;
+	return v.error == -ERESTART ? KERNIO_E_CHANGED : v.error;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The parent's side of compiling: starts netpolicy-compile, gives it the text, takes the recorded
+ * batch and the expected dump back, with a deadline. Nothing that the child says is believed: the
+ * batch has passed batch_check() when it is given.
+ */
+#include "common/attr.h"
+#include "netpolicy/compile/compilewire.h"
+
+#define COMPILER_DEADLINE_MS 5000
+#define COMPILER_PROGRAM "netpolicy-compile"
+
+/* Compiles @q. Borrows it. Gives *ret, to be released with compilewire_release_reply() on every
+ * path; after an error ret->error has the reason, with the lines of libnftables where there are.
+ * Errors: 0; -ETIMEDOUT; -EBADMSG when the child sent something that is not ours; -errno. */
+int compiler_run(const struct compilewire_request *q, struct compilewire_reply *ret) _warn_unused_;
+
+/* "in a user and network namespace" for a mode, for people. Static. */
+const char *compiler_mode_text(uint8_t mode);

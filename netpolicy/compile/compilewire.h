@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What crosses the socket between netpolicy and its unprivileged child netpolicy-compile: one
+ * request, one reply, each a u32 length and that many bytes. The parent believes nothing of a
+ * reply: the batch is checked by netpolicy/apply/batch.
+ */
+#include <net/if.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/attr.h"
+#include "netpolicy/apply/kdump.h"
+
+#define COMPILEWIRE_TEXT_MAX (4 * 1024 * 1024) /* bytes of nft text */
+#define COMPILEWIRE_DEVICES_MAX 16
+#define COMPILEWIRE_ERROR_MAX 4096 /* bytes of a message with the NUL */
+#define COMPILEWIRE_REQUEST_MAX (COMPILEWIRE_TEXT_MAX + 1024)
+#define COMPILEWIRE_REPLY_MAX (32 * 1024 * 1024)
+
+enum compilewire_mode {
+	COMPILEWIRE_USERNS = 1, /* no privilege at all: user and network namespace of its own */
+	COMPILEWIRE_NETNS = 2,  /* CAP_NET_ADMIN, but in a network namespace of its own */
+};
+
+struct compilewire_request {
+	uint8_t n_devices;
+	char devices[COMPILEWIRE_DEVICES_MAX][IFNAMSIZ]; /* stand-ins to make */
+	char *text;                                      /* owned; NUL behind text_len bytes */
+	size_t text_len;
+};
+
+struct compilewire_reply {
+	int result; /* 0 or -errno */
+	uint8_t mode;
+	char error[COMPILEWIRE_ERROR_MAX]; /* words for people; control characters are gone */
+	uint8_t *batch;                    /* owned */
+	size_t batch_len;
+	struct kdump expected; /* owned */
+};
+
+/* Encodes with the length in front. Gives *ret (free() it). Errors: 0; -EFBIG; -ENOMEM. */
+int compilewire_put_request(const struct compilewire_request *q, uint8_t **ret, size_t *ret_len)
+	_warn_unused_;
+/* As compilewire_put_request(). */
+int compilewire_put_reply(const struct compilewire_reply *p, uint8_t **ret, size_t *ret_len)
+	_warn_unused_;
+
+/* Decode what follows the length. @ret needs no value before and is released by the caller also
+ * after an error. Errors: 0; -EBADMSG; -ENOMEM. */
+int compilewire_get_request(const void *bytes, size_t len, struct compilewire_request *ret)
+	_warn_unused_;
+/* As compilewire_get_request(). */
+int compilewire_get_reply(const void *bytes, size_t len, struct compilewire_reply *ret) _warn_unused_;
+
+/* Reads one message of at most @max bytes until @deadline_ns (clk_now_ns(); 0 = wait for ever).
+ * Gives *ret (free() it). Errors: 0; -ETIMEDOUT; -EPIPE when the other end is gone; -EBADMSG over
+ * @max; -ENOMEM; -errno. */
+int compilewire_receive(int fd, size_t max, uint64_t deadline_ns, uint8_t **ret, size_t *ret_len)
+	_warn_unused_;
+
+/* Writes all @len bytes until the deadline. Errors: as compilewire_receive(). */
+int compilewire_send(int fd, const uint8_t *bytes, size_t len, uint64_t deadline_ns) _warn_unused_;
+
+/* Release. For _cleanup_(). */
+void compilewire_release_request(struct compilewire_request *q);
+/* As compilewire_release_request(). */
+void compilewire_release_reply(struct compilewire_reply *p);

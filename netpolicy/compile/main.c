@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * netpolicy-compile: turns nft text into the netlink batch that would load it, without any power
+ * over the host. Reads one request from descriptor 3, moves into namespaces of its own, lets
+ * libnftables load the text there while every batch it sends is recorded, dumps the result, and
+ * writes one reply. A crash of the parser harms nobody.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <libmnl/libmnl.h>
+#include <nftables/libnftables.h>
+
+#include "common/attr.h"
+#include "common/files.h"
+#include "common/sandbox.h"
+#include "common/spawn.h"
+#include "netpolicy/apply/batch.h"
+#include "netpolicy/apply/kdump.h"
+#include "netpolicy/compile/compilewire.h"
+#include "netpolicy/compile/standin.h"
+
+#define COMPILE_MEMORY_MAX ((rlim_t)768 * 1024 * 1024) /* bytes of address space */
+#define COMPILE_CPU_S 5
+#define COMPILE_NOBODY 65534 /* the kernel's overflow user; exists everywhere */
+
+/* The recording. Global, because libnftables calls sendmsg() and knows nothing of us. */
+static struct {
+	bool is_on;
+	bool is_open; /* a batch has begun and not ended */
+	int error;
+	uint8_t *bytes;
+	size_t len;
+} compile_tape;
+
+static void compile_record(const void *p, size_t len)
+{
+	uint8_t *more = realloc(compile_tape.bytes, compile_tape.len + len);
+
+	if (!more || compile_tape.len + len > BATCH_BYTES_MAX) {
+		compile_tape.error = more ? -EFBIG : -ENOMEM;
+		compile_tape.bytes = more ? more : compile_tape.bytes;
+		return;
+	}
+	memcpy(more + compile_tape.len, p, len);
+	compile_tape.bytes = more;
+	compile_tape.len += len;
+}
+
+/* A batch starts with its BEGIN and may come in several pieces: newer libraries do that. */
+static void compile_tee(const struct msghdr *msg)
+{
+	const struct iovec *iov = msg->msg_iov;
+	const struct nlmsghdr *nlh = msg->msg_iovlen ? iov[0].iov_base : NULL;
+
+	if (!compile_tape.is_open && nlh && iov[0].iov_len >= sizeof(*nlh) &&
+	    nlh->nlmsg_type == NFNL_MSG_BATCH_BEGIN) {
+		/* One request, one batch: a second one would lose the first. */
+		compile_tape.error = compile_tape.len ? -EPROTO : compile_tape.error;
+		compile_tape.is_open = true;
+	}
+	for (size_t i = 0; compile_tape.is_open && i < msg->msg_iovlen; i++)
+		compile_record(iov[i].iov_base, iov[i].iov_len);
+	if (compile_tape.is_open && batch_length(compile_tape.bytes, compile_tape.len))
+		compile_tape.is_open = false;
+}
+
+/* Stands in front of the C library's: the one way from libnftables to the kernel. */
+_public_ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (compile_tape.is_on)
+		compile_tee(msg);
+	return syscall(SYS_sendmsg, fd, msg, flags);
+}
+
+static int compile_limit(void)
+{
+	struct rlimit memory = { COMPILE_MEMORY_MAX, COMPILE_MEMORY_MAX };
+	struct rlimit cpu = { COMPILE_CPU_S, COMPILE_CPU_S };
+	int r = 0;
+
+	/* A sanitizer reserves terabytes of address space that it never uses. */
+#ifndef __SANITIZE_ADDRESS__
+	r = setrlimit(RLIMIT_AS, &memory);
+#else
+	(void)memory;
+#endif
+	return r < 0 || setrlimit(RLIMIT_CPU, &cpu) < 0 ? -errno : 0;
+}
+
+/* Tries in a child of its own, for neither step can be undone. */
+static bool compile_can_userns(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(sandbox_drop(COMPILE_NOBODY, COMPILE_NOBODY, 0) < 0 ||
+		      unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0);
+	if (pid < 0 || TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0)
+		return false;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Away from the host: first all power, then new namespaces. Where nobody may make a user namespace,
+ * root makes the network namespace first, and CAP_NET_ADMIN in there is all that is kept. */
+static int compile_isolate(uint8_t *ret_mode)
+{
+	bool is_root = geteuid() == 0;
+	int r = 0;
+
+	if (is_root && !compile_can_userns()) {
+		*ret_mode = COMPILEWIRE_NETNS;
+		if (unshare(CLONE_NEWNET) < 0)
+			return -errno;
+		r = sandbox_drop(COMPILE_NOBODY, COMPILE_NOBODY, UINT64_C(1) << CAP_NET_ADMIN);
+	} else {
+		*ret_mode = COMPILEWIRE_USERNS;
+		if (is_root)
+			r = sandbox_drop(COMPILE_NOBODY, COMPILE_NOBODY, 0);
+		if (r == 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+			r = -errno;
+	}
+	return r < 0 ? r : sandbox_lock_privileges();
+}
+
+static void compile_say(struct compilewire_reply *reply, const char *text)
+{
+	snprintf(reply->error, sizeof(reply->error), "%s", text);
+	for (char *p = reply->error; *p; p++)
+		if (iscntrl((unsigned char)*p))
+			*p = *p == '\n' ? '|' : ' ';
+}
+
+/* Lines and columns of errors are right for files only, so the text becomes one. */
+static int compile_memfd(const struct compilewire_request *q, int *ret)
+{
+	_cleanup_(closep) int fd = memfd_create("policy", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	for (size_t at = 0; at < q->text_len;) {
+		ssize_t n = write(fd, q->text + at, q->text_len - at);
+
+		if (n < 0)
+			return -errno;
+		at += (size_t)n;
+	}
+	*ret = steal_fd(&fd);
+	return 0;
+}
+
+static int compile_load(const struct compilewire_request *q, struct compilewire_reply *reply)
+{
+	_cleanup_(closep) int fd = -1;
+	char path[64];
+	struct nft_ctx *nft;
+	int r = compile_memfd(q, &fd);
+
+	if (r < 0)
+		return r;
+	nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	if (!nft)
+		return -ENOMEM;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	nft_ctx_buffer_error(nft);
+	nft_ctx_buffer_output(nft);
+	compile_tape.is_on = true;
+	r = nft_run_cmd_from_filename(nft, path) ? -EINVAL : 0;
+	compile_tape.is_on = false;
+	if (r < 0)
+		compile_say(reply, nft_ctx_get_error_buffer(nft));
+	nft_ctx_free(nft);
+	if (r == 0 && (compile_tape.error || compile_tape.is_open || !compile_tape.len))
+		r = compile_tape.error ? compile_tape.error : -EPROTO;
+	return r;
+}
+
+static int compile_dump(struct compilewire_reply *reply)
+{
+	_cleanup_(kernio_closep) struct kernio *k = NULL;
+	int r = kernio_open(&k);
+
+	return r < 0 ? r : kdump_read(k, &reply->expected);
+}
+
+static int compile_work(const struct compilewire_request *q, struct compilewire_reply *reply)
+{
+	int r = compile_limit();
+
+	if (r == 0)
+		r = compile_isolate(&reply->mode);
+	if (r < 0)
+		compile_say(reply, "no namespace of its own to work in");
+	for (size_t i = 0; i < q->n_devices && r == 0; i++)
+		r = standin_make(q->devices[i]);
+	if (r < 0 && !reply->error[0])
+		compile_say(reply, "no stand-in for an uplink could be made");
+	if (r == 0)
+		r = compile_load(q, reply);
+	if (r == 0)
+		r = compile_dump(reply);
+	reply->batch = compile_tape.bytes;
+	reply->batch_len = compile_tape.len;
+	return r;
+}
+
+static int compile_answer(struct compilewire_reply *reply)
+{
+	_cleanup_(files_freep) uint8_t *bytes = NULL;
+	size_t len;
+	int r;
+
+	if (reply->result < 0 && !reply->error[0])
+		compile_say(reply, strerror(-reply->result));
+	r = compilewire_put_reply(reply, &bytes, &len);
+	return r < 0 ? r : compilewire_send(SPAWN_CHAN_FD, bytes, len, 0);
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_(compilewire_release_request) struct compilewire_request q = { 0 };
+	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
+	_cleanup_(files_freep) uint8_t *bytes = NULL;
+	size_t len;
+	int r;
+
+	/* libnftables calls select(): a descriptor over 1023 would abort it. */
+	(void)close_range(SPAWN_CHAN_FD + 1, ~0U, 0);
+	r = compilewire_receive(SPAWN_CHAN_FD, COMPILEWIRE_REQUEST_MAX, 0, &bytes, &len);
+	if (r == 0)
+		r = compilewire_get_request(bytes, len, &q);
+	if (r < 0) {
+		fprintf(stderr, "netpolicy-compile is started by netpolicy, not by hand\n");
+		return 2;
+	}
+	reply.result = compile_work(&q, &reply);
+	return compile_answer(&reply) < 0 ? 1 : 0;
+}
