@@ -233,22 +233,6 @@ static size_t sandbox_write_filter(struct sock_filter *f, const int *allowed, si
 	return n;
 }
 
-/* Another architecture is ended by the filter of sandbox_syscalls(). */
-int sandbox_deny(int nr, int error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ((uint32_t)error & SECCOMP_RET_DATA)),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { .len = ARRAY_SIZE(filter), .filter = filter };
-
-	if (error < 1 || error > 4095)
-		return -EINVAL;
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0 ? -errno : 0;
-}
-
 int sandbox_syscalls(const int *allowed, size_t n_allowed)
 {
 	struct sock_filter filter[5 + 2 * (SANDBOX_SYSCALLS_MAX + 2)];

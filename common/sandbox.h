@@ -3,8 +3,7 @@
 /*
  * Giving power away: user, capabilities, new privileges, file system, system calls. Each call is
  * final, and one that failed may have done a part: the caller then ends. In this order, before the
- * first thread: sandbox_drop(), sandbox_lock_privileges(), sandbox_no_files(), sandbox_deny(),
- * sandbox_syscalls().
+ * first thread: sandbox_drop(), sandbox_lock_privileges(), sandbox_no_files(), sandbox_syscalls().
  * Raw system calls only, so that a privileged program links nothing for it.
  */
 #include <stdbool.h>
@@ -42,12 +41,6 @@ int sandbox_lock_privileges(void) _warn_unused_;
  * Errors: 0; SANDBOX_E_ABSENT; -EPERM without sandbox_lock_privileges(); -errno.
  * Source: Documentation/userspace-api/landlock.rst. */
 int sandbox_no_files(void) _warn_unused_;
-
-/* From here on the system call @nr does nothing and fails with errno @error, for a library that makes
- * a call which it does not need. It must also be on the list of sandbox_syscalls(), which comes after.
- * Errors: 0; -EINVAL for an @error outside 1...4095; -EACCES without sandbox_lock_privileges(); -errno.
- * Source: seccomp(2): of two filters, the stricter answer counts. */
-int sandbox_deny(int nr, int error) _warn_unused_;
 
 /* From here on only the system calls in @allowed work (seccomp), and write() and exit_group(). Any
  * other one prints its number on standard error and ends the process with SANDBOX_EXIT_SYSCALL.

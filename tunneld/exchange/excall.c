@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <time.h>
 
 #include "common/clk.h"
 #include "common/files.h"
@@ -122,15 +121,7 @@ void excall_release(struct excall_identity *id)
 
 int excall_warm_up(void)
 {
-	/* Dates in certificates are in UTC; else libc would look for /etc/localtime later. */
-	if (setenv("TZ", "UTC0", 1) < 0)
-		return -errno;
-	tzset();
 	jsonin_warm_up();
-	/* Without TZ, libc looks for /etc/localtime again and again. The string is one that needs no file. */
-	if (setenv("TZ", "UTC0", 1) < 0)
-		return -errno;
-	tzset();
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return -EIO;
 	return OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) ==

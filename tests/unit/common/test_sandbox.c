@@ -376,45 +376,6 @@ static int refused_large_number(void)
 	return (int)syscall(123456);
 }
 
-/* Denied, though on the list: no call is made, the others work. */
-static int denied_socket(void)
-{
-	static const int allowed[] = { SYS_socket, SYS_getpid };
-
-	if (sandbox_lock_privileges() < 0 || sandbox_deny(SYS_socket, EINPROGRESS) < 0 ||
-	    sandbox_syscalls(allowed, ARRAY_SIZE(allowed)) < 0)
-		return 1;
-	if (socket(AF_INET6, SOCK_STREAM, 0) != -1 || errno != EINPROGRESS)
-		return 2;
-	return syscall(SYS_getpid) > 0 ? 0 : 3;
-}
-
-/* Denied and not on the list: the list is stricter. */
-static int denied_unlisted_socket(void)
-{
-	if (sandbox_lock_privileges() < 0 || sandbox_deny(SYS_socket, EINPROGRESS) < 0 ||
-	    sandbox_syscalls(NULL, 0) < 0)
-		return 1;
-	return socket(AF_INET6, SOCK_STREAM, 0);
-}
-
-static int denied_limits(void)
-{
-	if (sandbox_lock_privileges() < 0 || sandbox_deny(SYS_socket, 0) != -EINVAL ||
-	    sandbox_deny(SYS_socket, 4096) != -EINVAL)
-		return 1;
-	if (sandbox_deny(SYS_socket, 1) < 0 || sandbox_deny(SYS_getppid, 4095) < 0)
-		return 2;
-	return socket(AF_INET6, SOCK_STREAM, 0) == -1 && errno == EPERM ? 0 : 3;
-}
-
-static void test_deny(void)
-{
-	EXPECT_CHILD(denied_socket, 0);
-	EXPECT_CHILD(denied_unlisted_socket, SANDBOX_EXIT_SYSCALL);
-	EXPECT_CHILD(denied_limits, 0);
-}
-
 static int seccomp_is_on(void)
 {
 	static const int allowed[] = { SYS_openat,     SYS_read, SYS_close, SYS_fstat,
@@ -501,7 +462,6 @@ static const struct tap_test tests[] = {
 	{ "no files", test_no_files },
 	{ "no truncation", test_no_truncation },
 	{ "system calls", test_syscalls },
-	{ "a denied system call", test_deny },
 	{ "the filter is on", test_seccomp_is_on },
 	{ "system call list limit", test_syscalls_limit },
 	{ "nothing works without the lock", test_order },
