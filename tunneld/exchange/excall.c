@@ -122,6 +122,10 @@ void excall_release(struct excall_identity *id)
 int excall_warm_up(void)
 {
 	jsonin_warm_up();
+	/* Dates in certificates are in UTC; without TZ libc would look for /etc/localtime at the first. */
+	if (setenv("TZ", "UTC0", 1) < 0)
+		return -errno;
+	tzset();
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return -EIO;
 	return OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) ==
