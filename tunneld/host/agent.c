@@ -46,13 +46,31 @@ struct agent {
 	bool was_up;
 };
 
-static struct session_change agent_log_change(struct server *s, struct session_change change)
+/* Why a session came into a state, for the log. */
+static const char *agent_cause(const struct session *s)
+{
+	switch (s->state) {
+	case SESSION_WAIT:
+	case SESSION_STALE:
+	case SESSION_EXPIRED:
+		return pst_text(s->last_code ? s->last_code : session_missing(s));
+	case SESSION_EXCHANGE:
+		return "an exchange is due";
+	case SESSION_HANDSHAKE:
+		return "leased";
+	case SESSION_UP:
+		return "the kernel has a handshake";
+	case SESSION_STATE_N:
+		break;
+	}
+	return "?";
+}
+
+static void agent_log_change(const struct server *s, struct session_change change)
 {
 	if (change.moved)
-		log_info("%s: %s -> %s%s%s", s->session.name, session_state_name(change.from),
-			 session_state_name(change.to), s->session.last_code ? ", " : "",
-			 s->session.last_code ? pst_text(s->session.last_code) : "");
-	return change;
+		log_info("%s: %s -> %s: %s", s->session.name, session_state_name(change.from),
+			 session_state_name(change.to), agent_cause(&s->session));
 }
 
 /* Leases on disk are a convenience: without the file a restart exchanges again. */
