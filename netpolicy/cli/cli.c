@@ -80,29 +80,57 @@ static void cli_log_compile(const struct compilewire_reply *reply)
 		log_pst(LOG_LEVEL_ERROR, PST_POLICY_COMPILE, "%s", line);
 }
 
-int cli_make(const struct cli *c, struct cli_work *ret)
+/* Compiles w->text. @q: the stand-ins to make. */
+static int cli_compile_text(const struct cli *c, struct compilewire_request *q, struct cli_work *w)
 {
 	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
-	struct compilewire_request q = { 0 };
-	int r = cli_prepare(c, ret);
 
-	if (r != CLI_OK)
-		return r;
-	q.text = ret->text.text;
-	q.text_len = ret->text.len;
-	q.n_devices = (uint8_t)ret->policy->n_uplinks;
-	memcpy(q.devices, ret->policy->uplinks, sizeof(ret->policy->uplinks));
-	if (compiler_run(&q, &reply) < 0) {
+	q->text = w->text.text;
+	q->text_len = w->text.len;
+	if (compiler_run(q, &reply) < 0) {
 		cli_log_compile(&reply);
 		return CLI_TROUBLE;
 	}
 	if (c->verbose)
 		log_info("compiled %s: %zu bytes", compiler_mode_text(reply.mode), reply.batch_len);
-	ret->file.batch = steal_ptr(reply.batch);
-	ret->file.batch_len = reply.batch_len;
-	ret->file.expected = reply.expected;
+	w->file.batch = steal_ptr(reply.batch);
+	w->file.batch_len = reply.batch_len;
+	w->file.expected = reply.expected;
 	reply.expected = (struct kdump){ 0 };
 	return CLI_OK;
+}
+
+int cli_make(const struct cli *c, struct cli_work *ret)
+{
+	struct compilewire_request q = { 0 };
+	int r = cli_prepare(c, ret);
+
+	if (r != CLI_OK)
+		return r;
+	q.n_devices = (uint8_t)ret->policy->n_uplinks;
+	memcpy(q.devices, ret->policy->uplinks, sizeof(ret->policy->uplinks));
+	return cli_compile_text(c, &q, ret);
+}
+
+/* Text that somebody wrote, for policies that are not made from a configuration. */
+static int cli_make_text(const struct cli *c, struct cli_work *ret)
+{
+	_cleanup_(files_freep) uint8_t *bytes = NULL;
+	struct compilewire_request q = { 0 };
+	size_t len;
+	int r = files_read(c->text, EMIT_TEXT_MAX, &bytes, &len);
+
+	*ret = (struct cli_work){ .text = buf_init(EMIT_TEXT_MAX) };
+	if (r == 0) {
+		buf_add(&ret->text, (const char *)bytes);
+		r = buf_done(&ret->text);
+	}
+	if (r < 0) {
+		log_error("cannot read %s: %s", c->text, strerror(-r));
+		return CLI_TROUBLE;
+	}
+	snprintf(ret->file.about, sizeof(ret->file.about), "text of %.200s", c->text);
+	return cli_compile_text(c, &q, ret);
 }
 
 int cli_show(const struct cli *c)
@@ -131,7 +159,7 @@ static int cli_save(const char *path, const struct batchfile *file)
 int cli_compile(const struct cli *c)
 {
 	_cleanup_(cli_release) struct cli_work w = { 0 };
-	int r = cli_make(c, &w);
+	int r = c->text ? cli_make_text(c, &w) : cli_make(c, &w);
 
 	return r == CLI_OK ? cli_save(c->output, &w.file) : r;
 }

@@ -25,6 +25,7 @@ static const char main_usage[] =
 	"\n"
 	"  --config FILE     " POLICYCONF_PATH "\n"
 	"  --state-dir DIR   " CLI_STATE_DIR "\n"
+	"  --text FILE       compile: nft text that is complete in itself, not the configuration\n"
 	"  --json            show: the model; check: the outcome\n"
 	"  --boot-only       apply: save for the next boot, load nothing now\n"
 	"  --verbose         say how it was compiled\n"
@@ -35,7 +36,8 @@ static const struct option main_options[] = {
 	{ "output", required_argument, NULL, 'o' }, { "json", no_argument, NULL, 'j' },
 	{ "yes", no_argument, NULL, 'y' },          { "verbose", no_argument, NULL, 'v' },
 	{ "boot-only", no_argument, NULL, 'b' },    { "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },      { 0 },
+	{ "version", no_argument, NULL, 'V' },      { "text", required_argument, NULL, 't' },
+	{ 0 },
 };
 
 static int main_misuse(const char *what)
@@ -68,6 +70,8 @@ static int main_parse(int argc, char **argv, struct cli *c)
 			c->state_dir = optarg;
 		else if (opt == 'o')
 			c->output = optarg;
+		else if (opt == 't')
+			c->text = optarg;
 		else
 			main_flag(c, opt);
 	}

@@ -61,7 +61,7 @@ static void emit_icmp6_lines(const struct policy *p, struct buf *to, const struc
 	for (size_t i = 0; i < n; i++)
 		buf_addf(to, "\t\ticmpv6 type %s %scounter %s comment \"row 2: %s%s\"\n", row[i].type,
 			 row[i].match, row[i].accept ? "accept" : emit_drop(p),
-			 row[i].accept ? "ICMPv6 that IPv6 needs" : "never");
+			 row[i].accept ? "" : "never ", row[i].type);
 }
 
 static void emit_icmp6_in(const struct policy *p, struct buf *to)
