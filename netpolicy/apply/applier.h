@@ -25,7 +25,7 @@ enum {
 
 struct applier_result {
 	bool was_current;  /* nothing had to be sent */
-	bool was_replaced; /* not in place: our table was deleted and made anew in one transaction */
+	bool was_replaced; /* not in place: deleted and made anew in one transaction */
 	size_t n_pending;  /* guards that wait for their device */
 	char pending[APPLIER_DEVICES_MAX][IFNAMSIZ];
 	char error[BATCH_ERROR_MAX]; /* why the kernel refused; "" = it did not */
@@ -41,8 +41,8 @@ int applier_apply(struct kernio *k, const void *batch, size_t len, const struct 
 
 /* Compares the kernel with @want, leaving out guards whose device does not exist (they are named in
  * ret->pending). Errors: 0 equal; APPLIER_E_DRIFT with ret->diff; -errno. */
-int applier_check(struct kernio *k, const struct kdump *want, struct applier_result *ret)
-	_warn_unused_;
+int applier_check(struct kernio *k, const struct kdump *want,
+		  struct applier_result *ret) _warn_unused_;
 
 /* Removes our two tables and nothing else. Errors: 0; -EBUSY; -errno. */
 int applier_unload(struct kernio *k) _warn_unused_;

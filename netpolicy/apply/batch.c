@@ -29,19 +29,17 @@ struct batch_hook {
 
 /* Where our chains stand, and nowhere else. Source: docs/policy.md, "Priorities". */
 static const struct batch_hook batch_hooks[] = {
-	{ false, NF_INET_PRE_ROUTING, -300 },
-	{ false, NF_INET_LOCAL_IN, -10 },
-	{ false, NF_INET_FORWARD, -10 },
-	{ false, NF_INET_LOCAL_OUT, -10 },
-	{ false, NF_INET_POST_ROUTING, -150 },
-	{ true, BATCH_EGRESS, 500 },
+	{ false, NF_INET_PRE_ROUTING, -300 },  { false, NF_INET_LOCAL_IN, -10 },
+	{ false, NF_INET_FORWARD, -10 },       { false, NF_INET_LOCAL_OUT, -10 },
+	{ false, NF_INET_POST_ROUTING, -150 }, { true, BATCH_EGRESS, 500 },
 };
 
 /* Expressions that only look, count, log or give a verdict. Not among them: nat, notrack, queue,
  * tproxy, fwd, dup, synproxy, dynset, flow_offload. */
 static const char *const batch_exprs[] = {
-	"bitwise", "byteorder", "cmp", "counter", "ct", "exthdr", "fib", "immediate", "limit",
-	"log", "lookup", "meta", "objref", "payload", "range", "reject", "rt",
+	"bitwise", "byteorder", "cmp",   "counter", "ct",     "exthdr",
+	"fib",     "immediate", "limit", "log",     "lookup", "meta",
+	"objref",  "payload",   "range", "reject",  "rt",
 };
 
 static int batch_fail(char *error, const char *what, const char *object)
@@ -52,7 +50,8 @@ static int batch_fail(char *error, const char *what, const char *object)
 
 /* Sorts the attributes between @at and @end into @tb. Nothing twice (the kernel would take the
  * last), no unknown number, no rest. */
-static int batch_attrs(const void *at, const void *end, const struct nlattr *tb[static BATCH_ATTR_MAX])
+static int batch_attrs(const void *at, const void *end,
+		       const struct nlattr *tb[static BATCH_ATTR_MAX])
 {
 	const struct nlattr *attr = at;
 
@@ -116,8 +115,8 @@ static void batch_note_hook(struct batch_seen *seen, bool is_guard, uint32_t hoo
 	seen->output |= hook == NF_INET_LOCAL_OUT;
 }
 
-static int batch_check_hook(const struct nlattr *attr, struct batch_msg *msg, struct batch_seen *seen,
-			    char *error)
+static int batch_check_hook(const struct nlattr *attr, struct batch_msg *msg,
+			    struct batch_seen *seen, char *error)
 {
 	const struct nlattr *tb[BATCH_ATTR_MAX];
 	uint32_t hook, priority;
@@ -135,8 +134,8 @@ static int batch_check_hook(const struct nlattr *attr, struct batch_msg *msg, st
 	return 0;
 }
 
-static int batch_check_chain(const struct nlattr **tb, struct batch_msg *msg, struct batch_seen *seen,
-			     char *error)
+static int batch_check_chain(const struct nlattr **tb, struct batch_msg *msg,
+			     struct batch_seen *seen, char *error)
 {
 	const char *type = batch_str(tb[NFTA_CHAIN_TYPE]);
 	uint32_t flags = 0;
@@ -144,12 +143,13 @@ static int batch_check_chain(const struct nlattr **tb, struct batch_msg *msg, st
 	msg->name = batch_str(tb[NFTA_CHAIN_NAME]);
 	if (!msg->name)
 		return batch_fail(error, "a chain without a name", "");
-	if (tb[NFTA_CHAIN_FLAGS] && (!batch_u32(tb[NFTA_CHAIN_FLAGS], &flags) ||
-				     (flags & ~(uint32_t)NFT_CHAIN_BASE)))
+	if (tb[NFTA_CHAIN_FLAGS] &&
+	    (!batch_u32(tb[NFTA_CHAIN_FLAGS], &flags) || (flags & ~(uint32_t)NFT_CHAIN_BASE)))
 		return batch_fail(error, "flags of chain", msg->name);
 	if (!tb[NFTA_CHAIN_HOOK])
-		return tb[NFTA_CHAIN_TYPE] ? batch_fail(error, "a type without a hook, chain",
-							msg->name) : 0;
+		return tb[NFTA_CHAIN_TYPE] ?
+			       batch_fail(error, "a type without a hook, chain", msg->name) :
+			       0;
 	if (!type || strcmp(type, "filter") != 0)
 		return batch_fail(error, "not of type filter, chain", msg->name);
 	return batch_check_hook(tb[NFTA_CHAIN_HOOK], msg, seen, error);
@@ -173,7 +173,8 @@ static int batch_check_expr(const struct nlattr *elem, const char *chain, char *
 		return batch_fail(error, "malformed expression in chain", chain);
 	name = batch_str(tb[NFTA_EXPR_NAME]);
 	if (!batch_expr_is_known(name))
-		return batch_fail(error, "an expression that our policies do not use", name ? name : "");
+		return batch_fail(error, "an expression that our policies do not use",
+				  name ? name : "");
 	return 0;
 }
 
@@ -228,8 +229,8 @@ static int batch_check_table(const struct nlattr **tb, struct batch_seen *seen, 
 
 /* The parts that depend on the kind of message. Removing a table or a chain opens the host for a
  * moment and is never recorded: updates work in place. */
-static int batch_check_kind(const struct nlattr **tb, struct batch_msg *msg, struct batch_seen *seen,
-			    char *error)
+static int batch_check_kind(const struct nlattr **tb, struct batch_msg *msg,
+			    struct batch_seen *seen, char *error)
 {
 	switch (msg->type) {
 	case NFT_MSG_NEWTABLE:

@@ -33,7 +33,8 @@ struct batch_msg {
 
 /* Checks the whole batch. Borrows @bytes, which must be aligned to 4 bytes.
  * Errors: 0; -EBADMSG with @ret_error filled. */
-int batch_check(const void *bytes, size_t len, char ret_error[static BATCH_ERROR_MAX]) _warn_unused_;
+int batch_check(const void *bytes, size_t len,
+		char ret_error[static BATCH_ERROR_MAX]) _warn_unused_;
 
 /* Calls @fn for each message between BATCH_BEGIN and BATCH_END. Borrows @bytes.
  * Errors: as batch_check(); else the first non-zero result of @fn. */

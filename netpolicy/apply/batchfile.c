@@ -24,7 +24,8 @@ static uint64_t batchfile_sum(const uint8_t *p, size_t len)
 	return h;
 }
 
-static void batchfile_put(struct wire *w, const struct batchfile *f, uint32_t dump_len, uint64_t sum)
+static void batchfile_put(struct wire *w, const struct batchfile *f, uint32_t dump_len,
+			  uint64_t sum)
 {
 	wire_put_bytes(w, batchfile_magic, sizeof(batchfile_magic));
 	wire_put_u32(w, BATCHFILE_VERSION);

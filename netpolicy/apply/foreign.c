@@ -38,8 +38,8 @@ static const char *foreign_family(uint8_t family)
 
 static const char *foreign_hook(uint8_t family, uint32_t hook)
 {
-	static const char *const names[] = { "prerouting", "input", "forward", "output",
-					     "postrouting", "ingress" };
+	static const char *const names[] = { "prerouting", "input",       "forward",
+					     "output",     "postrouting", "ingress" };
 
 	if (family == NFPROTO_NETDEV)
 		return hook ? "egress" : "ingress";
@@ -85,8 +85,8 @@ static int foreign_take(const struct nlmsghdr *nlh, void *ctx)
 	foreign_get(nlh, &c);
 	if (!c.hook || foreign_is_ours(&c))
 		return 0;
-	buf_addf(ctx, "%s %s: chain %s at %s, priority %d\n", foreign_family(c.family), c.table, c.name,
-		 foreign_hook(c.family, foreign_hook_u32(c.hook, NFTA_HOOK_HOOKNUM)),
+	buf_addf(ctx, "%s %s: chain %s at %s, priority %d\n", foreign_family(c.family), c.table,
+		 c.name, foreign_hook(c.family, foreign_hook_u32(c.hook, NFTA_HOOK_HOOKNUM)),
 		 (int)foreign_hook_u32(c.hook, NFTA_HOOK_PRIORITY));
 	return 0;
 }

@@ -48,7 +48,8 @@ static const char *kdiff_noun(enum kdump_kind kind)
 }
 
 /* True when the thing that would hold the record is missing on the other side: told once, there. */
-static bool kdiff_is_implied(const struct kdump *other, const struct kdump_record *r, const char *holder)
+static bool kdiff_is_implied(const struct kdump *other, const struct kdump_record *r,
+			     const char *holder)
 {
 	if (r->kind == KDUMP_TABLE)
 		return false;
@@ -91,8 +92,10 @@ static void kdiff_added(struct kdiff_run *run, const struct kdump_record *r)
 	if (r->kind == KDUMP_TABLE)
 		kdiff_say(run, r->is_guard, "the table should not be there");
 	else if (r->kind == KDUMP_RULE)
-		kdiff_say(run, r->is_guard, "chain %s: a rule that is not ours stands at place %u "
-			  "(\"%s\")", holder, r->detail + 1, label);
+		kdiff_say(run, r->is_guard,
+			  "chain %s: a rule that is not ours stands at place %u "
+			  "(\"%s\")",
+			  holder, r->detail + 1, label);
 	else if (r->kind == KDUMP_ELEM)
 		kdiff_say(run, r->is_guard, "set %s: an element was added (%s)", holder, label);
 	else
@@ -142,10 +145,11 @@ static int kdiff_rules(struct kdiff_run *run, const struct kdump_record *want, s
 		if (at < 0)
 			kdiff_missing(run, &want[i]);
 		else if (at < last && !is_moved)
-			kdiff_say(run, want[i].is_guard, "chain %s: the order was changed: rule %u "
-				  "(\"%s\") stands at place %u", kdump_holder(run->want, &want[i]),
-				  want[i].detail + 1, kdump_label(run->want, &want[i]),
-				  have[at].detail + 1);
+			kdiff_say(run, want[i].is_guard,
+				  "chain %s: the order was changed: rule %u "
+				  "(\"%s\") stands at place %u",
+				  kdump_holder(run->want, &want[i]), want[i].detail + 1,
+				  kdump_label(run->want, &want[i]), have[at].detail + 1);
 		is_moved |= at >= 0 && at < last;
 		last = at > last ? at : last;
 	}
@@ -192,9 +196,10 @@ static int kdiff_merge(struct kdiff_run *run)
 	int r = 0;
 
 	while (r == 0 && (w < run->want->n || h < run->have->n)) {
-		int side = w == run->want->n ? 1 : h == run->have->n ? -1 :
-			   kdump_compare(run->want, &run->want->list[w], run->have,
-					 &run->have->list[h]);
+		int side = w == run->want->n ? 1 :
+			   h == run->have->n ? -1 :
+					       kdump_compare(run->want, &run->want->list[w],
+							     run->have, &run->have->list[h]);
 
 		if (side < 0)
 			kdiff_missing(run, &run->want->list[w++]);

@@ -34,27 +34,31 @@ static const struct kdump_source kdump_sources[] = {
 	  KDUMP_BIT(NFTA_TABLE_USE) | KDUMP_BIT(NFTA_TABLE_HANDLE) | KDUMP_BIT(NFTA_TABLE_PAD) },
 	{ KDUMP_CHAIN, NFT_MSG_GETCHAIN, NFT_MSG_NEWCHAIN, NFTA_CHAIN_NAME,
 	  KDUMP_BIT(NFTA_CHAIN_HANDLE) | KDUMP_BIT(NFTA_CHAIN_USE) |
-	  KDUMP_BIT(NFTA_CHAIN_COUNTERS) | KDUMP_BIT(NFTA_CHAIN_PAD) | KDUMP_BIT(NFTA_CHAIN_ID) },
+		  KDUMP_BIT(NFTA_CHAIN_COUNTERS) | KDUMP_BIT(NFTA_CHAIN_PAD) |
+		  KDUMP_BIT(NFTA_CHAIN_ID) },
 	{ KDUMP_SET, NFT_MSG_GETSET, NFT_MSG_NEWSET, NFTA_SET_NAME,
 	  KDUMP_BIT(NFTA_SET_HANDLE) | KDUMP_BIT(NFTA_SET_ID) | KDUMP_BIT(NFTA_SET_PAD) |
-	  KDUMP_BIT(KDUMP_SET_COUNT) },
+		  KDUMP_BIT(KDUMP_SET_COUNT) },
 	{ KDUMP_OBJ, NFT_MSG_GETOBJ, NFT_MSG_NEWOBJ, NFTA_OBJ_NAME,
 	  KDUMP_BIT(NFTA_OBJ_USE) | KDUMP_BIT(NFTA_OBJ_HANDLE) | KDUMP_BIT(NFTA_OBJ_PAD) |
-	  KDUMP_BIT(NFTA_OBJ_DATA) },
+		  KDUMP_BIT(NFTA_OBJ_DATA) },
 	{ KDUMP_FLOWTABLE, NFT_MSG_GETFLOWTABLE, NFT_MSG_NEWFLOWTABLE, NFTA_FLOWTABLE_NAME,
 	  KDUMP_BIT(NFTA_FLOWTABLE_USE) | KDUMP_BIT(NFTA_FLOWTABLE_HANDLE) |
-	  KDUMP_BIT(NFTA_FLOWTABLE_PAD) },
+		  KDUMP_BIT(NFTA_FLOWTABLE_PAD) },
 	{ KDUMP_RULE, NFT_MSG_GETRULE, NFT_MSG_NEWRULE, NFTA_RULE_CHAIN,
-	  KDUMP_BIT(NFTA_RULE_HANDLE) | KDUMP_BIT(NFTA_RULE_POSITION) |
-	  KDUMP_BIT(NFTA_RULE_PAD) | KDUMP_BIT(NFTA_RULE_ID) |
-	  KDUMP_BIT(NFTA_RULE_POSITION_ID) | KDUMP_BIT(NFTA_RULE_CHAIN_ID) },
+	  KDUMP_BIT(NFTA_RULE_HANDLE) | KDUMP_BIT(NFTA_RULE_POSITION) | KDUMP_BIT(NFTA_RULE_PAD) |
+		  KDUMP_BIT(NFTA_RULE_ID) | KDUMP_BIT(NFTA_RULE_POSITION_ID) |
+		  KDUMP_BIT(NFTA_RULE_CHAIN_ID) },
 };
 
 /* Elements come in lists, not one to a message. */
 static const struct kdump_source kdump_elements = {
-	KDUMP_ELEM, NFT_MSG_GETSETELEM, NFT_MSG_NEWSETELEM, NFTA_SET_ELEM_LIST_SET,
+	KDUMP_ELEM,
+	NFT_MSG_GETSETELEM,
+	NFT_MSG_NEWSETELEM,
+	NFTA_SET_ELEM_LIST_SET,
 	KDUMP_BIT(NFTA_SET_ELEM_TIMEOUT) | KDUMP_BIT(NFTA_SET_ELEM_EXPIRATION) |
-	KDUMP_BIT(NFTA_SET_ELEM_PAD),
+		KDUMP_BIT(NFTA_SET_ELEM_PAD),
 };
 
 /* One reading. */
@@ -269,7 +273,8 @@ static int kdump_take(const struct nlmsghdr *nlh, void *ctx)
 		return 0;
 	if (source->kind == KDUMP_ELEM)
 		return tb[NFTA_SET_ELEM_LIST_ELEMENTS] ?
-			       kdump_take_elements(run, tb[NFTA_SET_ELEM_LIST_ELEMENTS]) : 0;
+			       kdump_take_elements(run, tb[NFTA_SET_ELEM_LIST_ELEMENTS]) :
+			       0;
 	return kdump_add(run, at, end,
 			 source->name && tb[source->name] ? mnl_attr_get_str(tb[source->name]) : "",
 			 tb);
@@ -281,7 +286,9 @@ static int kdump_ask(struct kernio *k, struct kdump_run *run)
 		.type = run->source->get,
 		.family = run->is_guard ? NFPROTO_NETDEV : NFPROTO_INET,
 		.table = run->source->kind == KDUMP_TABLE || run->source->kind == KDUMP_CHAIN ?
-				 NULL : run->is_guard ? BATCH_GUARD : BATCH_TABLE,
+				 NULL :
+			 run->is_guard ? BATCH_GUARD :
+					 BATCH_TABLE,
 		.holder = run->set,
 	};
 
@@ -442,7 +449,8 @@ void kdump_drop_chain(struct kdump *d, bool is_guard, const char *name)
 	d->n = n;
 }
 
-#define KDUMP_RECORD_BYTES (1 + 1 + 4 + 2 + 2 + 4) /* of the encoding, without strings and content */
+#define KDUMP_RECORD_BYTES                                                                         \
+	(1 + 1 + 4 + 2 + 2 + 4) /* of the encoding, without strings and content */
 
 size_t kdump_size(const struct kdump *d)
 {

@@ -12,9 +12,9 @@
 
 #include <libmnl/libmnl.h>
 
-#define KERNIO_ANSWER_BYTES (64 * 1024) /* more than the kernel puts into one answer */
+#define KERNIO_ANSWER_BYTES (64 * 1024)  /* more than the kernel puts into one answer */
 #define KERNIO_BUFFER (16 * 1024 * 1024) /* socket buffers, bytes: a batch goes out in one piece */
-#define KERNIO_WAIT_S 10 /* no answer for so long is an error */
+#define KERNIO_WAIT_S 10                 /* no answer for so long is an error */
 
 struct kernio {
 	struct mnl_socket *socket;
@@ -123,8 +123,8 @@ int kernio_dump(struct kernio *k, const struct kernio_query *query,
 	/* The table is attribute 1 of every request, the set of elements is 2. */
 	if (query->table)
 		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, query->table);
-	if (query->holder && !mnl_attr_put_strz_check(nlh, sizeof(request),
-						      NFTA_SET_ELEM_LIST_SET, query->holder))
+	if (query->holder &&
+	    !mnl_attr_put_strz_check(nlh, sizeof(request), NFTA_SET_ELEM_LIST_SET, query->holder))
 		return -ENAMETOOLONG;
 	if (mnl_socket_sendto(k->socket, nlh, nlh->nlmsg_len) < 0)
 		return -errno;

@@ -49,7 +49,8 @@ static int linkdown_ask(struct mnl_socket *s, const struct nlmsghdr *nlh, mnl_cb
 
 		if (n < 0)
 			return -errno;
-		r = mnl_cb_run(answer, (size_t)n, nlh->nlmsg_seq, mnl_socket_get_portid(s), fn, ctx);
+		r = mnl_cb_run(answer, (size_t)n, nlh->nlmsg_seq, mnl_socket_get_portid(s), fn,
+			       ctx);
 	}
 	return r < 0 ? -errno : 0;
 }
@@ -86,8 +87,8 @@ static int linkdown_find(struct mnl_socket *s, struct linkdown_list *ret)
 
 int linkdown_all(size_t *ret)
 {
-	_cleanup_(linkdown_socketp) struct mnl_socket *s =
-		mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	_cleanup_(linkdown_socketp) struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE,
+									    SOCK_CLOEXEC);
 	struct linkdown_list list = { 0 };
 	int r;
 

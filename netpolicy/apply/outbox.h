@@ -21,9 +21,9 @@ struct outbox {
 
 /* One deletion. Strings are borrowed for the call. */
 struct outbox_delete {
-	int type;         /* NFT_MSG_NEWTABLE, NFT_MSG_DEL… */
+	int type; /* NFT_MSG_NEWTABLE, NFT_MSG_DEL… */
 	bool is_guard;
-	uint16_t attr;    /* number of the name; 0 = none */
+	uint16_t attr; /* number of the name; 0 = none */
 	const char *name;
 	uint16_t detail_attr; /* of a number in network order; 0 = none */
 	uint32_t detail;

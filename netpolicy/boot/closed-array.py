@@ -26,8 +26,8 @@ def c_text(batch):
              '/* Made from closed.nft by "ninja regen-closed". */',
              '#include "netpolicy/boot/closed.h"', "", "/* clang-format off */",
              "const uint8_t closed_batch[] __attribute__((aligned(8))) = {"]
-    for at in range(0, len(batch), 16):
-        lines.append("\t" + " ".join(f"0x{byte:02x}," for byte in batch[at:at + 16]))
+    for at in range(0, len(batch), 12):
+        lines.append("\t" + " ".join(f"0x{byte:02x}," for byte in batch[at:at + 12]))
     lines += ["};", "/* clang-format on */", "",
               "const size_t closed_batch_len = sizeof(closed_batch);", ""]
     return "\n".join(lines)

@@ -60,8 +60,7 @@ static int boot_replay(struct kernio *k, const void *batch, size_t len, enum pst
 	int r = applier_apply(k, batch, len, NULL, &result);
 
 	if (r < 0)
-		log_pst(LOG_LEVEL_ERROR, code, "%s",
-			result.error[0] ? result.error : strerror(-r));
+		log_pst(LOG_LEVEL_ERROR, code, "%s", result.error[0] ? result.error : strerror(-r));
 	for (size_t i = 0; r == 0 && i < result.n_pending; i++)
 		log_warning("no guard on %s yet: the interface does not exist", result.pending[i]);
 	return r;
@@ -117,7 +116,8 @@ static int boot_give_up(void)
 
 	if (r < 0)
 		log_error("no policy is loaded, and the links cannot be taken down (%s): THIS HOST "
-			  "IS OPEN", strerror(-r));
+			  "IS OPEN",
+			  strerror(-r));
 	else
 		log_error("no policy is loaded: took %zu links down", n);
 	return BOOT_DOWN;
@@ -149,8 +149,8 @@ int main(int argc, char **argv)
 		else if (opt == 'C')
 			b.wants_closed = true;
 		else if (opt == 'h' || opt == 'V')
-			return puts(opt == 'h' ? boot_usage :
-						 "netpolicy-boot " POSTERN_VERSION) < 0;
+			return puts(opt == 'h' ? boot_usage : "netpolicy-boot " POSTERN_VERSION) <
+			       0;
 		else
 			return BOOT_USAGE;
 	}

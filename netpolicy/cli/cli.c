@@ -40,8 +40,8 @@ static int cli_about(const struct policy *p, char *ret, size_t cap)
 	int r = emit_digest(p, digest);
 
 	if (r == 0)
-		snprintf(ret, cap, "policy %s version %u sha256 %.16s%s", p->name, p->version, digest,
-			 p->enforce ? "" : ", not enforced");
+		snprintf(ret, cap, "policy %s version %u sha256 %.16s%s", p->name, p->version,
+			 digest, p->enforce ? "" : ", not enforced");
 	return r;
 }
 
@@ -65,7 +65,8 @@ int cli_prepare(const struct cli *c, struct cli_work *ret)
 		return CLI_TROUBLE;
 	}
 	if (!ret->policy->enforce)
-		log_warning("[policy] enforce = no: what is not allowed is counted and let through");
+		log_warning(
+			"[policy] enforce = no: what is not allowed is counted and let through");
 	return CLI_OK;
 }
 
@@ -178,8 +179,9 @@ static int cli_open(struct kernio **ret)
 static void cli_log_pending(const struct applier_result *result)
 {
 	for (size_t i = 0; i < result->n_pending; i++)
-		log_warning("no guard on %s: the interface does not exist yet; apply again when it does",
-			    result->pending[i]);
+		log_warning(
+			"no guard on %s: the interface does not exist yet; apply again later",
+			result->pending[i]);
 }
 
 static void cli_log_loaded(const struct cli_work *w, const struct applier_result *result)
@@ -205,8 +207,10 @@ static int cli_put(const struct cli_work *w)
 		return CLI_DRIFT;
 	}
 	if (r == APPLIER_E_DRIFT) {
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_DRIFT, "loaded, but the kernel holds something "
-			"else:\n%s", result.diff.lines.text);
+		log_pst(LOG_LEVEL_ERROR, PST_POLICY_DRIFT,
+			"loaded, but the kernel holds something "
+			"else:\n%s",
+			result.diff.lines.text);
 		return CLI_DRIFT;
 	}
 	cli_log_loaded(w, &result);
@@ -219,7 +223,8 @@ int cli_apply(const struct cli *c)
 	char path[FILES_PATH_MAX];
 	int r;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/" CLI_BATCH_NAME, c->state_dir) >= sizeof(path) ||
+	if ((size_t)snprintf(path, sizeof(path), "%s/" CLI_BATCH_NAME, c->state_dir) >=
+		    sizeof(path) ||
 	    files_make_dir(c->state_dir, 0755) < 0) {
 		log_error("the state directory %s cannot be used", c->state_dir);
 		return CLI_TROUBLE;
@@ -278,7 +283,9 @@ static int cli_compare(const struct cli *c, const struct cli_work *w)
 		return CLI_TROUBLE;
 	}
 	what.code = r == 0 ? CLI_OK : CLI_DRIFT;
-	what.pst = r == 0 ? PST_NONE : result.diff.is_absent[0] ? PST_POLICY_ABSENT : PST_POLICY_DRIFT;
+	what.pst = r == 0                   ? PST_NONE :
+		   result.diff.is_absent[0] ? PST_POLICY_ABSENT :
+					      PST_POLICY_DRIFT;
 	what.foreign = foreign.text;
 	if (!c->json)
 		cli_print_check(w->file.about, &what);

@@ -26,7 +26,7 @@ struct cli {
 	const char *config;
 	const char *state_dir;
 	const char *output; /* -o */
-	const char *text;   /* compile: a file of nft text instead of the configuration; may be NULL */
+	const char *text; /* compile: a file of nft text instead of the configuration */
 	bool json, yes, verbose, boot_only;
 };
 

@@ -37,8 +37,8 @@ static json_t *clijson_nets(const struct policy *p)
 		char text[IP6_PREFIX_TEXT];
 
 		for (size_t j = 0; j < set->n; j++)
-			json_array_append_new(list,
-					      json_string(policy_format_prefix(&set->list[j], text)));
+			json_array_append_new(
+				list, json_string(policy_format_prefix(&set->list[j], text)));
 		json_object_set_new(nets, p->nets[i].name, list);
 	}
 	return nets;
@@ -54,8 +54,9 @@ static void clijson_port(json_t *rule, const struct policy_port *port)
 
 static json_t *clijson_rule(const struct policy *p, const struct policy_rule *r)
 {
-	json_t *rule = json_pack("{ss ss ss si ss}", "direction", r->dir == POLICY_IN ? "in" : "out",
-				 "via", r->via == POLICY_VIA_TUNNEL ? "tunnel" : "uplink", "net",
+	json_t *rule = json_pack("{ss ss ss si ss}", "direction",
+				 r->dir == POLICY_IN ? "in" : "out", "via",
+				 r->via == POLICY_VIA_TUNNEL ? "tunnel" : "uplink", "net",
 				 p->nets[r->net].name, "row", (int)r->row, "from", r->why);
 
 	clijson_port(rule, &r->port);
@@ -72,12 +73,13 @@ int clijson_policy(const struct policy *p, const char *about, FILE *to)
 
 	for (size_t i = 0; i < p->n_rules; i++)
 		json_array_append_new(rules, clijson_rule(p, &p->rules[i]));
-	return clijson_print(json_pack("{ss ss sI sb sI so so so so}", "about", about, "name", p->name,
-				       "version", (json_int_t)p->version, "enforce", p->enforce,
-				       "log_rate", (json_int_t)p->log_rate, "uplinks",
+	return clijson_print(json_pack("{ss ss sI sb sI so so so so}", "about", about, "name",
+				       p->name, "version", (json_int_t)p->version, "enforce",
+				       p->enforce, "log_rate", (json_int_t)p->log_rate, "uplinks",
 				       clijson_names(p->uplinks, p->n_uplinks), "tunnels",
 				       clijson_names(p->tunnels, p->n_tunnels), "nets",
-				       clijson_nets(p), "rules", rules), to);
+				       clijson_nets(p), "rules", rules),
+			     to);
 }
 
 static json_t *clijson_lines(const char *text)
@@ -98,9 +100,10 @@ int clijson_check(const struct clijson_check *what, FILE *to)
 	const struct applier_result *result = what->result;
 
 	return clijson_print(json_pack("{ss sb sI sI so so so}", "about", what->about, "equal",
-				       what->code == 0, "code", (json_int_t)what->pst, "differences",
-				       (json_int_t)result->diff.n, "lines",
+				       what->code == 0, "code", (json_int_t)what->pst,
+				       "differences", (json_int_t)result->diff.n, "lines",
 				       clijson_lines(result->diff.lines.text), "guards_pending",
 				       clijson_names(result->pending, result->n_pending), "foreign",
-				       clijson_lines(what->foreign)), to);
+				       clijson_lines(what->foreign)),
+			     to);
 }

@@ -32,11 +32,16 @@ static const char main_usage[] =
 	"  --version, --help\n";
 
 static const struct option main_options[] = {
-	{ "config", required_argument, NULL, 'c' }, { "state-dir", required_argument, NULL, 's' },
-	{ "output", required_argument, NULL, 'o' }, { "json", no_argument, NULL, 'j' },
-	{ "yes", no_argument, NULL, 'y' },          { "verbose", no_argument, NULL, 'v' },
-	{ "boot-only", no_argument, NULL, 'b' },    { "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },      { "text", required_argument, NULL, 't' },
+	{ "config", required_argument, NULL, 'c' },
+	{ "state-dir", required_argument, NULL, 's' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "yes", no_argument, NULL, 'y' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "boot-only", no_argument, NULL, 'b' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "text", required_argument, NULL, 't' },
 	{ 0 },
 };
 

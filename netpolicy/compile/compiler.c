@@ -70,8 +70,9 @@ static void compiler_explain(struct compilewire_reply *ret, int r, int sig)
 			 COMPILER_PROGRAM, sig, strsignal(sig));
 	else
 		snprintf(ret->error, sizeof(ret->error), "%s: %s", COMPILER_PROGRAM,
-			 r == -EPIPE ? "it ended without an answer" :
-			 r == -ETIMEDOUT ? "no answer within 5 seconds" : strerror(-r));
+			 r == -EPIPE     ? "it ended without an answer" :
+			 r == -ETIMEDOUT ? "no answer within 5 seconds" :
+					   strerror(-r));
 }
 
 static int compiler_check(struct compilewire_reply *ret)
@@ -111,6 +112,7 @@ int compiler_run(const struct compilewire_request *q, struct compilewire_reply *
 const char *compiler_mode_text(uint8_t mode)
 {
 	return mode == COMPILEWIRE_USERNS ? "without privilege, in a user and network namespace" :
-	       mode == COMPILEWIRE_NETNS ? "in a network namespace made by root "
-					   "(user namespaces are switched off)" : "unknown";
+	       mode == COMPILEWIRE_NETNS  ? "in a network namespace made by root "
+					    "(user namespaces are switched off)" :
+					    "unknown";
 }

@@ -14,7 +14,8 @@
 #define COMPILEWIRE_LENGTH 4 /* bytes in front of every message */
 
 /* Closes an encoding: the length in front, the error if there was one. */
-static int compilewire_seal(struct wire *w, size_t len, uint8_t **bytes, uint8_t **ret, size_t *ret_len)
+static int compilewire_seal(struct wire *w, size_t len, uint8_t **bytes, uint8_t **ret,
+			    size_t *ret_len)
 {
 	struct wire front = wire_writer(*bytes, COMPILEWIRE_LENGTH);
 

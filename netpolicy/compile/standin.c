@@ -31,7 +31,8 @@ static int standin_ask(struct mnl_socket *s, const char *name, const char *kind)
 	n = mnl_socket_recvfrom(s, answer, sizeof(answer));
 	if (n < 0)
 		return -errno;
-	return mnl_cb_run(answer, (size_t)n, 0, mnl_socket_get_portid(s), NULL, NULL) < 0 ? -errno : 0;
+	return mnl_cb_run(answer, (size_t)n, 0, mnl_socket_get_portid(s), NULL, NULL) < 0 ? -errno :
+											    0;
 }
 
 int standin_make(const char *name)

@@ -29,7 +29,8 @@ static void emit_line(struct buf *to, const char *rule, const char *comment)
 static void emit_log(const struct policy *p, struct buf *to, const char *what)
 {
 	if (p->log_rate)
-		buf_addf(to, "\t\tlimit rate %u/second burst %u packets counter log prefix "
+		buf_addf(to,
+			 "\t\tlimit rate %u/second burst %u packets counter log prefix "
 			 "\"postern %s: \" comment \"row 16: [policy] log_rate\"\n",
 			 p->log_rate, p->log_rate, what);
 }
@@ -59,8 +60,8 @@ static void emit_icmp6_lines(const struct policy *p, struct buf *to, const struc
 			     size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		buf_addf(to, "\t\ticmpv6 type %s %scounter %s comment \"row 2: %s%s\"\n", row[i].type,
-			 row[i].match, row[i].accept ? "accept" : emit_drop(p),
+		buf_addf(to, "\t\ticmpv6 type %s %scounter %s comment \"row 2: %s%s\"\n",
+			 row[i].type, row[i].match, row[i].accept ? "accept" : emit_drop(p),
 			 row[i].accept ? "" : "never ", row[i].type);
 }
 
@@ -69,7 +70,8 @@ static void emit_icmp6_in(const struct policy *p, struct buf *to)
 	static const struct emit_icmp6 rows[] = {
 		{ "nd-neighbor-solicit", "ip6 hoplimit 255 ", true },
 		{ "nd-neighbor-advert", "ip6 hoplimit 255 ", true },
-		{ "nd-router-advert", "iifname @uplinks ip6 hoplimit 255 ip6 saddr fe80::/10 ", true },
+		{ "nd-router-advert", "iifname @uplinks ip6 hoplimit 255 ip6 saddr fe80::/10 ",
+		  true },
 		{ "mld-listener-query", "ip6 saddr fe80::/10 ", true },
 		{ "mld-listener-report", "ip6 saddr fe80::/10 ", true },
 		{ "mld-listener-done", "ip6 saddr fe80::/10 ", true },
@@ -128,11 +130,15 @@ static void emit_input(const struct policy *p, struct buf *to)
 	emit_line(to, "meta l4proto ipv6-icmp counter jump icmp6_in", "row 2: before 'invalid'");
 	emit_line(to, "counter jump grants", "row 3: per packet, so that an ended grant ends");
 	emit_state(p, to);
-	emit_line(to, "iifname @uplinks ip6 saddr fe80::/10 ip6 daddr fe80::/10 udp sport 547 "
-		  "udp dport 546 counter accept", "row 5: DHCPv6");
+	emit_line(to,
+		  "iifname @uplinks ip6 saddr fe80::/10 ip6 daddr fe80::/10 udp sport 547 "
+		  "udp dport 546 counter accept",
+		  "row 5: DHCPv6");
 	if (policy_uses_v4(p))
-		emit_line(to, "iifname @uplinks meta nfproto ipv4 udp sport 67 udp dport 68 "
-			  "counter accept", "row 5: DHCPv4");
+		emit_line(to,
+			  "iifname @uplinks meta nfproto ipv4 udp sport 67 udp dport 68 "
+			  "counter accept",
+			  "row 5: DHCPv4");
 	emit_line(to, "counter iifname vmap @in_links", "rows 12 to 14");
 	snprintf(rule, sizeof(rule), "fib daddr type multicast counter %s", emit_drop(p));
 	emit_line(to, rule, "row 16: multicast, not worth a line in the log");
@@ -170,15 +176,22 @@ static void emit_output(const struct policy *p, struct buf *to)
 		  "row 11: per packet, so that no old session leaks");
 	emit_line(to, "oifname != @tunnels ip6 daddr @gateways6 counter jump zone_outside",
 		  "row 11: per packet, so that no old session leaks");
-	emit_line(to, "meta l4proto ipv6-icmp counter jump icmp6_errors", "row 2: before 'invalid'");
+	emit_line(to, "meta l4proto ipv6-icmp counter jump icmp6_errors",
+		  "row 2: before 'invalid'");
 	emit_state(p, to);
-	emit_line(to, "oifname @uplinks ip6 saddr fe80::/10 ip6 daddr ff02::1:2 udp sport 546 "
-		  "udp dport 547 counter accept", "row 5: DHCPv6");
-	emit_line(to, "oifname @uplinks ip6 saddr fe80::/10 ip6 daddr fe80::/10 udp sport 546 "
-		  "udp dport 547 counter accept", "row 5: DHCPv6");
+	emit_line(to,
+		  "oifname @uplinks ip6 saddr fe80::/10 ip6 daddr ff02::1:2 udp sport 546 "
+		  "udp dport 547 counter accept",
+		  "row 5: DHCPv6");
+	emit_line(to,
+		  "oifname @uplinks ip6 saddr fe80::/10 ip6 daddr fe80::/10 udp sport 546 "
+		  "udp dport 547 counter accept",
+		  "row 5: DHCPv6");
 	if (policy_uses_v4(p))
-		emit_line(to, "oifname @uplinks meta nfproto ipv4 udp sport 68 udp dport 67 "
-			  "counter accept", "row 5: DHCPv4");
+		emit_line(to,
+			  "oifname @uplinks meta nfproto ipv4 udp sport 68 udp dport 67 "
+			  "counter accept",
+			  "row 5: DHCPv4");
 	emit_line(to, "counter oifname vmap @out_links", "rows 6 to 15");
 	emit_output_end(p, to);
 }
@@ -218,8 +231,10 @@ static void emit_to_uplink(const struct policy *p, struct buf *to)
 
 static void emit_mss(const struct policy *p, struct buf *to)
 {
-	emit_line(to, "oifname @tunnels tcp flags syn / syn,rst counter "
-		  "tcp option maxseg size set rt mtu", "row 11: fits into the tunnel");
+	emit_line(to,
+		  "oifname @tunnels tcp flags syn / syn,rst counter "
+		  "tcp option maxseg size set rt mtu",
+		  "row 11: fits into the tunnel");
 }
 
 /* Filled for grants by netpolicyd, one rule of its own each. */
@@ -327,9 +342,11 @@ int emit_digest(const struct policy *p, char ret[static 65])
 /* The comment of a table cannot be changed in place, that of a rule can: docs/decisions/0005. */
 static void emit_about(const struct policy *p, const char *digest, struct buf *to)
 {
-	buf_addf(to, "\ntable inet " EMIT_TABLE " {\n\tchain about {\n\t\tcounter comment "
-		 "\"policy %.63s version %u sha256 %.*s%s\"\n\t}\n}\n", p->name, p->version,
-		 EMIT_DIGEST_SHOWN, digest, p->enforce ? "" : ", not enforced");
+	buf_addf(to,
+		 "\ntable inet " EMIT_TABLE " {\n\tchain about {\n\t\tcounter comment "
+		 "\"policy %.63s version %u sha256 %.*s%s\"\n\t}\n}\n",
+		 p->name, p->version, EMIT_DIGEST_SHOWN, digest,
+		 p->enforce ? "" : ", not enforced");
 }
 
 int emit_policy(const struct policy *p, struct buf *to)

@@ -15,7 +15,8 @@ static const char emitlink_martians4[] = "0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/3";
 
 static void emitlink_one_set(struct buf *to, const char *table, const char *name, const char *type)
 {
-	buf_addf(to, "add set %s %s { type %s; }\nflush set %s %s\n", table, name, type, table, name);
+	buf_addf(to, "add set %s %s { type %s; }\nflush set %s %s\n", table, name, type, table,
+		 name);
 }
 
 /* Calls for each set of addresses that the nets need. */
@@ -44,8 +45,10 @@ void emitlink_prepare_sets(const struct policy *p, struct buf *to)
 	emitlink_one_set(to, "inet " EMIT_TABLE, "martians4", "ipv4_addr; flags interval");
 	emitlink_prepare_nets(p, to);
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
-		buf_addf(to, "add map inet " EMIT_TABLE " %s { type ifname : verdict; }\n"
-			 "flush map inet " EMIT_TABLE " %s\n", maps[i], maps[i]);
+		buf_addf(to,
+			 "add map inet " EMIT_TABLE " %s { type ifname : verdict; }\n"
+			 "flush map inet " EMIT_TABLE " %s\n",
+			 maps[i], maps[i]);
 }
 
 static void emitlink_elements(struct buf *to, const struct policy_prefixes *set, bool v4)
@@ -63,7 +66,8 @@ static void emitlink_elements(struct buf *to, const struct policy_prefixes *set,
 }
 
 /* One set of addresses, unless the list has none of that family. */
-static void emitlink_net(struct buf *to, const char *name, const struct policy_prefixes *set, bool v4)
+static void emitlink_net(struct buf *to, const char *name, const struct policy_prefixes *set,
+			 bool v4)
 {
 	if (!policy_has_family(set, v4))
 		return;
@@ -95,10 +99,14 @@ void emitlink_sets(const struct policy *p, struct buf *to)
 {
 	emitlink_names(to, "uplinks", p->uplinks, p->n_uplinks);
 	emitlink_names(to, "tunnels", p->tunnels, p->n_tunnels);
-	buf_addf(to, "\tset martians6 {\n\t\ttype ipv6_addr\n\t\tflags interval\n"
-		 "\t\telements = { %s }\n\t}\n\n", emitlink_martians6);
-	buf_addf(to, "\tset martians4 {\n\t\ttype ipv4_addr\n\t\tflags interval\n"
-		 "\t\telements = { %s }\n\t}\n\n", emitlink_martians4);
+	buf_addf(to,
+		 "\tset martians6 {\n\t\ttype ipv6_addr\n\t\tflags interval\n"
+		 "\t\telements = { %s }\n\t}\n\n",
+		 emitlink_martians6);
+	buf_addf(to,
+		 "\tset martians4 {\n\t\ttype ipv4_addr\n\t\tflags interval\n"
+		 "\t\telements = { %s }\n\t}\n\n",
+		 emitlink_martians4);
 	for (size_t i = 0; i < p->n_nets; i++) {
 		emitlink_net(to, p->nets[i].name, &p->nets[i].prefixes, false);
 		emitlink_net(to, p->nets[i].name, &p->nets[i].prefixes, true);
@@ -127,8 +135,8 @@ static void emitlink_rule(const struct policy *p, struct buf *to, const struct p
 
 	if (!policy_has_family(&net->prefixes, v4))
 		return;
-	buf_addf(to, "\t\t%s %s @%s%c", v4 ? "ip" : "ip6", rule->dir == POLICY_IN ? "saddr" : "daddr",
-		 net->name, v4 ? '4' : '6');
+	buf_addf(to, "\t\t%s %s @%s%c", v4 ? "ip" : "ip6",
+		 rule->dir == POLICY_IN ? "saddr" : "daddr", net->name, v4 ? '4' : '6');
 	if (rule->is_marked)
 		buf_addf(to, " meta mark 0x%x %s sport 1024-65535", p->mark,
 			 rule->port.proto == POLICY_TCP ? "tcp" : "udp");
@@ -138,8 +146,8 @@ static void emitlink_rule(const struct policy *p, struct buf *to, const struct p
 	buf_addf(to, " counter accept comment \"row %u: %s\"\n", rule->row, rule->why);
 }
 
-void emitlink_rules(const struct policy *p, struct buf *to, enum policy_dir dir, enum policy_via via,
-		    bool marked)
+void emitlink_rules(const struct policy *p, struct buf *to, enum policy_dir dir,
+		    enum policy_via via, bool marked)
 {
 	for (size_t i = 0; i < p->n_rules; i++) {
 		const struct policy_rule *rule = &p->rules[i];
@@ -157,7 +165,8 @@ static void emitlink_all_v4(const struct policy *p, struct policy_prefixes *ret)
 	ret->n = 0;
 	for (size_t i = 0; i < p->n_nets; i++)
 		for (size_t j = 0; j < p->nets[i].prefixes.n; j++)
-			if (policy_is_v4(&p->nets[i].prefixes.list[j]) && ret->n < POLICY_PREFIXES_MAX)
+			if (policy_is_v4(&p->nets[i].prefixes.list[j]) &&
+			    ret->n < POLICY_PREFIXES_MAX)
 				ret->list[ret->n++] = p->nets[i].prefixes.list[j];
 	policy_merge(ret);
 }
@@ -172,9 +181,10 @@ void emitlink_prepare_guard(const struct policy *p, struct buf *to)
 	if (policy_uses_v4(p))
 		emitlink_one_set(to, table, "allowed4", "ipv4_addr; flags interval");
 	for (size_t i = 0; i < p->n_uplinks; i++)
-		buf_addf(to, "add chain %s egress_%s { type filter hook egress device \"%s\" "
-			 "priority 500; policy accept; }\nflush chain %s egress_%s\n", table,
-			 p->uplinks[i], p->uplinks[i], table, p->uplinks[i]);
+		buf_addf(to,
+			 "add chain %s egress_%s { type filter hook egress device \"%s\" "
+			 "priority 500; policy accept; }\nflush chain %s egress_%s\n",
+			 table, p->uplinks[i], p->uplinks[i], table, p->uplinks[i]);
 }
 
 /* @ll,96,16 is the type in the frame itself. What a packet socket declares as its protocol can
@@ -186,17 +196,23 @@ void emitlink_prepare_guard(const struct policy *p, struct buf *to)
 static void emitlink_guard_config(const struct policy *p, struct buf *to)
 {
 	buf_add(to, EMITLINK_IP6 "ip6 daddr != @config6 ip6 daddr != @gateways6 counter accept "
-		"comment \"row 11: not for the zone\"\n");
-	buf_addf(to, EMITLINK_IP6 "ip6 daddr @config6 meta mark 0x%x udp dport %u counter accept "
-		 "comment \"row 8: [tunnel] wg_port, mark\"\n", p->mark, p->wg_port);
-	buf_addf(to, EMITLINK_IP6 "ip6 daddr @config6 meta mark 0x%x tcp dport %u counter accept "
-		 "comment \"row 9: [tunnel] exchange_port, mark\"\n", p->mark, p->exchange_port);
-	buf_addf(to, EMITLINK_IP6 "ip6 daddr @config6 meta mark 0x%x frag frag-off != 0 counter "
-		 "accept comment \"row 8: rest of a packet that was cut\"\n", p->mark);
+				 "comment \"row 11: not for the zone\"\n");
+	buf_addf(to,
+		 EMITLINK_IP6 "ip6 daddr @config6 meta mark 0x%x udp dport %u counter accept "
+			      "comment \"row 8: [tunnel] wg_port, mark\"\n",
+		 p->mark, p->wg_port);
+	buf_addf(to,
+		 EMITLINK_IP6 "ip6 daddr @config6 meta mark 0x%x tcp dport %u counter accept "
+			      "comment \"row 9: [tunnel] exchange_port, mark\"\n",
+		 p->mark, p->exchange_port);
+	buf_addf(to,
+		 EMITLINK_IP6 "ip6 daddr @config6 meta mark 0x%x frag frag-off != 0 counter "
+			      "accept comment \"row 8: rest of a packet that was cut\"\n",
+		 p->mark);
 	buf_add(to, EMITLINK_IP6 "ip6 daddr @config6 icmpv6 type nd-neighbor-solicit ip6 hoplimit "
-		"255 counter accept comment \"row 2: stays on the link\"\n");
+				 "255 counter accept comment \"row 2: stays on the link\"\n");
 	buf_add(to, EMITLINK_IP6 "ip6 daddr @config6 icmpv6 type nd-neighbor-advert ip6 hoplimit "
-		"255 counter accept comment \"row 2: stays on the link\"\n");
+				 "255 counter accept comment \"row 2: stays on the link\"\n");
 }
 
 static void emitlink_guard_v4(const struct policy *p, struct buf *to)
@@ -206,9 +222,10 @@ static void emitlink_guard_v4(const struct policy *p, struct buf *to)
 	buf_add(to, EMITLINK_ARP "counter accept comment \"ARP stays on the link\"\n");
 	if (policy_uses_v4(p)) {
 		buf_add(to, EMITLINK_IP4 "ip daddr @allowed4 counter accept "
-			"comment \"rows 7 and 13: IPv4 that the policy names\"\n");
-		buf_add(to, EMITLINK_IP4 "meta protocol ip udp sport 68 udp dport 67 counter accept "
-			"comment \"row 5: DHCPv4\"\n");
+					 "comment \"rows 7 and 13: IPv4 that the policy names\"\n");
+		buf_add(to,
+			EMITLINK_IP4 "meta protocol ip udp sport 68 udp dport 67 counter accept "
+				     "comment \"row 5: DHCPv4\"\n");
 	}
 	buf_addf(to, EMITLINK_IP4 "counter name ipv4_denied %s comment \"IPv4 never\"\n", drop);
 }
@@ -217,12 +234,16 @@ static void emitlink_guard_chain(const struct policy *p, struct buf *to, const c
 {
 	const char *drop = p->enforce ? "drop" : "accept";
 
-	buf_addf(to, "\tchain egress_%s {\n\t\ttype filter hook egress device \"%s\" priority 500; "
-		 "policy accept;\n", uplink, uplink);
+	buf_addf(to,
+		 "\tchain egress_%s {\n\t\ttype filter hook egress device \"%s\" priority 500; "
+		 "policy accept;\n",
+		 uplink, uplink);
 	emitlink_guard_config(p, to);
 	emitlink_guard_v4(p, to);
-	buf_addf(to, EMITLINK_IP6 "counter name leak %s comment \"row 11: to the zone, outside the "
-		 "tunnel\"\n", drop);
+	buf_addf(to,
+		 EMITLINK_IP6 "counter name leak %s comment \"row 11: to the zone, outside the "
+			      "tunnel\"\n",
+		 drop);
 	buf_addf(to, "\t\tcounter %s comment \"neither IPv6 nor ARP, or says so falsely\"\n", drop);
 	buf_add(to, "\t}\n");
 }
@@ -232,7 +253,8 @@ void emitlink_guard(const struct policy *p, struct buf *to)
 	struct policy_prefixes all_v4;
 
 	emitlink_all_v4(p, &all_v4);
-	buf_add(to, "table netdev " EMIT_GUARD " {\n\tcounter leak {\n\t}\n\tcounter ipv4_denied {\n"
+	buf_add(to,
+		"table netdev " EMIT_GUARD " {\n\tcounter leak {\n\t}\n\tcounter ipv4_denied {\n"
 		"\t}\n\n");
 	emitlink_net(to, "config", &p->nets[p->config_net].prefixes, false);
 	emitlink_net(to, "gateways", &p->nets[p->gateways_net].prefixes, false);

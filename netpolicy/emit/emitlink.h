@@ -18,8 +18,8 @@ void emitlink_sets(const struct policy *p, struct buf *to);
 
 /* Appends the rules of one direction on one kind of link; @marked: those of the marked packets to
  * the configuration servers, or all others. */
-void emitlink_rules(const struct policy *p, struct buf *to, enum policy_dir dir, enum policy_via via,
-		    bool marked);
+void emitlink_rules(const struct policy *p, struct buf *to, enum policy_dir dir,
+		    enum policy_via via, bool marked);
 
 /* Appends the lines that empty the guard. */
 void emitlink_prepare_guard(const struct policy *p, struct buf *to);

@@ -88,12 +88,12 @@ static void hostpolicy_cloud(struct hostpolicy_run *run)
 	if (h->imds_ipv4 && (policy_parse_prefix(hostpolicy_imds4, &imds4) < 0 ||
 			     policy_add_prefix(&imds, &imds4) < 0))
 		hostpolicy_fail(run, -E2BIG, "too many prefixes", "[policy] imds");
-	rule = hostpolicy_like(POLICY_OUT, POLICY_VIA_UPLINK, hostpolicy_net(run, "dns", &h->dns), 6,
-			       "[policy] dns");
+	rule = hostpolicy_like(POLICY_OUT, POLICY_VIA_UPLINK, hostpolicy_net(run, "dns", &h->dns),
+			       6, "[policy] dns");
 	hostpolicy_one_port(run, rule, POLICY_UDP, 53);
 	hostpolicy_one_port(run, rule, POLICY_TCP, 53);
-	rule = hostpolicy_like(POLICY_OUT, POLICY_VIA_UPLINK, hostpolicy_net(run, "ntp", &h->ntp), 6,
-			       "[policy] ntp");
+	rule = hostpolicy_like(POLICY_OUT, POLICY_VIA_UPLINK, hostpolicy_net(run, "ntp", &h->ntp),
+			       6, "[policy] ntp");
 	hostpolicy_one_port(run, rule, POLICY_UDP, 123);
 	rule = hostpolicy_like(POLICY_OUT, POLICY_VIA_UPLINK, hostpolicy_net(run, "imds", &imds), 7,
 			       "[policy] imds, certd_user");
@@ -181,7 +181,8 @@ static void hostpolicy_egress(struct hostpolicy_run *run, const struct hostpolic
 	hostpolicy_rules(run, &rule, &e->ports);
 }
 
-/* A list on the uplink that meets the zone could never match: those packets belong into the tunnel. */
+/* A list on the uplink that meets the zone could never match: its packets belong into the
+ * tunnel. */
 static void hostpolicy_check_apart(struct hostpolicy_run *run, const struct policy_net *net)
 {
 	const struct policy *p = run->p;
@@ -189,11 +190,15 @@ static void hostpolicy_check_apart(struct hostpolicy_run *run, const struct poli
 	if (net == &p->nets[p->config_net] || net == &p->nets[p->gateways_net])
 		return;
 	if (policy_overlaps(&net->prefixes, &p->nets[p->config_net].prefixes))
-		hostpolicy_fail(run, -EINVAL, "overlaps [zone] config_nets, which are reached "
-				"through the tunnel only; the list", net->name);
+		hostpolicy_fail(run, -EINVAL,
+				"overlaps [zone] config_nets, which are reached "
+				"through the tunnel only; the list",
+				net->name);
 	if (policy_overlaps(&net->prefixes, &p->nets[p->gateways_net].prefixes))
-		hostpolicy_fail(run, -EINVAL, "overlaps [zone] gateways_prefix, which is reached "
-				"through the tunnel only; the list", net->name);
+		hostpolicy_fail(run, -EINVAL,
+				"overlaps [zone] gateways_prefix, which is reached "
+				"through the tunnel only; the list",
+				net->name);
 }
 
 /* IPv4 has two places: instance metadata, and the application's networks inside the VPC. */
@@ -208,7 +213,8 @@ static void hostpolicy_check_v4(struct hostpolicy_run *run, const struct policy_
 	for (size_t i = 0; i < net->prefixes.n; i++)
 		if (policy_is_v4(&net->prefixes.list[i]) &&
 		    net->prefixes.list[i].len < HOSTPOLICY_V4_LEN_MIN)
-			hostpolicy_fail(run, -EINVAL, "an IPv4 network this large is not inside a VPC",
+			hostpolicy_fail(run, -EINVAL,
+					"an IPv4 network this large is not inside a VPC",
 					policy_format_prefix(&net->prefixes.list[i], text));
 }
 
@@ -244,7 +250,8 @@ static void hostpolicy_check_links(struct hostpolicy_run *run)
 	if (h->n_uplinks == 0 || h->n_uplinks > POLICY_UPLINKS_MAX)
 		hostpolicy_fail(run, -EINVAL, "[policy] uplinks", "1 to 8 interfaces");
 	if (!strcmp(h->tunnel, h->spare_tunnel))
-		hostpolicy_fail(run, -EINVAL, "[tunnel] interface and spare_interface", "must differ");
+		hostpolicy_fail(run, -EINVAL, "[tunnel] interface and spare_interface",
+				"must differ");
 	for (size_t i = 0; i < h->n_uplinks; i++) {
 		const char *up = h->uplinks[i];
 
@@ -288,7 +295,8 @@ int hostpolicy_build(const struct hostpolicy *h, struct policy *ret,
 	hostpolicy_neighbours(&run);
 	for (size_t i = 0; i < h->n_egress; i++)
 		hostpolicy_egress(&run, &h->egress[i]);
-	hostpolicy_check_half(&run, h->app_from.n, h->app_ports.n, "[policy] app_from and app_ports");
+	hostpolicy_check_half(&run, h->app_from.n, h->app_ports.n,
+			      "[policy] app_from and app_ports");
 	hostpolicy_check_half(&run, h->peers.n, h->peer_ports.n, "[policy] peers and peer_ports");
 	if (run.r == 0)
 		hostpolicy_check_nets(&run);

@@ -16,7 +16,7 @@
 
 struct hostpolicy_user {
 	char name[HOSTPOLICY_USER_MAX]; /* "" = any user */
-	uint32_t uid;                   /* filled by the caller: looking a name up is a system call */
+	uint32_t uid; /* filled by the caller: looking a name up is a system call */
 };
 
 struct hostpolicy_egress {

@@ -74,7 +74,7 @@ static struct ip6_prefix policy_parent(const struct ip6_prefix *p)
 {
 	struct ip6_prefix up = { .addr = p->addr, .len = (uint8_t)(p->len - 1) };
 
-	up.addr.s6_addr[up.len / 8] &= (uint8_t)~(0x80u >> (up.len % 8));
+	up.addr.s6_addr[up.len / 8] &= (uint8_t) ~(0x80u >> (up.len % 8));
 	return up;
 }
 
@@ -173,7 +173,8 @@ int policy_parse_prefix(const char *text, struct ip6_prefix *ret)
 int policy_parse_port(const char *text, struct policy_port *ret)
 {
 	struct policy_port port = { .proto = !strncmp(text, "tcp/", 4) ? POLICY_TCP :
-					     !strncmp(text, "udp/", 4) ? POLICY_UDP : POLICY_ANY };
+					     !strncmp(text, "udp/", 4) ? POLICY_UDP :
+									 POLICY_ANY };
 	unsigned long low, high;
 	char first[8];
 	size_t n;

@@ -4,8 +4,8 @@
  * The model: what one page of policy says, before any order and any syntax of a firewall. Networks
  * are lists of prefixes under a name; rules are allows with a direction, a link, a network, ports,
  * a user and a mark. What every host has (loopback, ICMPv6, state, DHCP, the last drop) is not in
- * here: netpolicy/emit writes it for every policy alike. IPv4 prefixes are held IPv4-mapped, so that
- * one type, one order and one merge serve both families.
+ * here: netpolicy/emit writes it for every policy alike. IPv4 prefixes are held IPv4-mapped, so
+ * that one type, one order and one merge serve both families.
  */
 #include <net/if.h>
 #include <stdbool.h>
@@ -67,7 +67,7 @@ struct policy_rule {
 	enum policy_via via;
 	size_t net;              /* index of the other end */
 	struct policy_port port; /* POLICY_ANY: everything */
-	bool is_marked;          /* only packets with the policy's mark, from a source port >= 1024 */
+	bool is_marked; /* only packets with the policy's mark, from a source port >= 1024 */
 	bool is_for_user;
 	uint32_t uid;
 	unsigned int row;         /* of the table in docs/policy.md */

@@ -62,7 +62,8 @@ static int policyconf_add_uplink(const struct conf_item *item, const char *label
 	if (h->n_uplinks == POLICY_UPLINKS_MAX)
 		return -E2BIG;
 	return conf_set_name(&one, label, value, h->uplinks[h->n_uplinks]) < 0 ?
-		       -EINVAL : (h->n_uplinks++, 0);
+		       -EINVAL :
+		       (h->n_uplinks++, 0);
 }
 
 static int policyconf_set_ipv4(const struct conf_item *item, const char *label, const char *value,
@@ -86,7 +87,8 @@ static int policyconf_split(char *text, void *to, int (*one_more)(void *to, cons
 	char *save = NULL;
 	int r = *text ? 0 : -EINVAL;
 
-	for (char *word = strtok_r(text, "+", &save); word && r == 0; word = strtok_r(NULL, "+", &save))
+	for (char *word = strtok_r(text, "+", &save); word && r == 0;
+	     word = strtok_r(NULL, "+", &save))
 		r = one_more(to, word);
 	return r;
 }
@@ -104,7 +106,8 @@ static int policyconf_one_port(void *to, const char *text)
 	return policyconf_append_port(to, text);
 }
 
-static int policyconf_fill_egress(struct hostpolicy_egress *e, char *part[static POLICYCONF_EGRESS_PARTS])
+static int policyconf_fill_egress(struct hostpolicy_egress *e,
+				  char *part[static POLICYCONF_EGRESS_PARTS])
 {
 	int r;
 
@@ -159,19 +162,21 @@ static const struct conf_item policyconf_items[] = {
 	  .doc = "Tunnel addresses of the configuration servers." },
 	{ "zone", "config_nets", policyconf_add_prefix, POLICYCONF_AT(config_nets),
 	  .flags = CONF_REQUIRED | CONF_LIST, .range = "IPv6 prefixes",
-	  .doc = "Public addresses of the configuration servers; reached through the tunnel only." },
+	  .doc = "Public addresses of the configuration servers." },
 	{ "tunnel", "interface", conf_set_name, POLICYCONF_FIELD(tunnel), .fallback = "postern0",
 	  .range = "an interface name of at most 15 characters", .doc = "WireGuard interface." },
 	{ "tunnel", "spare_interface", conf_set_name, POLICYCONF_FIELD(spare_tunnel),
 	  .fallback = "postern1", .range = "an interface name of at most 15 characters",
 	  .doc = "Second WireGuard interface, for the time of a key rotation." },
-	{ "tunnel", "mtu", policyconf_ignore, .range = POLICYCONF_OTHERS, .doc = "Largest packet." },
+	{ "tunnel", "mtu", policyconf_ignore,
+	  .range = POLICYCONF_OTHERS, .doc = "Largest packet." },
 	{ "tunnel", "keepalive_s", policyconf_ignore, .range = POLICYCONF_OTHERS,
 	  .doc = "Time between keepalive packets." },
 	{ "tunnel", "mark", conf_set_u32, POLICYCONF_AT(mark), .min = 1, .max = UINT32_MAX,
 	  .fallback = "0x504f", .range = "1...0xffffffff",
 	  .doc = "Firewall mark of WireGuard's own packets and of exchanges." },
-	{ "tunnel", "table", policyconf_ignore, .range = POLICYCONF_OTHERS, .doc = "Routing table." },
+	{ "tunnel", "table", policyconf_ignore,
+	  .range = POLICYCONF_OTHERS, .doc = "Routing table." },
 	{ "tunnel", "priority", policyconf_ignore, .range = POLICYCONF_OTHERS,
 	  .doc = "Priority of the routing rule." },
 	{ "tunnel", "wg_port", conf_set_u32, POLICYCONF_AT(wg_port), .min = 1, .max = UINT16_MAX,
@@ -200,7 +205,8 @@ static const struct conf_item policyconf_items[] = {
 	{ "policy", "ntp", policyconf_add_prefix, POLICYCONF_AT(ntp), .flags = CONF_LIST,
 	  .range = "IPv6 addresses; when none is given: fd00:ec2::123", .doc = "Time servers." },
 	{ "policy", "imds", policyconf_add_prefix, POLICYCONF_AT(imds), .flags = CONF_LIST,
-	  .range = "IPv6 addresses; when none is given: fd00:ec2::254", .doc = "Instance metadata." },
+	  .range = "IPv6 addresses; when none is given: fd00:ec2::254",
+	  .doc = "Instance metadata." },
 	{ "policy", "imds_root", conf_set_bool, POLICYCONF_AT(imds_root), .fallback = "no",
 	  .range = "yes or no", .doc = "Root may ask for instance metadata, too." },
 	{ "policy", "certd_user", conf_set_str, POLICYCONF_FIELD(certd.name),
@@ -274,7 +280,8 @@ static int policyconf_find_user(struct hostpolicy_user *user, const char *key, c
 	return 0;
 }
 
-static int policyconf_find_users(struct hostpolicy *h, const char *file, struct conf_error *ret_error)
+static int policyconf_find_users(struct hostpolicy *h, const char *file,
+				 struct conf_error *ret_error)
 {
 	int r = policyconf_find_user(&h->certd, "certd_user", file, ret_error);
 

@@ -13,9 +13,10 @@
 #define POLICYCONF_PATH "/etc/postern/postern.conf"
 
 /* Reads @path and its drop-ins. Gives *ret on the heap (free() it).
- * Errors: 0; -ENOMEM; -errno as conf_load(), -ENOENT also for an unknown user; @ret_error filled. */
-int policyconf_load(const char *path, struct hostpolicy **ret, struct conf_error *ret_error)
-	_warn_unused_;
+ * Errors: 0; -ENOMEM; -errno as conf_load(), -ENOENT also for an unknown user;
+ * @ret_error filled. */
+int policyconf_load(const char *path, struct hostpolicy **ret,
+		    struct conf_error *ret_error) _warn_unused_;
 
 /* As policyconf_load() for text in memory; @name stands for the file in errors. */
 int policyconf_load_text(const char *name, const char *text, struct hostpolicy **ret,
