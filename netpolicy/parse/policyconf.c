@@ -170,8 +170,6 @@ static const struct conf_item policyconf_items[] = {
 	  .doc = "Second WireGuard interface, for the time of a key rotation." },
 	{ "tunnel", "mtu", policyconf_ignore,
 	  .range = POLICYCONF_OTHERS, .doc = "Largest packet." },
-	{ "tunnel", "keepalive_s", policyconf_ignore, .range = POLICYCONF_OTHERS,
-	  .doc = "Time between keepalive packets." },
 	{ "tunnel", "mark", conf_set_u32, POLICYCONF_AT(mark), .min = 1, .max = UINT32_MAX,
 	  .fallback = "0x504f", .range = "1...0xffffffff",
 	  .doc = "Firewall mark of WireGuard's own packets and of exchanges." },
