@@ -187,15 +187,19 @@ static void test_exresp_fill(struct offer *o)
 static void test_exresp_round_trip(void)
 {
 	static struct offer o, again;
-	char *text = NULL;
+	char *text = NULL, *text_again = NULL;
 	enum pst code;
 
 	test_exresp_fill(&o);
 	CU_ASSERT_EQUAL(exresp_encode(&o, &text), 0);
 	CU_ASSERT_TRUE(strlen(text) <= EXRESP_BYTES_MAX);
 	CU_ASSERT_EQUAL(exresp_decode(text, strlen(text), &again, &code), 0);
-	CU_ASSERT_EQUAL(memcmp(&o, &again, sizeof(o)), 0);
+	/* By its text: the structures have padding. */
+	CU_ASSERT_EQUAL(exresp_encode(&again, &text_again), 0);
+	CU_ASSERT_STRING_EQUAL(text, text_again);
+	CU_ASSERT_EQUAL(again.n_gateways, OFFER_GATEWAYS_MAX);
 	free(text);
+	free(text_again);
 }
 
 /* One element more than allowed, in each list. */

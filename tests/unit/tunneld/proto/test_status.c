@@ -47,8 +47,14 @@ static int test_status_through(void)
 
 static void test_status_round_trip_of_the_largest(void)
 {
+	static struct chan_msg again;
+
 	CU_ASSERT_EQUAL(test_status_through(), 0);
-	CU_ASSERT_EQUAL(memcmp(&test_status_in, &test_status_out, sizeof(struct status)), 0);
+	/* By its bytes on the wire: the structures have padding. */
+	CU_ASSERT_EQUAL(status_encode(&test_status_out, &again), 0);
+	CU_ASSERT_EQUAL(again.len, test_status_msg.len);
+	CU_ASSERT_EQUAL(memcmp(again.body, test_status_msg.body, again.len), 0);
+	CU_ASSERT_EQUAL(test_status_out.n_servers, STATUS_SERVERS_MAX);
 	test_status_in.n_servers = STATUS_SERVERS_MAX + 1;
 	CU_ASSERT_EQUAL(test_status_through(), -EMSGSIZE);
 }
