@@ -65,14 +65,6 @@ int wgdev_create(const char *ifname)
 	return r < 0 ? r : wg_add_device(ifname);
 }
 
-int wgdev_delete(const char *ifname)
-{
-	wg_device dev;
-	int r = wgdev_name(&dev, ifname);
-
-	return r < 0 ? r : wg_del_device(ifname);
-}
-
 int wgdev_make_key(const char *ifname, struct wgkey *ret_public)
 {
 	_cleanup_(secret_wipe) struct secret key;
@@ -364,4 +356,30 @@ void wgdev_dump_free(struct wgdev_dump *d)
 	free(d->peers);
 	free(d->prefixes);
 	*d = (struct wgdev_dump){ 0 };
+}
+
+static void wgdev_free_keys(struct wgkey **keys)
+{
+	free(*keys);
+}
+
+static int wgdev_remove_all(const char *ifname, const struct wgdev_dump *d)
+{
+	_cleanup_(wgdev_free_keys) struct wgkey *keys = calloc(d->n_peers + 1, sizeof(*keys));
+
+	if (!keys)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->n_peers; i++)
+		keys[i] = d->peers[i].key;
+	return wgdev_remove_peers(ifname, keys, d->n_peers);
+}
+
+int wgdev_delete(const char *ifname)
+{
+	_cleanup_(wgdev_dump_free) struct wgdev_dump d = { 0 };
+	int r = wgdev_read(ifname, &d);
+
+	if (r == 0)
+		r = wgdev_remove_all(ifname, &d);
+	return r < 0 ? r : wg_del_device(ifname);
 }

@@ -50,7 +50,9 @@ struct wgdev_dump {
  * no WireGuard; -errno. */
 int wgdev_create(const char *ifname) _warn_unused_;
 
-/* Removes the interface with its key, peers, addresses and routes. Errors: 0; -ENODEV; -errno. */
+/* Removes the interface with its key, addresses and routes; its peers before, by key: the kernel
+ * takes 17 ms for each peer that is left (6.1), and some 50 us by key.
+ * Errors: 0; -ENODEV; -EOPNOTSUPP when it is not WireGuard's: nothing is done; -errno. */
 int wgdev_delete(const char *ifname) _warn_unused_;
 
 /* Makes a private key and hands it to the kernel; it is nowhere else afterwards. Gives the public
@@ -74,8 +76,8 @@ int wgdev_set_port(const char *ifname, uint16_t port) _warn_unused_;
  * Errors: 0; -ENODEV; -ENOMEM; -errno. */
 int wgdev_put_peers(const char *ifname, const struct wgdev_peer *peers, size_t n) _warn_unused_;
 
-/* Removes @n peers; who is not there is no error. Takes about 16 ms for each (one grace period of
- * the kernel). Borrows @keys. Errors: 0; -ENODEV; -ENOMEM; -errno. */
+/* Removes @n peers; who is not there is no error. Borrows @keys.
+ * Errors: 0; -ENODEV; -ENOMEM; -errno. */
 int wgdev_remove_peers(const char *ifname, const struct wgkey *keys, size_t n) _warn_unused_;
 
 /* Reads the interface and all its peers. Gives *ret, wgdev_dump_free() it.

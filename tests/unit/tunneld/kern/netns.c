@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "tests/unit/tunneld/kern/netns.h"
+
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -6,7 +8,6 @@
 #include <string.h>
 
 #include "tests/support/tap.h"
-#include "tests/unit/tunneld/kern/netns.h"
 
 bool netns_fresh(void)
 {
@@ -62,17 +63,27 @@ static void netns_trim(char *text)
 	*to = '\0';
 }
 
-void netns_expect_at(const char *file, unsigned int line, const char *command, const char *wanted)
+char *netns_output(const char *command)
 {
+	static const size_t max = 65536;
 	FILE *out = popen(command, "r");
-	char text[4096] = "";
-	size_t n = out ? fread(text, 1, sizeof(text) - 1, out) : 0;
+	char *text = calloc(1, max + 1);
+	size_t n = out && text ? fread(text, 1, max, out) : 0;
 
-	text[n] = '\0';
+	CU_ASSERT_TRUE(n < max);
 	if (out)
 		pclose(out);
-	netns_trim(text);
-	CU_ASSERT_TRUE(strlen(wanted) < sizeof(text));
-	if (strcmp(text, wanted) != 0)
+	if (text)
+		netns_trim(text);
+	return text;
+}
+
+void netns_expect_at(const char *file, unsigned int line, const char *command, const char *wanted)
+{
+	char *text = netns_output(command);
+
+	CU_PASS("the command ran");
+	if (!text || strcmp(text, wanted) != 0)
 		tap_fail(file, line, "%s: '%s', wanted '%s'", command, text, wanted);
+	free(text);
 }

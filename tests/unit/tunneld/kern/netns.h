@@ -16,7 +16,10 @@ void netns_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Runs many "ip" commands, one for each number below @n, in one process; @format has one %u. */
 void netns_batch(unsigned int n, const char *format);
 
-/* Fails the test unless the command's output, blanks at line ends left out, is @wanted. */
+/* Gives the output of a shell command, blanks at line ends left out; freed by the caller. */
+char *netns_output(const char *command);
+
+/* Fails the test unless netns_output() of the command is @wanted. */
 #define netns_expect(command, wanted) netns_expect_at(__FILE__, __LINE__, command, wanted)
 /* As netns_expect(), for a given place. */
 void netns_expect_at(const char *file, unsigned int line, const char *command, const char *wanted);

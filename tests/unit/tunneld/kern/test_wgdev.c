@@ -19,7 +19,7 @@ static void test_name_to_the_limit(void)
 	CU_ASSERT_EQUAL(wgdev_delete("0123456789abcdef"), -EINVAL);
 	CU_ASSERT_EQUAL(wgdev_set_fwmark("0123456789abcdef", 1), -EINVAL);
 	CU_ASSERT_EQUAL(wgdev_read("0123456789abcdef", &d), -EINVAL);
-	CU_ASSERT_EQUAL(wgdev_delete("0123456789abcde"), -ENODEV);
+	CU_ASSERT_NOT_EQUAL(wgdev_delete("0123456789abcde"), -EINVAL);
 }
 
 static void test_nothing_there(void)
@@ -35,6 +35,7 @@ static void test_nothing_there(void)
 	r = wgdev_read("postern0", &d);
 	CU_ASSERT_TRUE(r == -ENODEV || r == -EOPNOTSUPP);
 	CU_ASSERT_PTR_NULL(d.peers);
+	CU_ASSERT_EQUAL(wgdev_delete("postern0"), r);
 	CU_ASSERT_EQUAL(wgdev_make_key("postern0", &public), r);
 	CU_ASSERT_EQUAL(public.bytes[0], 7);
 	CU_ASSERT_EQUAL(wgdev_put_peers("postern0", &peer, 1), r);
