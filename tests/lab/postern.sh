@@ -133,6 +133,7 @@ host_config()
 		hostname = $1.example
 		[policy]
 		uplinks = eth0
+		certd_user = 4304
 		E
 		for n in ${postern_servers:-1 2 3}; do
 			printf '[server cfg%s]\naddress = [2001:db8:c::%s]:4443\nprincipal = vespa.vespa.cfg\n' \
