@@ -120,7 +120,7 @@ int rtrule_read(struct nlsock *s, const struct netstate_names *names, struct rtr
 
 /* ---- writing ---- */
 
-static struct nl_msg *rtrule_request(const struct netstate_names *names, int how)
+static struct nl_msg *rtrule_request(const struct netstate_names *names)
 {
 	const struct fib_rule_hdr header = {
 		.family = AF_INET6,
@@ -129,8 +129,7 @@ static struct nl_msg *rtrule_request(const struct netstate_names *names, int how
 		.flags = FIB_RULE_INVERT,
 	};
 	const uint8_t protocol = RTPROT_STATIC;
-	struct nl_msg *msg = nlsock_request(RTM_NEWRULE, NLM_F_CREATE | how, &header,
-					    sizeof(header));
+	struct nl_msg *msg = nlsock_request(RTM_NEWRULE, NLM_F_CREATE, &header, sizeof(header));
 
 	nlsock_put_u32(&msg, FRA_PRIORITY, names->rule_priority);
 	nlsock_put_u32(&msg, FRA_TABLE, names->table);
@@ -140,19 +139,17 @@ static struct nl_msg *rtrule_request(const struct netstate_names *names, int how
 	return msg;
 }
 
+/* Looks before it adds, and adds without NLM_F_EXCL: the kernel takes a rule that only lacks our
+ * "not" for the same, and the same rule with another protocol for another (net/core/fib_rules.c,
+ * rule_exists). */
 int rtrule_add(struct nlsock *s, const struct netstate_names *names)
 {
 	struct rtrule_seen seen;
-	int r = nlsock_talk(s, rtrule_request(names, NLM_F_EXCL));
+	int r = rtrule_read(s, names, &seen);
 
-	if (r != -EEXIST)
-		return r;
-	/* The kernel takes a rule that only lacks our "not" for the same (net/core/fib_rules.c,
-	 * rule_exists). Beside it ours must be all the same, until that one is swept. */
-	r = rtrule_read(s, names, &seen);
 	if (r < 0 || seen.exact)
 		return r;
-	return nlsock_talk(s, rtrule_request(names, 0));
+	return nlsock_talk(s, rtrule_request(names));
 }
 
 /* Removes what one look finds. Gives in *ret_n how many. */

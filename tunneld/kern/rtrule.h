@@ -17,7 +17,7 @@ struct rtrule_seen {
 	uint32_t stale; /* others with our priority and our table */
 };
 
-/* Adds the rule; success when it is there. Errors: 0; -errno. */
+/* Adds the rule; success when it is there. Errors: 0; -EINTR: begin again; -errno. */
 int rtrule_add(struct nlsock *s, const struct netstate_names *names) _warn_unused_;
 
 /* Says what rules there are with our priority and our table.
