@@ -179,9 +179,8 @@ static int cli_open(struct kernio **ret)
 static void cli_log_pending(const struct applier_result *result)
 {
 	for (size_t i = 0; i < result->n_pending; i++)
-		log_warning(
-			"no guard on %s: the interface does not exist yet; apply again later",
-			result->pending[i]);
+		log_warning("no guard on %s: the interface does not exist yet; apply again later",
+			    result->pending[i]);
 }
 
 static void cli_log_loaded(const struct cli_work *w, const struct applier_result *result)

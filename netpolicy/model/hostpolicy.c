@@ -99,10 +99,11 @@ static void hostpolicy_cloud(struct hostpolicy_run *run)
 			       "[policy] imds, certd_user");
 	rule.is_for_user = true;
 	rule.uid = h->certd.uid;
-	hostpolicy_one_port(run, rule, POLICY_TCP, 80);
+	if (h->has_certd)
+		hostpolicy_one_port(run, rule, POLICY_TCP, 80);
 	rule = hostpolicy_like(POLICY_OUT, POLICY_VIA_UPLINK, rule.net, 7, "[policy] imds_root");
 	rule.is_for_user = true;
-	if (h->imds_root && h->certd.uid != 0)
+	if (h->imds_root && !(h->has_certd && h->certd.uid == 0))
 		hostpolicy_one_port(run, rule, POLICY_TCP, 80);
 }
 
@@ -140,6 +141,10 @@ static void hostpolicy_neighbours(struct hostpolicy_run *run)
 	const struct hostpolicy *h = run->h;
 	struct policy_rule rule;
 
+	if (h->identity.n && !h->has_certd)
+		hostpolicy_fail(run, -EINVAL, "[policy] identity",
+				"who may reach them? there is no user postern-certd, "
+				"and certd_user is not set");
 	if (h->identity.n) {
 		rule = hostpolicy_like(POLICY_OUT, POLICY_VIA_UPLINK,
 				       hostpolicy_net(run, "identity", &h->identity), 10,

@@ -44,6 +44,7 @@ struct hostpolicy {
 	struct policy_prefixes dns, ntp, imds, identity;
 	struct policy_ports identity_ports;
 	struct hostpolicy_user certd;
+	bool has_certd; /* such a user exists; else nobody has rows 7 and 10 */
 	struct policy_ports management;
 	struct policy_prefixes app_from; /* IPv4, too: networks inside the VPC */
 	struct policy_ports app_ports;

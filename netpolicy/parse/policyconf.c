@@ -7,6 +7,7 @@
 
 #include "common/sandbox.h"
 
+#define POLICYCONF_CERTD "postern-certd"
 #define POLICYCONF_EGRESS_PARTS 4 /* NAME,PREFIX+…,PORT+…,USER */
 
 /* A key of tunneld's, checked there. */
@@ -208,7 +209,7 @@ static const struct conf_item policyconf_items[] = {
 	{ "policy", "imds_root", conf_set_bool, POLICYCONF_AT(imds_root), .fallback = "no",
 	  .range = "yes or no", .doc = "Root may ask for instance metadata, too." },
 	{ "policy", "certd_user", conf_set_str, POLICYCONF_FIELD(certd.name),
-	  .fallback = "postern-certd", .range = "a user name or number",
+	  .range = "a user name or number; when it is not given: postern-certd, if there is one",
 	  .doc = "The user who may reach instance metadata and identity servers." },
 	{ "policy", "identity", policyconf_add_prefix, POLICYCONF_AT(identity), .flags = CONF_LIST,
 	  .range = "IPv6 prefixes", .doc = "Identity servers (ZTS, STS)." },
@@ -278,10 +279,24 @@ static int policyconf_find_user(struct hostpolicy_user *user, const char *key, c
 	return 0;
 }
 
+/* The default user comes with certd's package; without it nobody needs what it may do. */
+static int policyconf_find_certd(struct hostpolicy *h, const char *file,
+				 struct conf_error *ret_error)
+{
+	bool is_default = !h->certd.name[0];
+	int r;
+
+	if (is_default)
+		snprintf(h->certd.name, sizeof(h->certd.name), POLICYCONF_CERTD);
+	r = policyconf_find_user(&h->certd, "certd_user", file, ret_error);
+	h->has_certd = r == 0;
+	return is_default && r == -ENOENT ? 0 : r;
+}
+
 static int policyconf_find_users(struct hostpolicy *h, const char *file,
 				 struct conf_error *ret_error)
 {
-	int r = policyconf_find_user(&h->certd, "certd_user", file, ret_error);
+	int r = policyconf_find_certd(h, file, ret_error);
 
 	for (size_t i = 0; i < h->n_egress && r == 0; i++)
 		if (h->egress[i].user.name[0])
