@@ -55,7 +55,7 @@ struct offer_limits {
 	char zone[OFFER_NAME_MAX];
 	struct ip6_prefix hosts_prefix;               /* tunnel addresses of hosts */
 	struct ip6_prefix gateways_prefix;            /* tunnel addresses of gateways */
-	struct ip6_prefix config_nets[OFFER_NETS_MAX]; /* public addresses of configuration servers */
+	struct ip6_prefix config_nets[OFFER_NETS_MAX]; /* public, of configuration servers */
 	size_t n_config_nets;
 };
 

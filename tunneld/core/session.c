@@ -180,8 +180,8 @@ static struct session_change session_judge(struct session *s, uint64_t now_ns)
 	return session_move(s, SESSION_STALE);
 }
 
-/* The kernel dates a handshake by the wall clock, which may have jumped since. On the boot-time clock a
- * handshake that is new here is not older than the last report. */
+/* The kernel dates a handshake by the wall clock, which may have jumped since. On the boot-time
+ * clock a handshake that is new here is not older than the last report. */
 static void session_date_handshake(struct session *s, uint64_t now_ns, uint64_t now_wall)
 {
 	uint64_t age_s = now_wall > s->handshake_wall ? now_wall - s->handshake_wall : 0;

@@ -21,9 +21,9 @@
  *   lease over       -          -          EXPIRED    EXPIRED  EXPIRED    -
  *   peer lost        -          -          WAIT       WAIT     WAIT       WAIT
  *
- * "(renew)" runs a worker beside a living tunnel; "*" is HANDSHAKE, when a lease is adopted at start.
- * A grant with another gateway key leads from UP to HANDSHAKE; a peer lost while a worker runs leads to
- * EXCHANGE instead of WAIT.
+ * "(renew)" runs a worker beside a living tunnel; "*" is HANDSHAKE, when a lease is adopted at
+ * start. A grant with another gateway key leads from UP to HANDSHAKE; a peer lost while a worker
+ * runs leads to EXCHANGE instead of WAIT.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,9 +35,9 @@
 /* WireGuard makes a new session after 120 s (REKEY_AFTER_TIME) and gives an old one up after 180 s
  * (REJECT_AFTER_TIME); one lost attempt of 5 s and a keepalive interval are allowed on top. */
 #define SESSION_STALE_S 210
-/* From a grant to the first handshake before a new exchange; doubles up to the last with each lease in
- * a row that no handshake followed: more exchanges do not open a blocked UDP port. Up to a
- * quarter is added as jitter. */
+/* From a grant to the first handshake before a new exchange; doubles up to the last with each
+ * lease in a row that no handshake followed: more exchanges do not open a blocked UDP port. Up to
+ * a quarter is added as jitter. */
 #define SESSION_PATIENCE_FIRST_S 15
 #define SESSION_PATIENCE_LAST_S 60
 #define SESSION_BACKOFF_FIRST_NS (UINT64_C(1) * 1000000000)

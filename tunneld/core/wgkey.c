@@ -9,7 +9,8 @@ static const char wgkey_alphabet[] =
 
 /* The u-coordinates of the points of order 1, 2, 4 and 8 on Curve25519 and its twist, and the
  * non-canonical encodings of those below 2^255. Bit 255 is ignored by X25519 and so is masked
- * before comparing. Source: RFC 7748 sections 5 and 6.1; the points follow from the curve equation. */
+ * before comparing. Source: RFC 7748 sections 5 and 6.1; the points follow from the curve
+ * equation. */
 static const uint8_t wgkey_low_order[][WGKEY_BYTES] = {
 	{ 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
 	  0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,

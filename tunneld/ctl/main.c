@@ -25,7 +25,7 @@ static void main_usage(FILE *to)
 	fputs("usage: postern status [options]\n"
 	      "       postern explain PST-NNNN\n"
 	      "\n"
-	      "  status             tunnels, leases and policy of this host; the first line is the verdict\n"
+	      "  status             tunnels, leases and policy of this host, the verdict on top\n"
 	      "  explain            what a message code means and what to do\n"
 	      "\n"
 	      "  --json             one JSON object instead of text\n"

@@ -122,7 +122,8 @@ void excall_release(struct excall_identity *id)
 int excall_warm_up(void)
 {
 	jsonin_warm_up();
-	/* Dates in certificates are in UTC; without TZ libc would look for /etc/localtime at the first. */
+	/* Dates in certificates are in UTC; without TZ libc would look for /etc/localtime at the
+	 * first. */
 	if (setenv("TZ", "UTC0", 1) < 0)
 		return -errno;
 	tzset();

@@ -146,7 +146,7 @@ int extls_attach(struct extls *t, SSL_CTX *ctx)
 		return -EIO;
 	SSL_CTX_set_security_level(ctx, 2);
 	SSL_CTX_set_verify_depth(ctx, EXTLS_CHAIN_DEPTH);
-	/* The PSK is bound to this very handshake: a resumed one would not prove the certificate. */
+	/* The PSK is bound to this very handshake: a resumed one would prove no certificate. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_app_data(ctx, t);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, extls_verify);

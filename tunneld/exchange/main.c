@@ -25,9 +25,9 @@
 #define MAIN_JOB_WAIT_MS 5000
 
 /* What OpenSSL, libcurl and libc need between the first and the last byte of one HTTPS call on an
- * open, connected socket: what strace saw with Debian 12, and in the second half what other versions, other
- * allocators and slow paths of the same calls take. Nothing here opens, makes, connects or
- * executes anything but anonymous memory and descriptors to itself. */
+ * open, connected socket: what strace saw with Debian 12, and in the second half what other
+ * versions, other allocators and slow paths of the same calls take. Nothing here opens, makes,
+ * connects or executes anything but anonymous memory and descriptors to itself. */
 static const int main_syscalls[] = {
 	SYS_brk,           SYS_close,          SYS_exit_group,   SYS_fcntl,
 	SYS_futex,         SYS_getpeername,    SYS_getpid,       SYS_getrandom,
@@ -42,9 +42,9 @@ static const int main_syscalls[] = {
 	SYS_rt_sigaction,  SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_writev,
 };
 
-/* libcurl 7.88 connects once more the socket that it was told is connected, and finds this function in place
- * of libc's. The real call is not on the list above, for with it the worker could turn the marked
- * socket to another address. */
+/* libcurl 7.88 connects once more the socket that it was told is connected, and finds this
+ * function in place of libc's. The real call is not on the list above, for with it the worker
+ * could turn the marked socket to another address. */
 _public_ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	return 0;

@@ -26,13 +26,13 @@ struct leasefile {
 	size_t n_entries;
 };
 
-/* Writes the file atomically. Borrows @f. Errors: 0; -EFBIG over STATUS_SERVERS_MAX entries; -errno. The old
- * file then stays. */
+/* Writes the file atomically. Borrows @f. Errors: 0; -EFBIG over STATUS_SERVERS_MAX entries;
+ * -errno. The old file then stays. */
 int leasefile_write(const char *path, const struct leasefile *f) _warn_unused_;
 
 /* Reads the file. Errors: 0; -ENOENT; -EBADMSG when it is damaged; -errno. */
 int leasefile_read(const char *path, struct leasefile *ret) _warn_unused_;
 
-/* Reads leases out of @len bytes. For leasefile_read() and fuzzing. Errors: 0; -EBADMSG, and then *ret is
- * empty. */
+/* Reads leases out of @len bytes. For leasefile_read() and fuzzing. Errors: 0; -EBADMSG, and then
+ * *ret is empty. */
 int leasefile_parse(const void *bytes, size_t len, struct leasefile *ret) _warn_unused_;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What ties a tunnel to an identity and to one TLS session: the derived host address and the derived pre-shared
- * key. Source: docs/protocol.md, sections 2.1 and 2.2; RFC 8446, section 7.5.
+ * What ties a tunnel to an identity and to one TLS session: the derived host address and the
+ * derived pre-shared key. Source: docs/protocol.md, sections 2.1 and 2.2; RFC 8446, section 7.5.
  */
 #include <netinet/in.h>
 #include <openssl/types.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The exchange response, configuration server -> host: a struct offer as JSON of at most 64 KiB, and the
- * error body {"code","message","retry_after_s"}. Source: docs/protocol.md, section 2.
+ * The exchange response, configuration server -> host: a struct offer as JSON of at most 64 KiB,
+ * and the error body {"code","message","retry_after_s"}. Source: docs/protocol.md, section 2.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +32,6 @@ int exresp_decode(const char *bytes, size_t len, struct offer *ret,
 /* Writes an error body. Gives *ret (free() it). Errors: 0; -ENOMEM. */
 int exresp_encode_error(const struct exresp_error *e, char **ret) _warn_unused_;
 
-/* Reads an error body. Errors: 0; -EBADMSG, also for a code that is not ours or that no server gives (it
- * speaks of 11xx, 12xx, 21xx and 40xx); -ENOMEM. */
+/* Reads an error body. Errors: 0; -EBADMSG, also for a code that is not ours or that no server
+ * gives (it speaks of 11xx, 12xx, 21xx and 40xx); -ENOMEM. */
 int exresp_decode_error(const char *bytes, size_t len, struct exresp_error *ret) _warn_unused_;

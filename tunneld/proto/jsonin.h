@@ -15,7 +15,7 @@
 #define JSONIN_DEPTH_MAX 6 /* the response needs 4 */
 
 /* Seeds the hash tables of jansson, which opens a file for it: before a sandbox closes the file
- * system. Else the first object made would do it. Source: json_object_seed() in jansson's manual. */
+ * system. Else the first object made would do it. Source: json_object_seed(), jansson's manual. */
 void jsonin_warm_up(void);
 
 /* Parses @len bytes that must be one JSON object in UTF-8. Gives *ret (json_decref()).
@@ -27,8 +27,8 @@ int jsonin_parse(const char *bytes, size_t len, json_t **ret, enum pst *ret_code
 int jsonin_members(const json_t *object, const char *const *names,
 		   enum pst *ret_code) _warn_unused_;
 
-/* Copies the string @name of at most @cap - 1 bytes: printable ASCII, for it ends in log lines and on
- * terminals, and not empty. Errors: 0; -EBADMSG. */
+/* Copies the string @name of at most @cap - 1 bytes: printable ASCII, for it ends in log lines
+ * and on terminals, and not empty. Errors: 0; -EBADMSG. */
 int jsonin_str(const json_t *object, const char *name, char *ret, size_t cap) _warn_unused_;
 
 /* Reads the integer @name in @min...@max. Errors: 0; -EBADMSG. */

@@ -6,11 +6,12 @@
 #include "common/wire.h"
 #include "tunneld/core/offer.h"
 
-/* Takes a string as wire_get_str() does, of printable ASCII only: it ends in JSON and on terminals. */
+/* Takes a string as wire_get_str() does, of printable ASCII only: it ends in JSON and on
+ * terminals. */
 void offerwire_get_text(struct wire *w, char *ret, size_t cap);
 
 /* Appends @o; counts over the limits of offer.h fail. Borrows both. */
 void offerwire_put(struct wire *w, const struct offer *o);
 
-/* Takes an offer: counts inside the limits of offer.h, prefixes without host bits, text in ASCII. */
+/* Takes an offer: counts inside the limits of offer.h, prefixes without host bits, ASCII text. */
 void offerwire_get(struct wire *w, struct offer *ret);

@@ -8,9 +8,9 @@
 
 #define TEST_WGKEY_ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
-/* Every encoding below 2^255 of a point of low order, in base64. Computed from the curve equation: the
- * roots of the division polynomials for 2, 4 and 8, and the two that fit below 2^255 again
- * when p is added. */
+/* Every encoding below 2^255 of a point of low order, in base64. Computed from the curve
+ * equation: the roots of the division polynomials for 2, 4 and 8, and the two that fit below
+ * 2^255 again when p is added. */
 static const char *const test_wgkey_low_order[] = {
 	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
 	"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A TLS server for one connection in a child process, right or wrong in the ways a host may meet. Listens on
- * loopback at a port of the kernel's choice.
+ * A TLS server for one connection in a child process, right or wrong in the ways a host may meet.
+ * Listens on loopback at a port of the kernel's choice.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -11,7 +11,8 @@ static const char test_hostconf_good[] =
 	"[zone]\nname = prod\nhosts_prefix = fd12:3456:789a:1::/64\n"
 	"gateways_prefix = fd12:3456:789a::/64\nconfig_nets = 2001:db8:c::/48\n"
 	"[server cfg1]\naddress = [2001:db8:c::1]:4443\nprincipal = vespa.vespa.cfg\n"
-	"[identity]\ncert = /c\nkey = /k\nca = /a\n[tunneld]\nhostname = h1\n[policy]\nfree = yes\n";
+	"[identity]\ncert = /c\nkey = /k\nca = /a\n[tunneld]\nhostname = h1\n"
+	"[policy]\nfree = yes\n";
 
 static struct hostconf test_hostconf_read;
 static struct conf_error test_hostconf_error;

@@ -152,8 +152,8 @@ static void test_exjob_counts_too_large(void)
 	CU_ASSERT_EQUAL(test_exjob_through(), -EMSGSIZE);
 }
 
-/* Cut at every byte, one byte too long, and every single byte inverted: never more than a refusal, and what
- * is taken stays inside its arrays. */
+/* Cut at every byte, one byte too long, and every single byte inverted: never more than a
+ * refusal, and what is taken stays inside its arrays. */
 static void test_exjob_damaged(void)
 {
 	size_t len;

@@ -14,6 +14,7 @@
 #define TEST_EXREQ_BOOT "01234567-89ab-cdef-0123-456789abcdef"
 #define TEST_EXREQ_TAIL                                                                            \
 	",\"hostname\":\"h1\",\"software\":\"p/1\",\"boot_id\":\"" TEST_EXREQ_BOOT "\"}"
+#define TEST_EXREQ_HEAD "{\"version\":1,\"public_key\":"
 #define TEST_EXREQ_GOOD "{\"version\":1,\"public_key\":\"" TEST_EXREQ_KEY "\"" TEST_EXREQ_TAIL
 
 static enum pst test_exreq_code(const char *text, size_t len)
@@ -63,12 +64,12 @@ static const struct {
 	{ "{\"version\":1" TEST_EXREQ_TAIL, PST_JSON_MEMBER },
 	{ "{\"version\":1,\"public_key\":null" TEST_EXREQ_TAIL, PST_JSON_MEMBER },
 	{ "{\"version\":1,\"public_key\":\"\"" TEST_EXREQ_TAIL, PST_KEY_FORMAT },
-	{ "{\"version\":1,\"public_key\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=\"" TEST_EXREQ_TAIL,
+	{ TEST_EXREQ_HEAD "\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=\"" TEST_EXREQ_TAIL,
 	  PST_KEY_FORMAT },
 	{ "{\"version\":1,\"public_key\":\"" TEST_EXREQ_KEY " \"" TEST_EXREQ_TAIL, PST_KEY_FORMAT },
-	{ "{\"version\":1,\"public_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"" TEST_EXREQ_TAIL,
+	{ TEST_EXREQ_HEAD "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"" TEST_EXREQ_TAIL,
 	  PST_KEY_WEAK },
-	{ "{\"version\":1,\"public_key\":\"7f///////////////////////////////////////38=\"" TEST_EXREQ_TAIL,
+	{ TEST_EXREQ_HEAD "\"7f///////////////////////////////////////38=\"" TEST_EXREQ_TAIL,
 	  PST_KEY_WEAK },
 	{ "{\"more\":1,\"version\":1,\"public_key\":\"" TEST_EXREQ_KEY "\"" TEST_EXREQ_TAIL,
 	  PST_JSON_UNKNOWN },

@@ -14,7 +14,8 @@
 static const char test_exresp_good[] =
 	"{\"version\":1,\"zone\":\"prod.aws-us-east-1c\","
 	"\"host\":{\"address\":\"fd12:3456:789a:1::7/128\"},"
-	"\"gateway\":{\"name\":\"cfg1\",\"public_key\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\","
+	"\"gateway\":{\"name\":\"cfg1\","
+	"\"public_key\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\","
 	"\"endpoints\":[\"[2001:db8:c::1]:51820\"],\"address\":\"fd12:3456:789a::1\","
 	"\"routes\":[\"fd12:3456:789a::1/128\",\"2001:db8:c::1/128\"]},"
 	"\"tunnel\":{\"keepalive_s\":25,\"mtu\":1280},"

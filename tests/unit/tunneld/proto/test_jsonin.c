@@ -174,7 +174,8 @@ static void test_jsonin_member_lists(void)
 static void test_jsonin_strings(void)
 {
 	_cleanup_(jsonin_freep) json_t *root = test_jsonin_object(
-		"{\"s\":\"abc\",\"e\":\"\",\"n\":1,\"c\":\"a\\u0007\",\"d\":\"a\\u007f\",\"u\":\"\xc3\xa9\","
+		"{\"s\":\"abc\",\"e\":\"\",\"n\":1,\"c\":\"a\\u0007\",\"d\":\"a\\u007f\","
+		"\"u\":\"\xc3\xa9\","
 		"\"csi\":\"\\u009b\",\"edge\":\" ~\"}");
 	static const char *const bad[] = { "e", "n", "c", "d", "u", "csi", "absent" };
 	char text[4] = "xyz";
