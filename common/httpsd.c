@@ -83,7 +83,8 @@ static void httpsd_free_last(struct httpsd *h)
 }
 
 /* Called by OpenSSL while it frees the SSL that holds @ptr. */
-static void httpsd_conn_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+static void httpsd_conn_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl,
+			     void *argp)
 {
 	struct httpsd_conn *c = ptr;
 
@@ -198,8 +199,7 @@ static void httpsd_on_input(struct evbuffer *in, const struct evbuffer_cb_info *
 	struct httpsd_conn *c = arg;
 
 	c->n_in += info->n_added;
-	if (!c->settled &&
-	    c->n_in > HTTPSD_HEADERS_MAX + HTTPSD_CHUNK_SLACK + c->h->spec.body_max)
+	if (!c->settled && c->n_in > HTTPSD_HEADERS_MAX + HTTPSD_CHUNK_SLACK + c->h->spec.body_max)
 		httpsd_refuse_size(c);
 }
 
@@ -256,7 +256,8 @@ static struct httpsd_conn *httpsd_conn_of_request(struct evhttp_request *req)
 
 	if (!evcon)
 		return NULL; /* the client has left */
-	return httpsd_conn_of(bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(evcon)));
+	return httpsd_conn_of(
+		bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(evcon)));
 }
 
 static void httpsd_on_request(struct evhttp_request *req, void *arg)

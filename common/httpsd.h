@@ -29,7 +29,7 @@ enum httpsd_refusal {
 	HTTPSD_REFUSED_NO_CERT,   /* none was presented */
 	HTTPSD_REFUSED_SLOW,      /* not complete in time */
 	HTTPSD_REFUSED_TOO_LARGE, /* body over the limit; answered 413 */
-	HTTPSD_REFUSED_HTTP,      /* not a whole HTTP/1 request; answered 400 or 501 where possible */
+	HTTPSD_REFUSED_HTTP, /* not a whole HTTP/1 request; answered 400 or 501 where possible */
 };
 
 struct httpsd_refused {
@@ -47,19 +47,19 @@ struct httpsd_hooks {
 };
 
 struct httpsd_spec {
-	int listen_fd;             /* a bound, non-blocking TCP socket; borrowed */
-	SSL_CTX *tls;              /* borrowed, must outlive the listener */
-	size_t body_max;           /* bytes; longer: 413 */
-	const char *too_large;     /* JSON body of that 413; kept */
-	unsigned int conns_max;    /* open at the same time; more wait in the kernel's queue */
-	unsigned int request_ms;   /* from accept to the complete request, and again for the answer */
+	int listen_fd;           /* a bound, non-blocking TCP socket; borrowed */
+	SSL_CTX *tls;            /* borrowed, must outlive the listener */
+	size_t body_max;         /* bytes; longer: 413 */
+	const char *too_large;   /* JSON body of that 413; kept */
+	unsigned int conns_max;  /* open at the same time; more wait in the kernel's queue */
+	unsigned int request_ms; /* from accept to the complete request, and again for the answer */
 };
 
 struct httpsd_reply {
-	unsigned int status;      /* 200 */
-	const char *body;         /* JSON; NULL = none */
-	const char *allow;        /* "Allow" header; NULL = none */
-	uint32_t retry_after_s;   /* 0 = none */
+	unsigned int status;    /* 200 */
+	const char *body;       /* JSON; NULL = none */
+	const char *allow;      /* "Allow" header; NULL = none */
+	uint32_t retry_after_s; /* 0 = none */
 };
 
 /* Starts serving. Keeps @base, @spec->tls and @hooks->ctx; copies the structs. Gives *ret.
@@ -86,7 +86,8 @@ SSL *httpsd_ssl(const struct httpsd_call *call);
 /* The other end's address and port. Borrowed from the call. */
 const struct ip6_endpoint *httpsd_peer(const struct httpsd_call *call);
 
-/* Answers and ends the connection; a client that has left is no error. Takes @call, borrows @reply. */
+/* Answers and ends the connection; a client that has left is no error. Takes @call, borrows
+ * @reply. */
 void httpsd_answer(struct httpsd_call *call, const struct httpsd_reply *reply);
 
 /* Ends everything, open connections too; calls that wait must have been answered. The loop must

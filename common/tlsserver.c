@@ -6,7 +6,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#define TLSSERVER_SECURITY_LEVEL 2 /* 112 bits: RSA 2048, P-256. Source: SSL_CTX_set_security_level(3) */
+#define TLSSERVER_SECURITY_LEVEL                                                                   \
+	2 /* 112 bits: RSA 2048, P-256. Source: SSL_CTX_set_security_level(3) */
 
 void tlsserver_freep(SSL_CTX **p)
 {
@@ -24,7 +25,8 @@ static int tlsserver_set_groups(SSL_CTX *ctx)
 static int tlsserver_set_protocol(SSL_CTX *ctx)
 {
 	SSL_CTX_set_security_level(ctx, TLSSERVER_SECURITY_LEVEL);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_options(ctx,
+			    SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
@@ -46,9 +48,10 @@ static int tlsserver_load_identity(SSL_CTX *ctx, const struct tlsserver_files *f
 	return SSL_CTX_check_private_key(ctx) == 1 ? 0 : -EINVAL;
 }
 
-static int tlsserver_load_ca(SSL_CTX *ctx, const struct tlsserver_files *files, const char **ret_what)
+static int tlsserver_load_ca(SSL_CTX *ctx, const struct tlsserver_files *files,
+			     const char **ret_what)
 {
-	STACK_OF(X509_NAME) *names;
+	STACK_OF(X509_NAME) * names;
 
 	*ret_what = "the CA file cannot be read";
 	if (SSL_CTX_load_verify_file(ctx, files->ca) != 1)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames between a gatewayd worker and the keeper: one datagram as it comes from the channel. What a
- * decoder accepts must be encoded to the same bytes again. */
+/* Frames between a gatewayd worker and the keeper: one datagram as it comes from the channel.
+ * What a decoder accepts must be encoded to the same bytes again. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Who gets a peer: the keeper's judgement of what a worker asks for. The worker may be compromised,
- * so everything that the keeper can know by itself is checked again. Pure: leases and time come in, a
- * verdict goes out.
+ * so everything that the keeper can know by itself is checked again. Pure: leases and time come
+ * in, a verdict goes out.
  */
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -50,13 +50,14 @@ bool gate_serves(const struct gwconf *conf, const char *principal);
 
 /* Judges a grant by itself. Gives PST_NONE, or why not; PST_GATEWAY_WORKER when no honest worker
  * would have sent it. Borrows all. */
-enum pst gate_check(const struct gwconf *conf, const struct gwframe_grant *grant, uint64_t now_wall);
+enum pst gate_check(const struct gwconf *conf, const struct gwframe_grant *grant,
+		    uint64_t now_wall);
 
 /* The lease that @grant asks for. Borrows both. */
 struct gate_lease gate_make_lease(const struct gwconf *conf, const struct gwframe_grant *grant,
 				  uint64_t now_wall);
 
-/* Judges a lease against those it meets; an expired one of another identity gives way. Gives PST_NONE
- * and *ret, or why not. Borrows all. */
+/* Judges a lease against those it meets; an expired one of another identity gives way. Gives
+ * PST_NONE and *ret, or why not. Borrows all. */
 enum pst gate_decide(const struct gate_lease *wanted, const struct gate_holders *holders,
 		     uint64_t now_wall, struct gate_plan *ret);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gatewayd-worker: the part of gatewayd that faces the network. It is started with a channel to the
- * keeper at descriptor 3 and a bound TCP socket at 4, loads its identity, gives every power away and
- * serves exchanges until the keeper is gone.
+ * keeper at descriptor 3 and a bound TCP socket at 4, loads its identity, gives every power away
+ * and serves exchanges until the keeper is gone.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -32,12 +32,14 @@
 /* What libevent, OpenSSL and libc need to serve connections on an open socket. Nothing here opens a
  * file, makes a socket or executes anything. */
 static const int worker_syscalls[] = {
-	SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_recvfrom, SYS_sendto, SYS_recvmsg,
-	SYS_sendmsg, SYS_accept4, SYS_listen, SYS_close, SYS_shutdown, SYS_fcntl, SYS_ioctl,
-	SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_epoll_ctl,
-	SYS_epoll_pwait, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk,
-	SYS_futex, SYS_getrandom, SYS_clock_gettime, SYS_gettimeofday, SYS_getpid, SYS_gettid,
-	SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall, SYS_exit, SYS_exit_group,
+	SYS_read,       SYS_write,       SYS_readv,          SYS_writev,        SYS_recvfrom,
+	SYS_sendto,     SYS_recvmsg,     SYS_sendmsg,        SYS_accept4,       SYS_listen,
+	SYS_close,      SYS_shutdown,    SYS_fcntl,          SYS_ioctl,         SYS_getsockopt,
+	SYS_setsockopt, SYS_getsockname, SYS_getpeername,    SYS_epoll_ctl,     SYS_epoll_pwait,
+	SYS_mmap,       SYS_munmap,      SYS_mremap,         SYS_mprotect,      SYS_madvise,
+	SYS_brk,        SYS_futex,       SYS_getrandom,      SYS_clock_gettime, SYS_gettimeofday,
+	SYS_getpid,     SYS_gettid,      SYS_rt_sigprocmask, SYS_rt_sigreturn,  SYS_restart_syscall,
+	SYS_exit,       SYS_exit_group,
 #ifdef SYS_epoll_wait
 	SYS_epoll_wait,
 #endif
@@ -46,7 +48,8 @@ static const int worker_syscalls[] = {
 static void worker_usage(FILE *to)
 {
 	fputs("usage: gatewayd-worker --config FILE\n"
-	      "Worker of gatewayd; it is not started by hand. See gatewayd(8).\n", to);
+	      "Worker of gatewayd; it is not started by hand. See gatewayd(8).\n",
+	      to);
 }
 
 /* What libraries do at first use, some of it with files that are out of reach later: random seeds,
@@ -67,8 +70,8 @@ static void worker_raise_fds(const struct gwconf *conf)
 	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
 		return;
 	if (lim.rlim_max < conf->conns_max + WORKER_OTHER_FDS)
-		log_warning("only %llu descriptors for conns_max = %u", (unsigned long long)lim.rlim_max,
-			    conf->conns_max);
+		log_warning("only %llu descriptors for conns_max = %u",
+			    (unsigned long long)lim.rlim_max, conf->conns_max);
 	lim.rlim_cur = lim.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &lim);
 }

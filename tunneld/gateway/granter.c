@@ -22,8 +22,8 @@ struct granter {
 	struct gwstats *stats;
 	struct granter_item *items; /* conf->grants_max of them */
 	size_t n_items;
-	struct wgdev_peer *peers;   /* as many; scratch of one batch */
-	struct wgkey *gone;         /* GATE_REMOVE_MAX times as many; replaced in this batch */
+	struct wgdev_peer *peers; /* as many; scratch of one batch */
+	struct wgkey *gone;       /* GATE_REMOVE_MAX times as many; replaced in this batch */
 	size_t n_gone;
 	char error[160];
 };
@@ -49,7 +49,8 @@ int granter_new(const struct gwconf *conf, struct leasedb *db, struct gwstats *s
 	return 0;
 }
 
-int granter_add(struct granter *g, const struct granter_from *from, const struct gwframe_grant *grant)
+int granter_add(struct granter *g, const struct granter_from *from,
+		const struct gwframe_grant *grant)
 {
 	struct granter_item *item = &g->items[g->n_items];
 
@@ -89,7 +90,8 @@ static int granter_find_holders(struct granter *g, const struct gate_lease *want
 	return 0;
 }
 
-static int granter_store(struct granter *g, const struct gate_lease *lease, const struct gate_plan *plan)
+static int granter_store(struct granter *g, const struct gate_lease *lease,
+			 const struct gate_plan *plan)
 {
 	int r = 0;
 

@@ -15,8 +15,8 @@
 #include "tunneld/gateway/leasedb.h"
 #include "tunneld/proto/gwframe.h"
 
-#define GRANTER_EXPIRE_MAX 16  /* peers removed at a time: about 16 ms of kernel time each */
-#define GRANTER_RETRY_S 10     /* Retry-After when store or kernel failed, plus a slot */
+#define GRANTER_EXPIRE_MAX 16 /* peers removed at a time: about 16 ms of kernel time each */
+#define GRANTER_RETRY_S 10    /* Retry-After when store or kernel failed, plus a slot */
 
 struct granter;
 
@@ -36,7 +36,8 @@ typedef void granter_answer_fn(const struct granter_from *from, const struct gwf
 int granter_new(const struct gwconf *conf, struct leasedb *db, struct gwstats *stats,
 		struct granter **ret) _warn_unused_;
 
-/* Adds a grant to the next batch; copies it with its PSK. Errors: 0; -ENOSPC at conf->grants_max. */
+/* Adds a grant to the next batch; copies it with its PSK. Errors: 0; -ENOSPC at
+ * conf->grants_max. */
 int granter_add(struct granter *g, const struct granter_from *from,
 		const struct gwframe_grant *grant) _warn_unused_;
 
@@ -44,8 +45,10 @@ int granter_add(struct granter *g, const struct granter_from *from,
 size_t granter_n_waiting(const struct granter *g);
 
 /* Carries the batch out and answers all of it.
- * Errors: 0; the kernel's -errno when it did not take the batch: peers and leases may differ now. */
-int granter_run(struct granter *g, uint64_t now_wall, granter_answer_fn *answer, void *ctx) _warn_unused_;
+ * Errors: 0; the kernel's -errno when it did not take the batch: peers and leases may differ
+ * now. */
+int granter_run(struct granter *g, uint64_t now_wall, granter_answer_fn *answer,
+		void *ctx) _warn_unused_;
 
 /* Ends at most GRANTER_EXPIRE_MAX leases that are over, with their peers. Gives how many.
  * Errors: 0; -errno of store or kernel. */

@@ -31,7 +31,8 @@ static int gwconf_add_endpoint(const struct conf_item *item, const char *label, 
 	return r;
 }
 
-static int gwconf_add_route(const struct conf_item *item, const char *label, const char *value, void *obj)
+static int gwconf_add_route(const struct conf_item *item, const char *label, const char *value,
+			    void *obj)
 {
 	struct gwconf *c = obj;
 	int r;
@@ -60,7 +61,8 @@ static int gwconf_add_provider(const struct conf_item *item, const char *label, 
 	return r;
 }
 
-static int gwconf_add_tenant(const struct conf_item *item, const char *label, const char *value, void *obj)
+static int gwconf_add_tenant(const struct conf_item *item, const char *label, const char *value,
+			     void *obj)
 {
 	struct gwconf *c = obj;
 	int r;
@@ -87,7 +89,8 @@ static struct offer_gateway *gwconf_sibling(struct gwconf *c, const char *name)
 	return &c->siblings[c->n_siblings++];
 }
 
-static int gwconf_set_url(const struct conf_item *item, const char *label, const char *value, void *obj)
+static int gwconf_set_url(const struct conf_item *item, const char *label, const char *value,
+			  void *obj)
 {
 	struct offer_gateway *sibling;
 
@@ -100,7 +103,8 @@ static int gwconf_set_url(const struct conf_item *item, const char *label, const
 	return 0;
 }
 
-#define GWCONF_FIELD(f) .offset = offsetof(struct gwconf, f), .size = sizeof(((struct gwconf *)0)->f)
+#define GWCONF_FIELD(f)                                                                            \
+	.offset = offsetof(struct gwconf, f), .size = sizeof(((struct gwconf *)0)->f)
 
 static const struct conf_item gwconf_items[] = {
 	{ "gateway", "name", conf_set_name, GWCONF_FIELD(name), .flags = CONF_REQUIRED,
@@ -119,39 +123,44 @@ static const struct conf_item gwconf_items[] = {
 	  .doc = "Address of this configuration server inside the tunnel." },
 	{ "gateway", "routes", gwconf_add_route, .flags = CONF_LIST,
 	  .range = "IPv6 prefixes, at most 15",
-	  .doc = "What hosts send through the tunnel beside the address above; list the public address to "
-		 "capture traffic to it." },
-	{ "gateway", "hosts_prefix", conf_set_prefix, GWCONF_FIELD(hosts_prefix), .flags = CONF_REQUIRED,
-	  .range = "an IPv6 prefix of length 64",
+	  .doc = "Beside the address, what hosts send through the tunnel; the public "
+		 "address listed here captures traffic to it." },
+	{ "gateway", "hosts_prefix", conf_set_prefix, GWCONF_FIELD(hosts_prefix),
+	  .flags = CONF_REQUIRED, .range = "an IPv6 prefix of length 64",
 	  .doc = "Tunnel addresses of all hosts of the zone lie in it." },
 	{ "gateway", "interface", conf_set_name, GWCONF_FIELD(interface), .fallback = "postern0",
 	  .range = "an interface name of at most 15 characters", .doc = "WireGuard interface." },
 	{ "gateway", "wg_port", conf_set_u32, GWCONF_FIELD(wg_port), .min = 1, .max = 65535,
-	  .fallback = "51820", .range = "1...65535", .doc = "UDP port of WireGuard on this machine." },
+	  .fallback = "51820", .range = "1...65535",
+	  .doc = "UDP port of WireGuard on this machine." },
 	{ "gateway", "keepalive_s", conf_set_u32, GWCONF_FIELD(keepalive_s), .min = 0,
 	  .max = OFFER_KEEPALIVE_MAX_S, .fallback = "25", .range = "0...300 seconds, 0 = off",
 	  .doc = "How often hosts keep their path open." },
-	{ "gateway", "mtu", conf_set_u32, GWCONF_FIELD(mtu), .min = OFFER_MTU_MIN, .max = OFFER_MTU_MAX,
-	  .fallback = "1280", .range = "1280...9000 bytes", .doc = "Largest packet in the tunnel." },
-	{ "gateway", "renew_after_s", conf_set_u32, GWCONF_FIELD(renew_after_s), .min = OFFER_RENEW_MIN_S,
-	  .max = OFFER_LEASE_MAX_S, .fallback = "3600", .range = "5...2592000 seconds",
+	{ "gateway", "mtu", conf_set_u32, GWCONF_FIELD(mtu), .min = OFFER_MTU_MIN,
+	  .max = OFFER_MTU_MAX, .fallback = "1280", .range = "1280...9000 bytes",
+	  .doc = "Largest packet in the tunnel." },
+	{ "gateway", "renew_after_s", conf_set_u32, GWCONF_FIELD(renew_after_s),
+	  .min = OFFER_RENEW_MIN_S, .max = OFFER_LEASE_MAX_S, .fallback = "3600",
+	  .range = "5...2592000 seconds",
 	  .doc = "When a host comes again for a new pre-shared key." },
 	{ "gateway", "expires_after_s", conf_set_u32, GWCONF_FIELD(expires_after_s),
 	  .min = OFFER_RENEW_MIN_S, .max = OFFER_LEASE_MAX_S, .fallback = "86400",
 	  .range = "5...2592000 seconds, more than renew_after_s",
 	  .doc = "When the peer of a host that did not come again is removed." },
-	{ "gateway", "workers", conf_set_u32, GWCONF_FIELD(workers), .min = 1, .max = GWCONF_WORKERS_MAX,
-	  .fallback = "2", .range = "1...64", .doc = "Processes that take exchanges." },
+	{ "gateway", "workers", conf_set_u32, GWCONF_FIELD(workers), .min = 1,
+	  .max = GWCONF_WORKERS_MAX, .fallback = "2", .range = "1...64",
+	  .doc = "Processes that take exchanges." },
 	{ "gateway", "conns_max", conf_set_u32, GWCONF_FIELD(conns_max), .min = 1, .max = 16384,
 	  .fallback = "1024", .range = "1...16384",
 	  .doc = "Connections one worker holds at a time; more wait in the kernel." },
-	{ "gateway", "request_timeout_ms", conf_set_u32, GWCONF_FIELD(request_timeout_ms), .min = 100,
-	  .max = 60000, .fallback = "10000", .range = "100...60000 ms",
+	{ "gateway", "request_timeout_ms", conf_set_u32, GWCONF_FIELD(request_timeout_ms),
+	  .min = 100, .max = 60000, .fallback = "10000", .range = "100...60000 ms",
 	  .doc = "Time from accept until the request must be complete." },
 	{ "gateway", "grants_max", conf_set_u32, GWCONF_FIELD(grants_max), .min = 1, .max = 4096,
 	  .fallback = "256", .range = "1...4096",
 	  .doc = "Exchanges granted in one batch; more are told to come back at a given time." },
-	{ "gateway", "user", conf_set_str, GWCONF_FIELD(user), .range = "name, name:group or number",
+	{ "gateway", "user", conf_set_str, GWCONF_FIELD(user),
+	  .range = "name, name:group or number",
 	  .doc = "User of the keeper when started as root; only CAP_NET_ADMIN is kept." },
 	{ "gateway", "worker_user", conf_set_str, GWCONF_FIELD(worker_user), .fallback = "65534",
 	  .range = "name, name:group or number",

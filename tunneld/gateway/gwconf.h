@@ -16,10 +16,10 @@
 #include "tunneld/core/offer.h"
 
 #define GWCONF_PATH "/etc/postern/gateway.conf"
-#define GWCONF_FILE_MAX 1024      /* bytes of a path, with NUL */
-#define GWCONF_USER_MAX 64        /* bytes of "name:group", with NUL */
-#define GWCONF_PRINCIPAL_MAX 256  /* bytes, with NUL */
-#define GWCONF_PROVIDER_MAX 128   /* bytes, with NUL */
+#define GWCONF_FILE_MAX 1024     /* bytes of a path, with NUL */
+#define GWCONF_USER_MAX 64       /* bytes of "name:group", with NUL */
+#define GWCONF_PRINCIPAL_MAX 256 /* bytes, with NUL */
+#define GWCONF_PROVIDER_MAX 128  /* bytes, with NUL */
 #define GWCONF_PROVIDERS_MAX 16
 #define GWCONF_TENANTS_MAX 4096
 #define GWCONF_WORKERS_MAX 64
@@ -27,10 +27,10 @@
 struct gwconf {
 	char name[OFFER_NAME_MAX];
 	char zone[OFFER_NAME_MAX];
-	struct ip6_endpoint listen; /* of the exchange: TCP */
+	struct ip6_endpoint listen;                         /* of the exchange: TCP */
 	struct ip6_endpoint endpoints[OFFER_ENDPOINTS_MAX]; /* of WireGuard: UDP, public */
 	size_t n_endpoints;
-	struct in6_addr address; /* inside the tunnel */
+	struct in6_addr address;                    /* inside the tunnel */
 	struct ip6_prefix routes[OFFER_ROUTES_MAX]; /* [0] is @address/128 once loaded */
 	size_t n_routes;
 	struct ip6_prefix hosts_prefix; /* /64 */
@@ -41,7 +41,7 @@ struct gwconf {
 	uint32_t renew_after_s;
 	uint32_t expires_after_s;
 	uint32_t workers;
-	uint32_t conns_max;         /* of one worker */
+	uint32_t conns_max; /* of one worker */
 	uint32_t request_timeout_ms;
 	uint32_t grants_max;        /* outstanding at the keeper */
 	char user[GWCONF_USER_MAX]; /* "" = stay as started */

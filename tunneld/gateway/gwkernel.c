@@ -130,8 +130,8 @@ static bool gwkernel_fits(const struct wgdev_peer *peer, const struct gate_lease
 }
 
 /* Finds the peers that no lease speaks for. @ret holds room for all peers. */
-static int gwkernel_find_strays(struct leasedb *db, const struct wgdev_dump *dump, struct wgkey *ret,
-				size_t *ret_n)
+static int gwkernel_find_strays(struct leasedb *db, const struct wgdev_dump *dump,
+				struct wgkey *ret, size_t *ret_n)
 {
 	struct gate_lease lease;
 	size_t n = 0;
@@ -154,7 +154,8 @@ static int gwkernel_compare_keys(const void *a, const void *b)
 }
 
 /* Drops the leases whose key is not among the @n sorted keys of @live. */
-static int gwkernel_drop_leases(struct leasedb *db, const struct wgkey *live, size_t n, size_t *ret_n)
+static int gwkernel_drop_leases(struct leasedb *db, const struct wgkey *live, size_t n,
+				size_t *ret_n)
 {
 	struct wgkey *leased = NULL;
 	size_t n_leased = 0, n_dropped = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The gateway's side of the kernel: its interface with key, port, address and the route to its hosts,
- * and the peers as far as the lease store speaks for them. Adopts what is there, changes only what
- * differs, never flushes. Needs CAP_NET_ADMIN.
+ * The gateway's side of the kernel: its interface with key, port, address and the route to its
+ * hosts, and the peers as far as the lease store speaks for them. Adopts what is there, changes
+ * only what differs, never flushes. Needs CAP_NET_ADMIN.
  */
 #include <stddef.h>
 
@@ -17,9 +17,9 @@
  * Errors: 0; -EINVAL when the file is not a key; -errno. */
 int gwkernel_load_key(const char *path, struct secret *ret) _warn_unused_;
 
-/* Makes the interface what @conf says; peers are left alone. Gives the public key and, in *ret_what,
- * the step that failed (static). Errors: 0; -EEXIST when an interface of that name is not WireGuard;
- * -EOPNOTSUPP without WireGuard; -errno. */
+/* Makes the interface what @conf says; peers are left alone. Gives the public key and, in
+ * *ret_what, the step that failed (static). Errors: 0; -EEXIST when an interface of that name is
+ * not WireGuard; -EOPNOTSUPP without WireGuard; -errno. */
 int gwkernel_set_up(const struct gwconf *conf, const struct secret *key, struct wgkey *ret_public,
 		    const char **ret_what) _warn_unused_;
 
@@ -30,4 +30,5 @@ struct gwkernel_sweep {
 };
 
 /* Brings peers and leases together: what only one side has goes. Errors: 0; -ENODEV; -errno. */
-int gwkernel_adopt(const struct gwconf *conf, struct leasedb *db, struct gwkernel_sweep *ret) _warn_unused_;
+int gwkernel_adopt(const struct gwconf *conf, struct leasedb *db,
+		   struct gwkernel_sweep *ret) _warn_unused_;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/queue.h>
 
 #include "certs/peerid.h"
 #include "common/clk.h"
@@ -24,7 +23,7 @@
 
 /* One exchange that waits for the keeper. At most conns_max of them: each holds a connection. */
 struct gwserve_wait {
-	TAILQ_ENTRY(gwserve_wait) link;
+	struct gwserve_wait *next;
 	struct httpsd_call *call;
 	uint32_t seq;
 	struct in6_addr addr;
@@ -40,7 +39,7 @@ struct gwserve {
 	struct gwframe_hello hello;
 	char *too_large;
 	uint32_t last_seq;
-	TAILQ_HEAD(, gwserve_wait) waiting;
+	struct gwserve_wait *waiting;
 };
 
 /* What is known about the one who asks, for the log. */
@@ -104,7 +103,8 @@ static void gwserve_refuse(struct gwserve *s, struct httpsd_call *call, enum pst
 	}
 	if (reply.status == 503)
 		reply.retry_after_s = GWSERVE_RETRY_S;
-	log_pst(LOG_LEVEL_WARNING, code, "%s %s: %s", asker->peer, asker->id.principal, pst_text(code));
+	log_pst(LOG_LEVEL_WARNING, code, "%s%s%s: %s", asker->peer, *asker->id.principal ? " " : "",
+		asker->id.principal, pst_text(code));
 	gwserve_count(s, code);
 	gwserve_reply_error(call, &reply, code);
 }
@@ -173,8 +173,8 @@ static enum pst gwserve_check_body(struct httpsd_call *call, struct exreq *ret)
 }
 
 /* Derives what the tunnel is bound to. Errors: 0; -errno. */
-static int gwserve_bind(struct gwserve *s, SSL *ssl, const struct peerid *id, const struct exreq *req,
-			struct gwframe_grant *ret)
+static int gwserve_bind(struct gwserve *s, SSL *ssl, const struct peerid *id,
+			const struct exreq *req, struct gwframe_grant *ret)
 {
 	const struct gwconf *conf = s->spec.conf;
 	_cleanup_(secret_wipe) struct secret exported = { 0 };
@@ -185,7 +185,8 @@ static int gwserve_bind(struct gwserve *s, SSL *ssl, const struct peerid *id, co
 	};
 	int r;
 
-	r = bind_address(&conf->hosts_prefix, conf->zone, id->provider, id->instance_id, &in.host_addr);
+	r = bind_address(&conf->hosts_prefix, conf->zone, id->provider, id->instance_id,
+			 &in.host_addr);
 	if (r == 0)
 		r = bind_export(ssl, &exported);
 	if (r == 0)
@@ -204,7 +205,8 @@ static int gwserve_bind(struct gwserve *s, SSL *ssl, const struct peerid *id, co
 }
 
 /* Sends the grant and remembers the call. Errors: 0, and then @call is taken; -errno. */
-static int gwserve_ask(struct gwserve *s, struct httpsd_call *call, const struct gwframe_grant *grant)
+static int gwserve_ask(struct gwserve *s, struct httpsd_call *call,
+		       const struct gwframe_grant *grant)
 {
 	_cleanup_(chan_msg_release) struct chan_msg msg = { .fd = -1 };
 	struct gwserve_wait *wait = calloc(1, sizeof(*wait));
@@ -223,7 +225,8 @@ static int gwserve_ask(struct gwserve *s, struct httpsd_call *call, const struct
 		free(wait);
 		return r;
 	}
-	TAILQ_INSERT_TAIL(&s->waiting, wait, link);
+	wait->next = s->waiting;
+	s->waiting = wait;
 	return 0;
 }
 
@@ -315,27 +318,32 @@ static void gwserve_reply_offer(struct gwserve *s, const struct gwserve_wait *wa
 	free(body);
 }
 
-static struct gwserve_wait *gwserve_find_wait(struct gwserve *s, uint32_t seq)
+/* Takes the call that waits for @seq out of the list; NULL when there is none. */
+static struct gwserve_wait *gwserve_take_wait(struct gwserve *s, uint32_t seq)
 {
+	struct gwserve_wait **at = &s->waiting;
 	struct gwserve_wait *wait;
 
-	TAILQ_FOREACH(wait, &s->waiting, link)
-		if (wait->seq == seq)
-			return wait;
-	return NULL;
+	while (*at && (*at)->seq != seq)
+		at = &(*at)->next;
+	wait = *at;
+	if (wait)
+		*at = wait->next;
+	return wait;
 }
 
 /* Errors: 0; -EBADMSG. */
 static int gwserve_on_answer(struct gwserve *s, const struct chan_msg *msg)
 {
+	struct httpsd_reply reply = { .status = 0 };
 	struct gwframe_answer answer;
-	struct gwserve_wait *wait = gwserve_find_wait(s, msg->seq);
-	struct httpsd_reply reply = { 0 };
-	int r = gwframe_decode_answer(msg, &answer);
+	struct gwserve_wait *wait;
 
-	if (r < 0 || !wait)
+	if (gwframe_decode_answer(msg, &answer) < 0)
 		return -EBADMSG;
-	TAILQ_REMOVE(&s->waiting, wait, link);
+	wait = gwserve_take_wait(s, msg->seq);
+	if (!wait)
+		return -EBADMSG;
 	if (answer.code == PST_NONE) {
 		gwserve_reply_offer(s, wait);
 	} else {
@@ -434,7 +442,6 @@ int gwserve_open(struct event_base *base, const struct gwserve_spec *spec, struc
 		return -ENOMEM;
 	s->base = base;
 	s->spec = *spec;
-	TAILQ_INIT(&s->waiting);
 	s->on_chan = event_new(base, spec->chan_fd, EV_READ | EV_PERSIST, gwserve_on_chan, s);
 	s->on_drain = event_new(base, -1, 0, gwserve_on_drain, s);
 	if (!s->on_chan || !s->on_drain || gwserve_make_too_large(s) < 0 ||
@@ -451,8 +458,8 @@ static void gwserve_drop_waiting(struct gwserve *s)
 	struct httpsd_reply reply = { .status = 503, .retry_after_s = GWSERVE_RETRY_S };
 	struct gwserve_wait *wait;
 
-	while ((wait = TAILQ_FIRST(&s->waiting))) {
-		TAILQ_REMOVE(&s->waiting, wait, link);
+	while ((wait = s->waiting)) {
+		s->waiting = wait->next;
 		httpsd_answer(wait->call, &reply);
 		free(wait);
 	}

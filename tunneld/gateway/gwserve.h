@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The exchange as a worker serves it: judges request and certificate, derives address and pre-shared
- * key, asks the keeper, answers. Holds no power: all it can do is ask. Source: docs/protocol.md,
- * section 2.
+ * The exchange as a worker serves it: judges request and certificate, derives address and
+ * pre-shared key, asks the keeper, answers. Holds no power: all it can do is ask. Source:
+ * docs/protocol.md, section 2.
  */
 #include <openssl/types.h>
 

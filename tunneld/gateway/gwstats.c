@@ -61,7 +61,8 @@ void gwstats_print(const struct gwstats *s, struct buf *b)
 		{ "batches_total", "counter", "Transactions that granted something.", s->batches },
 		{ "expired_total", "counter", "Leases that ended.", s->expired },
 		{ "swept_total", "counter", "Kernel peers without a lease, removed.", s->swept },
-		{ "dropped_total", "counter", "Leases without a kernel peer, dropped.", s->dropped },
+		{ "dropped_total", "counter", "Leases without a kernel peer, dropped.",
+		  s->dropped },
 		{ "worker_starts_total", "counter", "Workers started.", s->starts },
 	};
 

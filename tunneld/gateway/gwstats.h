@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What a gateway counts, and the file in which a node exporter or a person finds it (Prometheus text
- * format 0.0.4), replaced as a whole.
+ * What a gateway counts, and the file in which a node exporter or a person finds it (Prometheus
+ * text format 0.0.4), replaced as a whole.
  */
 #include <stdbool.h>
 #include <stdint.h>

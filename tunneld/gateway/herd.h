@@ -6,8 +6,8 @@
  */
 #include <stdint.h>
 
-#define HERD_PER_S 200    /* slots handed out for one second */
-#define HERD_SPAN_S 120   /* the last slot that is handed out; then it begins anew */
+#define HERD_PER_S 200  /* slots handed out for one second */
+#define HERD_SPAN_S 120 /* the last slot that is handed out; then it begins anew */
 
 struct herd {
 	uint64_t next_ns; /* boot time of the next free slot */

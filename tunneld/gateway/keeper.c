@@ -66,7 +66,8 @@ struct keeper {
 
 static void keeper_after_ms(struct event *ev, uint64_t ms)
 {
-	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+	struct timeval tv = { .tv_sec = (time_t)(ms / 1000),
+			      .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
 
 	(void)event_add(ev, &tv);
 }
@@ -90,8 +91,8 @@ static void keeper_format_status(struct keeper *k, char *ret, size_t cap)
 
 	if (leasedb_count(k->db, &leases) == 0)
 		k->stats.leases = leases;
-	snprintf(ret, cap, "%u of %u workers, %" PRIu64 " leases, %" PRIu64 " granted", k->stats.workers,
-		 k->conf->workers, k->stats.leases, k->stats.granted);
+	snprintf(ret, cap, "%u of %u workers, %" PRIu64 " leases, %" PRIu64 " granted",
+		 k->stats.workers, k->conf->workers, k->stats.leases, k->stats.granted);
 }
 
 static void keeper_on_stats(evutil_socket_t fd, short what, void *arg)
@@ -279,7 +280,8 @@ static int keeper_start_worker(struct keeper_worker *w)
 		r = starter_start(w->k->spec->starter_fd, w->slot, pair[1]);
 	closep(&pair[1]);
 	if (r == 0) {
-		w->on_chan = event_new(w->k->base, pair[0], EV_READ | EV_PERSIST, keeper_on_chan, w);
+		w->on_chan = event_new(w->k->base, pair[0], EV_READ | EV_PERSIST, keeper_on_chan,
+				       w);
 		r = w->on_chan && event_add(w->on_chan, NULL) == 0 ? 0 : -ENOMEM;
 	}
 	if (r < 0) {
@@ -356,7 +358,8 @@ static void keeper_schedule_expiry(struct keeper *k)
 	if (leasedb_next_expiry(k->db, &next) < 0 || next == UINT64_MAX)
 		next = now + KEEPER_EXPIRE_LATE_S;
 	wait = next > now ? next - now : 0;
-	keeper_after_ms(k->on_expiry, 1000 * (wait < KEEPER_EXPIRE_LATE_S ? wait : KEEPER_EXPIRE_LATE_S));
+	keeper_after_ms(k->on_expiry,
+			1000 * (wait < KEEPER_EXPIRE_LATE_S ? wait : KEEPER_EXPIRE_LATE_S));
 }
 
 static int keeper_set_up_kernel(struct keeper *k)
@@ -366,21 +369,23 @@ static int keeper_set_up_kernel(struct keeper *k)
 	int r = gwkernel_set_up(k->conf, &k->key, &k->public_key, &what);
 
 	if (r < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_GATEWAY_KERNEL, "%s: cannot %s: %s", k->conf->interface, what,
+		log_pst(LOG_LEVEL_ERROR, PST_GATEWAY_KERNEL, "%s: cannot %s: %s",
+			k->conf->interface, what,
 			r == -EEXIST ? "an interface of that name is not ours" : strerror(-r));
 		return r;
 	}
 	r = gwkernel_adopt(k->conf, k->db, &sweep);
 	if (r < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_GATEWAY_KERNEL, "%s: cannot compare peers and leases: %s",
-			k->conf->interface, strerror(-r));
+		log_pst(LOG_LEVEL_ERROR, PST_GATEWAY_KERNEL,
+			"%s: cannot compare peers and leases: %s", k->conf->interface,
+			strerror(-r));
 		return r;
 	}
 	k->stats.swept += sweep.n_swept;
 	k->stats.dropped += sweep.n_dropped;
 	if (sweep.n_swept || sweep.n_dropped)
-		log_warning("%s: %zu peers adopted, %zu without a lease removed, %zu leases without a peer"
-			    " dropped",
+		log_warning("%s: %zu peers adopted, %zu without a lease removed, "
+			    "%zu leases without a peer dropped",
 			    k->conf->interface, sweep.n_peers, sweep.n_swept, sweep.n_dropped);
 	keeper_touch_stats(k);
 	return 0;
@@ -411,8 +416,8 @@ static void keeper_on_expiry(evutil_socket_t fd, short what, void *arg)
 	int r = granter_expire(k->granter, clk_now_wall(), &n);
 
 	if (r < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_STORE_FAILED, "cannot end leases: %s (%s)", strerror(-r),
-			granter_error(k->granter));
+		log_pst(LOG_LEVEL_ERROR, PST_STORE_FAILED, "cannot end leases: %s (%s)",
+			strerror(-r), granter_error(k->granter));
 		keeper_after_ms(k->on_expiry, 1000 * KEEPER_EXPIRE_LATE_S);
 		return;
 	}
@@ -461,8 +466,8 @@ static void keeper_on_identity(evutil_socket_t fd, short what, void *arg)
 		k->roll_slot = 0;
 	}
 	keeper_roll_next(k);
-	keeper_after_ms(k->on_identity, k->roll_slot < k->conf->workers ? 1000 :
-						1000 * KEEPER_IDENTITY_S);
+	keeper_after_ms(k->on_identity,
+			k->roll_slot < k->conf->workers ? 1000 : 1000 * KEEPER_IDENTITY_S);
 }
 
 static void keeper_on_signal(evutil_socket_t fd, short what, void *arg)
@@ -502,7 +507,8 @@ static int keeper_make_events(struct keeper *k)
 		    event_add(k->on_signal[i], NULL) < 0)
 			return -ENOMEM;
 	}
-	k->on_starter = event_new(k->base, k->spec->starter_fd, EV_READ | EV_PERSIST, keeper_on_starter, k);
+	k->on_starter = event_new(k->base, k->spec->starter_fd, EV_READ | EV_PERSIST,
+				  keeper_on_starter, k);
 	/* All channels are read before the batch runs: that is what makes it a batch. */
 	k->on_batch = keeper_timer(k, keeper_on_batch, 1);
 	k->on_expiry = keeper_timer(k, keeper_on_expiry, 1);

@@ -11,10 +11,10 @@
 
 #define KEEPER_BACKOFF_FIRST_MS 100 /* before a dead worker is replaced; doubles */
 #define KEEPER_BACKOFF_LAST_MS 30000
-#define KEEPER_HEALTHY_S 60       /* a worker that lived so long starts the back-off anew */
-#define KEEPER_AUDIT_S 30         /* peers and leases are compared so often */
-#define KEEPER_IDENTITY_S 30      /* certificate files are looked at so often */
-#define KEEPER_STATS_MS 1000      /* the counter file is written at most so often */
+#define KEEPER_HEALTHY_S 60  /* a worker that lived so long starts the back-off anew */
+#define KEEPER_AUDIT_S 30    /* peers and leases are compared so often */
+#define KEEPER_IDENTITY_S 30 /* certificate files are looked at so often */
+#define KEEPER_STATS_MS 1000 /* the counter file is written at most so often */
 
 struct keeper;
 
@@ -25,6 +25,6 @@ struct keeper_spec {
 	int starter_fd;            /* kept */
 };
 
-/* Opens key, store and interface, then runs until SIGTERM or SIGINT; SIGHUP replaces the workers one
- * after the other. Logs. Errors: 0; -errno when it could not start or the starter is gone. */
+/* Opens key, store and interface, then runs until SIGTERM or SIGINT; SIGHUP replaces the workers
+ * one after the other. Logs. Errors: 0; -errno when it could not start or the starter is gone. */
 int keeper_run(const struct keeper_spec *spec) _warn_unused_;

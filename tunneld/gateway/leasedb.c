@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEASEDB_CACHE_KIB 512    /* SQLite's page cache: the keeper stays small */
-#define LEASEDB_BUSY_MS 2000     /* somebody looks into the file with sqlite3(1) */
-#define LEASEDB_COLUMNS "principal, provider, instance_id, serial, key, addr, epoch, granted, expires"
+#define LEASEDB_CACHE_KIB 512 /* SQLite's page cache: the keeper stays small */
+#define LEASEDB_BUSY_MS 2000  /* somebody looks into the file with sqlite3(1) */
+#define LEASEDB_COLUMNS                                                                            \
+	"principal, provider, instance_id, serial, key, addr, epoch, granted, expires"
 
 enum leasedb_query {
 	LEASEDB_BEGIN,
@@ -116,16 +117,18 @@ static int leasedb_set_up(struct leasedb *db)
 
 	sqlite3_extended_result_codes(db->sqlite, 1);
 	sqlite3_busy_timeout(db->sqlite, LEASEDB_BUSY_MS);
-	snprintf(pragma, sizeof(pragma),
-		 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
-		 "PRAGMA cache_size = -%d;",
-		 LEASEDB_CACHE_KIB);
+	snprintf(
+		pragma, sizeof(pragma),
+		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
+		"PRAGMA cache_size = -%d;",
+		LEASEDB_CACHE_KIB);
 	r = leasedb_exec(db, pragma);
 	if (r == 0)
 		r = leasedb_check_schema(db);
 	for (size_t i = 0; i < LEASEDB_QUERY_N && r == 0; i++)
 		r = leasedb_errno(sqlite3_prepare_v3(db->sqlite, leasedb_sql[i], -1,
-						     SQLITE_PREPARE_PERSISTENT, &db->queries[i], NULL));
+						     SQLITE_PREPARE_PERSISTENT, &db->queries[i],
+						     NULL));
 	return r;
 }
 
@@ -338,7 +341,8 @@ int leasedb_list_keys(struct leasedb *db, struct wgkey **ret, size_t *ret_n)
 	return 0;
 }
 
-static int leasedb_number(struct leasedb *db, enum leasedb_query query, uint64_t if_null, uint64_t *ret)
+static int leasedb_number(struct leasedb *db, enum leasedb_query query, uint64_t if_null,
+			  uint64_t *ret)
 {
 	sqlite3_stmt *stmt = db->queries[query];
 	int rc = sqlite3_step(stmt);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The leases of a gateway in a SQLite file (WAL, synchronous=FULL): who was granted what until when.
- * Nothing secret is in it. Changes are made in transactions by the caller, so that many grants cost
- * one sync of the disk. Times are wall clock seconds.
+ * The leases of a gateway in a SQLite file (WAL, synchronous=FULL): who was granted what until
+ * when. Nothing secret is in it. Changes are made in transactions by the caller, so that many
+ * grants cost one sync of the disk. Times are wall clock seconds.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -28,13 +28,15 @@ int leasedb_commit(struct leasedb *db) _warn_unused_;
 /* Forgets the transaction, if there is one. */
 void leasedb_rollback(struct leasedb *db);
 
-/* Adds @lease in place of the leases that have its key or its address. Errors: as leasedb_begin(). */
+/* Adds @lease in place of the leases that have its key or its address. Errors: as
+ * leasedb_begin(). */
 int leasedb_put(struct leasedb *db, const struct gate_lease *lease) _warn_unused_;
 /* Removes the lease of @key, if there is one. Errors: as leasedb_begin(). */
 int leasedb_remove(struct leasedb *db, const struct wgkey *key) _warn_unused_;
 
 /* Finds one lease. Errors: 0; LEASEDB_E_NONE; -EIO. */
-int leasedb_find_key(struct leasedb *db, const struct wgkey *key, struct gate_lease *ret) _warn_unused_;
+int leasedb_find_key(struct leasedb *db, const struct wgkey *key,
+		     struct gate_lease *ret) _warn_unused_;
 /* As leasedb_find_key(). */
 int leasedb_find_addr(struct leasedb *db, const struct in6_addr *addr,
 		      struct gate_lease *ret) _warn_unused_;
@@ -44,8 +46,8 @@ int leasedb_find_identity(struct leasedb *db, const struct gate_lease *like,
 
 /* Lists the keys of at most @max leases that are over at @now_wall, oldest first. Gives *ret_n.
  * Errors: 0; -EIO. */
-int leasedb_list_expired(struct leasedb *db, uint64_t now_wall, size_t max,
-			 struct wgkey *ret, size_t *ret_n) _warn_unused_;
+int leasedb_list_expired(struct leasedb *db, uint64_t now_wall, size_t max, struct wgkey *ret,
+			 size_t *ret_n) _warn_unused_;
 
 /* Lists all keys, sorted as bytes. Gives *ret (free() it) and *ret_n. Errors: 0; -ENOMEM; -EIO. */
 int leasedb_list_keys(struct leasedb *db, struct wgkey **ret, size_t *ret_n) _warn_unused_;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gatewayd: ends the tunnels of a zone's hosts on a configuration server. This file reads the command
- * line, makes what needs root (directories, sockets, the starter), gives root away and runs the keeper.
+ * gatewayd: ends the tunnels of a zone's hosts on a configuration server. This file reads the
+ * command line, makes what needs root (directories, sockets, the starter), gives root away and
+ * runs the keeper.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -143,8 +144,8 @@ static int main_bind_all(const struct gwconf *conf, int fds[static GWCONF_WORKER
 	return r;
 }
 
-static int main_fork_starter(const struct main_options *o, const struct gwconf *conf, const int *fds,
-			     int *ret_fd)
+static int main_fork_starter(const struct main_options *o, const struct gwconf *conf,
+			     const int *fds, int *ret_fd)
 {
 	char path[FILES_PATH_MAX];
 	const char *const argv[] = { "gatewayd-worker", "--config", o->config, NULL };
@@ -173,8 +174,9 @@ static int main_own(const char *dir, const char *name, uid_t uid, gid_t gid)
 
 static int main_make_dir(const char *dir, mode_t mode, uid_t uid, gid_t gid)
 {
-	static const char *const files[] = { "", "gateway.key", "leases.db", "leases.db-wal",
-					     "leases.db-shm", "gatewayd.prom" };
+	static const char *const files[] = {
+		"", "gateway.key", "leases.db", "leases.db-wal", "leases.db-shm", "gatewayd.prom"
+	};
 	int r = files_make_dir(dir, mode);
 
 	for (size_t i = 0; i < ARRAY_SIZE(files) && r == 0 && geteuid() == 0; i++)
@@ -214,7 +216,9 @@ static int main_give_up_root(const struct main_options *o, const struct gwconf *
 static int main_run(const struct main_options *o, const struct gwconf *conf)
 {
 	int fds[GWCONF_WORKERS_MAX];
-	struct keeper_spec spec = { .conf = conf, .state_dir = o->state_dir, .run_dir = o->run_dir };
+	struct keeper_spec spec = { .conf = conf,
+				    .state_dir = o->state_dir,
+				    .run_dir = o->run_dir };
 	int r = main_bind_all(conf, fds);
 
 	if (r == 0)
@@ -227,9 +231,9 @@ static int main_run(const struct main_options *o, const struct gwconf *conf)
 int main(int argc, char **argv)
 {
 	_cleanup_(gwconf_freep) struct gwconf *conf = NULL;
-	struct main_options o = {
-		.config = GWCONF_PATH, .state_dir = MAIN_STATE_DIR, .run_dir = MAIN_RUN_DIR
-	};
+	struct main_options o = { .config = GWCONF_PATH,
+				  .state_dir = MAIN_STATE_DIR,
+				  .run_dir = MAIN_RUN_DIR };
 	struct conf_error error = { .text = "out of memory" };
 	int exit_status = main_parse(argc, argv, &o);
 

@@ -30,8 +30,8 @@ struct starter_spec {
 
 struct starter_event {
 	uint32_t slot;
-	pid_t pid;   /* 0 when it could not be started */
-	int status;  /* as from waitpid(2), or the -errno of starting it */
+	pid_t pid;  /* 0 when it could not be started */
+	int status; /* as from waitpid(2), or the -errno of starting it */
 };
 
 /* Forks the starter. Borrows @spec. Gives the keeper's end of the channel. Errors: 0; -errno. */

@@ -13,8 +13,9 @@
 /* Rows in the order of enum gwframe_type. */
 static const struct chan_op gwframe_table[] = {
 	{ GWFRAME_HELLO, "hello", WGKEY_BYTES, WGKEY_BYTES, false },
-	{ GWFRAME_GRANT, "grant", GWFRAME_GRANT_FIXED + 4, GWFRAME_GRANT_FIXED +
-	  GWFRAME_PRINCIPAL_MAX + GWFRAME_PROVIDER_MAX + GWFRAME_INSTANCE_MAX + GWFRAME_SERIAL_MAX - 4,
+	{ GWFRAME_GRANT, "grant", GWFRAME_GRANT_FIXED + 4,
+	  GWFRAME_GRANT_FIXED + GWFRAME_PRINCIPAL_MAX + GWFRAME_PROVIDER_MAX +
+		  GWFRAME_INSTANCE_MAX + GWFRAME_SERIAL_MAX - 4,
 	  false },
 	{ GWFRAME_ANSWER, "answer", 6, 6, false },
 	{ GWFRAME_COUNT, "count", 2, 2, false },

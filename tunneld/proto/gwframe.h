@@ -59,19 +59,23 @@ const struct chan_op *gwframe_ops(size_t *ret_n);
 
 /* Each encoder fills a whole message for chan_send(); each decoder checks every field.
  * Errors: 0; -EBADMSG from a decoder, -EMSGSIZE from an encoder whose fields do not fit. */
-int gwframe_encode_hello(uint32_t seq, const struct gwframe_hello *in, struct chan_msg *ret) _warn_unused_;
+int gwframe_encode_hello(uint32_t seq, const struct gwframe_hello *in,
+			 struct chan_msg *ret) _warn_unused_;
 /* The pair of gwframe_encode_hello(). */
 int gwframe_decode_hello(const struct chan_msg *msg, struct gwframe_hello *ret) _warn_unused_;
 /* As gwframe_encode_hello(). */
-int gwframe_encode_grant(uint32_t seq, const struct gwframe_grant *in, struct chan_msg *ret) _warn_unused_;
+int gwframe_encode_grant(uint32_t seq, const struct gwframe_grant *in,
+			 struct chan_msg *ret) _warn_unused_;
 /* The pair of gwframe_encode_grant(). */
 int gwframe_decode_grant(const struct chan_msg *msg, struct gwframe_grant *ret) _warn_unused_;
 /* As gwframe_encode_hello(). */
-int gwframe_encode_answer(uint32_t seq, const struct gwframe_answer *in, struct chan_msg *ret) _warn_unused_;
+int gwframe_encode_answer(uint32_t seq, const struct gwframe_answer *in,
+			  struct chan_msg *ret) _warn_unused_;
 /* The pair of gwframe_encode_answer(); an unknown code is an error. */
 int gwframe_decode_answer(const struct chan_msg *msg, struct gwframe_answer *ret) _warn_unused_;
 /* As gwframe_encode_hello(). */
-int gwframe_encode_count(uint32_t seq, const struct gwframe_count *in, struct chan_msg *ret) _warn_unused_;
+int gwframe_encode_count(uint32_t seq, const struct gwframe_count *in,
+			 struct chan_msg *ret) _warn_unused_;
 /* The pair of gwframe_encode_count(); an unknown code is an error. */
 int gwframe_decode_count(const struct chan_msg *msg, struct gwframe_count *ret) _warn_unused_;
 

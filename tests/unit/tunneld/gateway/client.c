@@ -74,8 +74,8 @@ struct client_reply client_read(struct client *c)
 	while (c->ssl && at < sizeof(r.text) - 1 &&
 	       (n = SSL_read(c->ssl, r.text + at, (int)(sizeof(r.text) - 1 - at))) > 0)
 		at += (size_t)n;
-	if (sscanf(r.text, "HTTP/1.1 %d", &r.status) != 1)
-		r.status = 0;
+	if (!strncmp(r.text, "HTTP/1.1 ", 9))
+		r.status = (int)strtol(r.text + 9, NULL, 10);
 	return r;
 }
 

@@ -196,7 +196,8 @@ int rtaddr_list(struct nlsock *s, const char *ifname, size_t max, struct netstat
 	return 0;
 }
 
-int rtroute_set(struct nlsock *s, const struct netstate_names *names, const struct netstate_route *route)
+int rtroute_set(struct nlsock *s, const struct netstate_names *names,
+		const struct netstate_route *route)
 {
 	return 0;
 }

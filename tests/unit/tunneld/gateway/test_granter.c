@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/gateway/granter.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -12,7 +10,8 @@
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 #include "tests/unit/tunneld/gateway/fakekern.h"
-#include "tests/unit/tunneld/gateway/fixture.h"
+#include "tests/unit/tunneld/gateway/gwfixture.h"
+#include "tunneld/gateway/granter.h"
 
 #define TEST_GRANTER_MAX 8 /* grants_max of the fixture */
 
@@ -30,11 +29,12 @@ static void test_granter_setup(void)
 	char name[32], path[PATH_MAX];
 
 	snprintf(name, sizeof(name), "granter-%u.db", n++);
-	test_granter_conf = fixture_conf();
+	test_granter_conf = gwfixture_conf();
 	test_granter_stats = (struct gwstats){ 0 };
 	fakekern_reset();
 	if (leasedb_open(tmpdir_path(path, name), &test_granter_db) < 0 ||
-	    granter_new(test_granter_conf, test_granter_db, &test_granter_stats, &test_granter) < 0 ||
+	    granter_new(test_granter_conf, test_granter_db, &test_granter_stats, &test_granter) <
+		    0 ||
 	    wgdev_create("postern0") < 0)
 		exit(2);
 }
@@ -46,7 +46,8 @@ static void test_granter_teardown(void)
 	gwconf_free(test_granter_conf);
 }
 
-static void test_granter_on_answer(const struct granter_from *from, const struct gwframe_grant *grant,
+static void test_granter_on_answer(const struct granter_from *from,
+				   const struct gwframe_grant *grant,
 				   const struct gwframe_answer *answer, void *ctx)
 {
 	CU_ASSERT_EQUAL(from->seq, test_granter_n);
@@ -84,11 +85,11 @@ static void test_granter_one_batch(void)
 	struct gwframe_grant g;
 
 	for (uint8_t i = 0; i < TEST_GRANTER_MAX; i++) {
-		g = fixture_grant(i);
+		g = gwfixture_grant(i);
 		test_granter_add(&g);
 	}
 	CU_ASSERT_EQUAL(granter_add(test_granter, &(struct granter_from){ 0 }, &g), -ENOSPC);
-	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
 	CU_ASSERT_EQUAL(test_granter_n, TEST_GRANTER_MAX);
 	for (size_t i = 0; i < test_granter_n; i++)
 		CU_ASSERT_EQUAL(test_granter_codes[i], PST_NONE);
@@ -105,15 +106,16 @@ static void test_granter_one_batch(void)
 	}
 	/* The room is free again, and an empty batch does nothing. */
 	CU_ASSERT_EQUAL(granter_n_waiting(test_granter), 0);
-	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
 	CU_ASSERT_EQUAL(test_granter_n, 0);
 	CU_ASSERT_EQUAL(fakekern_n_puts(), 1);
 }
 
 static void test_granter_refusals_do_not_touch(void)
 {
-	struct gwframe_grant good = fixture_grant(1), thief = fixture_grant(2), liar = fixture_grant(3);
-	struct gwframe_grant collides = fixture_grant(4);
+	struct gwframe_grant good = gwfixture_grant(1), thief = gwfixture_grant(2),
+			     liar = gwfixture_grant(3);
+	struct gwframe_grant collides = gwfixture_grant(4);
 
 	thief.host_key = good.host_key;
 	liar.host_addr.s6_addr[0] = 0x20;
@@ -122,7 +124,7 @@ static void test_granter_refusals_do_not_touch(void)
 	test_granter_add(&thief);
 	test_granter_add(&liar);
 	test_granter_add(&collides);
-	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
 	CU_ASSERT_EQUAL(test_granter_codes[0], PST_NONE);
 	CU_ASSERT_EQUAL(test_granter_codes[1], PST_KEY_TAKEN);
 	CU_ASSERT_EQUAL(test_granter_codes[2], PST_GATEWAY_WORKER);
@@ -131,19 +133,19 @@ static void test_granter_refusals_do_not_touch(void)
 	CU_ASSERT_EQUAL(test_granter_leases(), 1);
 	/* Only refusals: the kernel is not even asked. */
 	test_granter_add(&thief);
-	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
 	CU_ASSERT_EQUAL(fakekern_n_puts(), 1);
 }
 
 static void test_granter_new_key(void)
 {
-	struct gwframe_grant old = fixture_grant(1), new = old;
+	struct gwframe_grant old = gwfixture_grant(1), new = old;
 
 	memset(new.host_key.bytes, 0x77, WGKEY_BYTES);
 	test_granter_add(&old);
-	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
 	test_granter_add(&new);
-	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
 	CU_ASSERT_PTR_NULL(fakekern_find(&old.host_key));
 	CU_ASSERT_PTR_NOT_NULL(fakekern_find(&new.host_key));
 	CU_ASSERT_EQUAL(test_granter_leases(), 1);
@@ -151,7 +153,7 @@ static void test_granter_new_key(void)
 	test_granter_add(&old);
 	test_granter_add(&new);
 	test_granter_add(&old);
-	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
 	CU_ASSERT_PTR_NOT_NULL(fakekern_find(&old.host_key));
 	CU_ASSERT_PTR_NULL(fakekern_find(&new.host_key));
 	CU_ASSERT_EQUAL(fakekern_n_peers(), 1);
@@ -159,11 +161,11 @@ static void test_granter_new_key(void)
 
 static void test_granter_kernel_fails(void)
 {
-	struct gwframe_grant g = fixture_grant(1);
+	struct gwframe_grant g = gwfixture_grant(1);
 
 	fakekern_fail(-ENODEV);
 	test_granter_add(&g);
-	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), -ENODEV);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), -ENODEV);
 	CU_ASSERT_EQUAL(test_granter_codes[0], PST_GATEWAY_KERNEL);
 	CU_ASSERT_TRUE(test_granter_retries[0] >= GRANTER_RETRY_S);
 	fakekern_fail(0);
@@ -171,7 +173,7 @@ static void test_granter_kernel_fails(void)
 
 static void test_granter_store_fails(void)
 {
-	struct gwframe_grant g = fixture_grant(1);
+	struct gwframe_grant g = gwfixture_grant(1);
 	struct rlimit old, small = { 0 };
 
 	signal(SIGXFSZ, SIG_IGN);
@@ -180,7 +182,7 @@ static void test_granter_store_fails(void)
 	small.rlim_cur = 1;
 	test_granter_add(&g);
 	setrlimit(RLIMIT_FSIZE, &small);
-	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
 	setrlimit(RLIMIT_FSIZE, &old);
 	CU_ASSERT_EQUAL(test_granter_codes[0], PST_STORE_FAILED);
 	CU_ASSERT_TRUE(test_granter_retries[0] >= GRANTER_RETRY_S);
@@ -190,7 +192,7 @@ static void test_granter_store_fails(void)
 	CU_ASSERT_EQUAL(test_granter_stats.batches, 0);
 	/* The same host gets its lease as soon as there is room. */
 	test_granter_add(&g);
-	CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
 	CU_ASSERT_EQUAL(test_granter_codes[0], PST_NONE);
 	CU_ASSERT_EQUAL(fakekern_n_peers(), 1);
 }
@@ -201,16 +203,16 @@ static void test_granter_expires(void)
 	size_t n = 9;
 
 	for (uint8_t i = 0; i < 2 * TEST_GRANTER_MAX + 1; i++) {
-		g = fixture_grant(i);
+		g = gwfixture_grant(i);
 		test_granter_add(&g);
-		CU_ASSERT_EQUAL(test_granter_run(FIXTURE_NOW), 0);
+		CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
 	}
-	CU_ASSERT_EQUAL(granter_expire(test_granter, FIXTURE_NOW + 99, &n), 0);
+	CU_ASSERT_EQUAL(granter_expire(test_granter, GWFIXTURE_NOW + 99, &n), 0);
 	CU_ASSERT_EQUAL(n, 0);
-	CU_ASSERT_EQUAL(granter_expire(test_granter, FIXTURE_NOW + 100, &n), 0);
+	CU_ASSERT_EQUAL(granter_expire(test_granter, GWFIXTURE_NOW + 100, &n), 0);
 	CU_ASSERT_EQUAL(n, GRANTER_EXPIRE_MAX);
 	CU_ASSERT_EQUAL(fakekern_n_peers(), 1);
-	CU_ASSERT_EQUAL(granter_expire(test_granter, FIXTURE_NOW + 100, &n), 0);
+	CU_ASSERT_EQUAL(granter_expire(test_granter, GWFIXTURE_NOW + 100, &n), 0);
 	CU_ASSERT_EQUAL(n, 1);
 	CU_ASSERT_EQUAL(fakekern_n_peers(), 0);
 	CU_ASSERT_EQUAL(test_granter_leases(), 0);

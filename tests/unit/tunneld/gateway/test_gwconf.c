@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/gateway/gwconf.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/tap.h"
-#include "tests/unit/tunneld/gateway/fixture.h"
+#include "tests/unit/tunneld/gateway/gwfixture.h"
+#include "tunneld/gateway/gwconf.h"
 
 #define TEST_GWCONF_MAX (512 * 1024)
 
 /* Loads the fixture with @from replaced by @to. */
-static int test_gwconf_load(const char *from, const char *to, struct gwconf **ret, struct conf_error *e)
+static int test_gwconf_load(const char *from, const char *to, struct gwconf **ret,
+			    struct conf_error *e)
 {
 	static char text[TEST_GWCONF_MAX];
-	const char *whole = fixture_conf_text(), *at = strstr(whole, from);
+	const char *whole = gwfixture_conf_text(), *at = strstr(whole, from);
 
 	*ret = NULL;
 	e->text[0] = '\0';
@@ -27,7 +27,7 @@ static int test_gwconf_load(const char *from, const char *to, struct gwconf **re
 
 static void test_gwconf_defaults(void)
 {
-	struct gwconf *c = fixture_conf();
+	struct gwconf *c = gwfixture_conf();
 
 	CU_ASSERT_STRING_EQUAL(c->interface, "postern0");
 	CU_ASSERT_EQUAL(c->listen.port, 4443);
@@ -36,7 +36,7 @@ static void test_gwconf_defaults(void)
 	CU_ASSERT_EQUAL(c->mtu, 1280);
 	CU_ASSERT_EQUAL(c->workers, 2);
 	CU_ASSERT_EQUAL(c->request_timeout_ms, 10000);
-	CU_ASSERT_STRING_EQUAL(c->provider_list[0], FIXTURE_PROVIDER);
+	CU_ASSERT_STRING_EQUAL(c->provider_list[0], GWFIXTURE_PROVIDER);
 	CU_ASSERT_EQUAL(c->n_routes, 2);
 	CU_ASSERT_TRUE(ip6_addr_equal(&c->routes[0].addr, &c->address));
 	CU_ASSERT_EQUAL(c->routes[0].len, 128);
@@ -48,8 +48,8 @@ static void test_gwconf_own_route_first(void)
 	struct conf_error e;
 	struct gwconf *c;
 
-	CU_ASSERT_EQUAL(test_gwconf_load("routes = ", "routes = 2001:db8:d::/48 fd12:3456:789a::1/128 ",
-					 &c, &e),
+	CU_ASSERT_EQUAL(test_gwconf_load("routes = ",
+					 "routes = 2001:db8:d::/48 fd12:3456:789a::1/128 ", &c, &e),
 			0);
 	if (!c)
 		return;
@@ -69,14 +69,15 @@ static void test_gwconf_refuses(void)
 		{ "renew_after_s = 50", "renew_after_s = 4", "gateway.conf:9:" },
 		{ "1::/64", "1::/63", "hosts_prefix" },
 		{ "1::/64", "::/48", "length 64" },
-		{ "address = fd12:3456:789a::1", "address = fd12:3456:789a:1::1", "outside hosts_prefix" },
+		{ "address = fd12:3456:789a::1", "address = fd12:3456:789a:1::1",
+		  "outside hosts_prefix" },
 		{ "address = fd12:3456:789a::1", "address = fe80::1", "must be usable" },
 		{ "2001:db8:c::1/128", "::/0", "routes" },
 		{ "2001:db8:c::1/128", "fe80::/64", "routes" },
 		{ "[2001:db8:c::1]:51820", "[::1]:51820", "endpoints" },
 		{ "[2001:db8:c::1]:51820", "192.0.2.1:51820", "endpoints" },
 		{ "name = cfg1\n", "", "name: is missing" },
-		{ "allow = " FIXTURE_TENANT, "", "allow: is missing" },
+		{ "allow = " GWFIXTURE_TENANT, "", "allow: is missing" },
 		{ "allow = ", "allow = nodots ", "domain.service" },
 		{ "cert = /nowhere", "cert = nowhere", "an absolute path" },
 		{ "[identity]", "[sibling cfg2]\nurl = http://x\n[identity]", "https" },
@@ -118,25 +119,31 @@ static void test_gwconf_limits(void)
 		unsigned int max;
 		int over; /* what one more gives */
 	} lists[] = {
-		{ "allow = " FIXTURE_TENANT "\n", "allow = a.b", "\n", GWCONF_TENANTS_MAX, -E2BIG },
-		{ "providers = " FIXTURE_PROVIDER "\n", "providers = p", "\n", GWCONF_PROVIDERS_MAX, -E2BIG },
+		{ "allow = " GWFIXTURE_TENANT "\n", "allow = a.b", "\n", GWCONF_TENANTS_MAX,
+		  -E2BIG },
+		{ "providers = " GWFIXTURE_PROVIDER "\n", "providers = p", "\n",
+		  GWCONF_PROVIDERS_MAX, -E2BIG },
 		/* One place is for the tunnel address. */
-		{ "routes = 2001:db8:c::1/128\n", "routes = 2001:db8:", "::/48\n", OFFER_ROUTES_MAX - 1,
-		  -EINVAL },
+		{ "routes = 2001:db8:c::1/128\n", "routes = 2001:db8:", "::/48\n",
+		  OFFER_ROUTES_MAX - 1, -EINVAL },
 		{ "endpoints = [2001:db8:c::1]:51820\n", "endpoints = [2001:db8::", "]:1\n",
 		  OFFER_ENDPOINTS_MAX, -E2BIG },
-		{ "[identity]\n", "[sibling s", "]\nurl = https://x\n[identity]\n", OFFER_GATEWAYS_MAX,
-		  -E2BIG },
+		{ "[identity]\n", "[sibling s", "]\nurl = https://x\n[identity]\n",
+		  OFFER_GATEWAYS_MAX, -E2BIG },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-		int at = test_gwconf_list(lists[i].from, lists[i].head, lists[i].tail, lists[i].max);
-		int over = test_gwconf_list(lists[i].from, lists[i].head, lists[i].tail, lists[i].max + 1);
+		int at = test_gwconf_list(lists[i].from, lists[i].head, lists[i].tail,
+					  lists[i].max);
+		int over = test_gwconf_list(lists[i].from, lists[i].head, lists[i].tail,
+					    lists[i].max + 1);
 
 		if (at != 0 || over != lists[i].over)
-			tap_fail(__FILE__, __LINE__, "list %zu: %d at its limit, %d above", i, at, over);
+			tap_fail(__FILE__, __LINE__, "list %zu: %d at its limit, %d above", i, at,
+				 over);
 	}
-	CU_ASSERT_EQUAL(test_gwconf_list(lists[2].from, lists[2].head, lists[2].tail, OFFER_ROUTES_MAX + 1),
+	CU_ASSERT_EQUAL(test_gwconf_list(lists[2].from, lists[2].head, lists[2].tail,
+					 OFFER_ROUTES_MAX + 1),
 			-E2BIG);
 }
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/gateway/gwkernel.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,8 +8,9 @@
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 #include "tests/unit/tunneld/gateway/fakekern.h"
-#include "tests/unit/tunneld/gateway/fixture.h"
+#include "tests/unit/tunneld/gateway/gwfixture.h"
 #include "tunneld/gateway/gate.h"
+#include "tunneld/gateway/gwkernel.h"
 
 static struct gwconf *test_gwkernel_conf;
 static struct leasedb *test_gwkernel_db;
@@ -22,9 +21,10 @@ static void test_gwkernel_setup(void)
 	char name[32], path[PATH_MAX];
 
 	snprintf(name, sizeof(name), "kernel-%u.db", n++);
-	test_gwkernel_conf = fixture_conf();
+	test_gwkernel_conf = gwfixture_conf();
 	fakekern_reset();
-	if (leasedb_open(tmpdir_path(path, name), &test_gwkernel_db) < 0 || wgdev_create("postern0") < 0)
+	if (leasedb_open(tmpdir_path(path, name), &test_gwkernel_db) < 0 ||
+	    wgdev_create("postern0") < 0)
 		exit(2);
 }
 
@@ -77,16 +77,16 @@ static void test_gwkernel_put(const struct gwframe_grant *g)
 
 static void test_gwkernel_lease(const struct gwframe_grant *g)
 {
-	struct gate_lease lease = gate_make_lease(test_gwkernel_conf, g, FIXTURE_NOW);
+	struct gate_lease lease = gate_make_lease(test_gwkernel_conf, g, GWFIXTURE_NOW);
 
 	CU_ASSERT_EQUAL(leasedb_put(test_gwkernel_db, &lease), 0);
 }
 
 static void test_gwkernel_adopts(void)
 {
-	struct gwframe_grant both = fixture_grant(1), only_peer = fixture_grant(2);
-	struct gwframe_grant only_lease = fixture_grant(3), moved = fixture_grant(4);
-	struct gwframe_grant no_psk = fixture_grant(5);
+	struct gwframe_grant both = gwfixture_grant(1), only_peer = gwfixture_grant(2);
+	struct gwframe_grant only_lease = gwfixture_grant(3), moved = gwfixture_grant(4);
+	struct gwframe_grant no_psk = gwfixture_grant(5);
 	struct gwkernel_sweep sweep = { 0 };
 	uint64_t n = 0;
 
@@ -119,7 +119,7 @@ static void test_gwkernel_many(void)
 	uint64_t n = 0;
 
 	for (unsigned int i = 0; i < 200; i++) {
-		struct gwframe_grant g = fixture_grant((uint8_t)i);
+		struct gwframe_grant g = gwfixture_grant((uint8_t)i);
 
 		if (i % 3)
 			test_gwkernel_put(&g);

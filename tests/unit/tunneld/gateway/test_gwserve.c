@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A real gatewayd-worker, in its sandbox, between a client that the test controls and a keeper that is
- * the test: each bad input is refused with its code and no grant is asked for.
+ * A real gatewayd-worker, in its sandbox, between a client that the test controls and a keeper
+ * that is the test: each bad input is refused with its code and no grant is asked for.
  */
-#include "tunneld/gateway/gwserve.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
@@ -23,7 +21,8 @@
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 #include "tests/unit/tunneld/gateway/client.h"
-#include "tests/unit/tunneld/gateway/fixture.h"
+#include "tests/unit/tunneld/gateway/gwfixture.h"
+#include "tunneld/gateway/gwserve.h"
 #include "tunneld/proto/bind.h"
 #include "tunneld/proto/exreq.h"
 #include "tunneld/proto/exresp.h"
@@ -91,13 +90,14 @@ static void test_write_conf(void)
 {
 	static char text[8192];
 	struct conf_error error;
-	int n = snprintf(text, sizeof(text),
-			 "[gateway]\nname = cfg1\nzone = prod\nendpoints = [2001:db8:c::1]:51820\n"
-			 "address = fd12:3456:789a::1\nhosts_prefix = fd12:3456:789a:1::/64\n"
-			 "providers = " FIXTURE_PROVIDER "\nrequest_timeout_ms = %d\nconns_max = %d\n"
-			 "[identity]\ncert = %s/cfg1.cert.pem\nkey = %s/cfg1.key.pem\nca = %s/ca.pem\n"
-			 "[tenants]\nallow = " FIXTURE_TENANT "\n",
-			 TEST_SLOW_MS, TEST_CONNS_MAX, test_dir, test_dir, test_dir);
+	int n = snprintf(
+		text, sizeof(text),
+		"[gateway]\nname = cfg1\nzone = prod\nendpoints = [2001:db8:c::1]:51820\n"
+		"address = fd12:3456:789a::1\nhosts_prefix = fd12:3456:789a:1::/64\n"
+		"providers = " GWFIXTURE_PROVIDER "\nrequest_timeout_ms = %d\nconns_max = %d\n"
+		"[identity]\ncert = %s/cfg1.cert.pem\nkey = %s/cfg1.key.pem\nca = %s/ca.pem\n"
+		"[tenants]\nallow = " GWFIXTURE_TENANT "\n",
+		TEST_SLOW_MS, TEST_CONNS_MAX, test_dir, test_dir, test_dir);
 
 	if (tmpdir_write("gateway.conf", text, (size_t)n) < 0 ||
 	    gwconf_load(tmpdir_path(test_conf, "gateway.conf"), &test_gwconf, &error) < 0)
@@ -203,9 +203,10 @@ static struct client_reply test_post(const char *who, const char *path, const ch
 	struct client_reply reply = { .status = 0 };
 	struct client c = { .fd = -1 };
 	char head[512];
-	int n = snprintf(head, sizeof(head),
-			 "POST %s HTTP/1.1\r\nHost: cfg1\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
-			 path, type, len);
+	int n = snprintf(
+		head, sizeof(head),
+		"POST %s HTTP/1.1\r\nHost: cfg1\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+		path, type, len);
 
 	if (client_connect(&c, test_port) && client_shake(&c, test_dir, who, TLS1_3_VERSION) &&
 	    client_write(&c, head, (size_t)n)) {
@@ -225,8 +226,8 @@ static void test_expect_error(const struct client_reply *reply, int status, enum
 	if (exresp_decode_error(body, strlen(body), &error) < 0)
 		tap_fail(__FILE__, __LINE__, "%s: not an error body: '%.80s'", what, reply->text);
 	if (reply->status != status || error.code != code)
-		tap_fail(__FILE__, __LINE__, "%s: %d with PST-%04u, expected %d with PST-%04u", what,
-			 reply->status, (unsigned int)error.code, status, (unsigned int)code);
+		tap_fail(__FILE__, __LINE__, "%s: %d with PST-%04u, expected %d with PST-%04u",
+			 what, reply->status, (unsigned int)error.code, status, (unsigned int)code);
 	if (strcasestr(reply->text, "\r\nserver:"))
 		tap_fail(__FILE__, __LINE__, "%s: the server tells its name", what);
 }
@@ -251,7 +252,8 @@ static void test_open_good(struct client *c, const char *body)
 {
 	char text[2048];
 	int n = snprintf(text, sizeof(text),
-			 "POST " GWSERVE_PATH " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json; "
+			 "POST " GWSERVE_PATH
+			 " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json; "
 			 "charset=UTF-8\r\nContent-Length: %zu\r\n\r\n%s",
 			 strlen(body), body);
 
@@ -267,12 +269,12 @@ static void test_check_grant(const struct gwframe_grant *grant, SSL *ssl)
 	struct secret exported, psk = { 0 };
 	uint64_t now = clk_now_wall();
 
-	CU_ASSERT_STRING_EQUAL(grant->principal, FIXTURE_TENANT);
-	CU_ASSERT_STRING_EQUAL(grant->provider, FIXTURE_PROVIDER);
+	CU_ASSERT_STRING_EQUAL(grant->principal, GWFIXTURE_TENANT);
+	CU_ASSERT_STRING_EQUAL(grant->provider, GWFIXTURE_PROVIDER);
 	CU_ASSERT_STRING_EQUAL(grant->instance_id, "i-0123456789abcdef0");
 	CU_ASSERT_TRUE(grant->epoch <= now && grant->epoch + 10 > now);
 	CU_ASSERT_TRUE(grant->cert_expires_wall > now);
-	CU_ASSERT_EQUAL(bind_address(&test_gwconf->hosts_prefix, "prod", FIXTURE_PROVIDER,
+	CU_ASSERT_EQUAL(bind_address(&test_gwconf->hosts_prefix, "prod", GWFIXTURE_PROVIDER,
 				     "i-0123456789abcdef0", &in.host_addr),
 			0);
 	CU_ASSERT_TRUE(ip6_addr_equal(&in.host_addr, &grant->host_addr));
@@ -298,7 +300,8 @@ static void test_gwserve_grants(void)
 	test_answer(msg.seq, PST_NONE, 0);
 	reply = client_read(&c);
 	CU_ASSERT_EQUAL(reply.status, 200);
-	CU_ASSERT_EQUAL(exresp_decode(client_body(&reply), strlen(client_body(&reply)), &offer, &code), 0);
+	CU_ASSERT_EQUAL(
+		exresp_decode(client_body(&reply), strlen(client_body(&reply)), &offer, &code), 0);
 	CU_ASSERT_EQUAL(offer.epoch, grant.epoch);
 	CU_ASSERT_TRUE(ip6_addr_equal(&offer.host_addr, &grant.host_addr));
 	CU_ASSERT_TRUE(wgkey_equal(&offer.gateway_key, &test_gateway_key));
@@ -316,8 +319,8 @@ static void test_gwserve_passes_refusals_on(void)
 		uint32_t retry_after_s;
 		int status;
 	} rows[] = {
-		{ PST_KEY_TAKEN, 0, 409 },     { PST_ADDRESS_TAKEN, 0, 409 },
-		{ PST_GATEWAY_BUSY, 7, 503 },  { PST_STORE_FAILED, 10, 503 },
+		{ PST_KEY_TAKEN, 0, 409 },       { PST_ADDRESS_TAKEN, 0, 409 },
+		{ PST_GATEWAY_BUSY, 7, 503 },    { PST_STORE_FAILED, 10, 503 },
 		{ PST_GATEWAY_KERNEL, 11, 503 }, { PST_TENANT_DENIED, 0, 403 },
 	};
 
@@ -333,7 +336,8 @@ static void test_gwserve_passes_refusals_on(void)
 		reply = client_read(&c);
 		test_expect_error(&reply, rows[i].status, rows[i].code, "refused by the keeper");
 		if (rows[i].retry_after_s)
-			snprintf(header, sizeof(header), "Retry-After: %u\r\n", rows[i].retry_after_s);
+			snprintf(header, sizeof(header), "Retry-After: %u\r\n",
+				 rows[i].retry_after_s);
 		CU_ASSERT_PTR_NOT_NULL(strstr(reply.text, header));
 		client_close(&c);
 	}
@@ -368,7 +372,8 @@ static void test_gwserve_bad_bodies(void)
 		{ "at the limit, but blank", edge, EXREQ_BYTES_MAX, 400, PST_JSON_SYNTAX },
 		{ "empty", "", 0, 400, PST_JSON_SYNTAX },
 		{ "truncated", good, strlen(good) - 1, 400, PST_JSON_SYNTAX },
-		{ "not UTF-8", "{\"version\":1,\"public_key\":\"\xff\xfe\"}", 0, 400, PST_JSON_SYNTAX },
+		{ "not UTF-8", "{\"version\":1,\"public_key\":\"\xff\xfe\"}", 0, 400,
+		  PST_JSON_SYNTAX },
 		{ "array", "[1]", 0, 400, PST_JSON_MEMBER },
 		{ "no members", "{}", 0, 400, PST_JSON_MEMBER },
 		{ "duplicate", "{\"version\":1,\"version\":1}", 0, 400, PST_JSON_DUPLICATE },
@@ -380,8 +385,8 @@ static void test_gwserve_bad_bodies(void)
 	memset(edge, ' ', sizeof(edge));
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		size_t len = rows[i].len ? rows[i].len : strlen(rows[i].body);
-		struct client_reply reply =
-			test_post("good", GWSERVE_PATH, "application/json", rows[i].body, len);
+		struct client_reply reply = test_post("good", GWSERVE_PATH, "application/json",
+						      rows[i].body, len);
 
 		test_expect_error(&reply, rows[i].status, rows[i].code, rows[i].what);
 		test_expect_count(rows[i].code, rows[i].what);
@@ -394,9 +399,11 @@ static void test_gwserve_bad_values(void)
 		const char *what, *key, *more;
 		enum pst code;
 	} rows[] = {
-		{ "not canonical", "CQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB=", "", PST_KEY_FORMAT },
+		{ "not canonical", "CQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB=", "",
+		  PST_KEY_FORMAT },
 		{ "short", "CQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==", "", PST_KEY_FORMAT },
-		{ "url alphabet", "-_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "", PST_KEY_FORMAT },
+		{ "url alphabet", "-_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "",
+		  PST_KEY_FORMAT },
 		{ "zero", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "", PST_KEY_WEAK },
 		{ "one", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "", PST_KEY_WEAK },
 		{ "low order", "4Ot6fDtBuK4WVuP68Z/EatoJjeucMrH9hmIFFl9JuAA=", "", PST_KEY_WEAK },
@@ -421,13 +428,18 @@ static void test_gwserve_bad_values(void)
 static void test_gwserve_bad_types(void)
 {
 	static const char *const types[] = {
-		"text/plain", "application/jsonx", "application/json; charset=latin1",
-		"application/json; charset=utf-8; x=1", "application/json x", "",
+		"text/plain",
+		"application/jsonx",
+		"application/json; charset=latin1",
+		"application/json; charset=utf-8; x=1",
+		"application/json x",
+		"",
 	};
 	const char *body = test_body(test_key, "");
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		struct client_reply reply = test_post("good", GWSERVE_PATH, types[i], body, strlen(body));
+		struct client_reply reply = test_post("good", GWSERVE_PATH, types[i], body,
+						      strlen(body));
 
 		test_expect_error(&reply, 415, PST_CONTENT_TYPE, types[i]);
 		test_expect_count(PST_CONTENT_TYPE, types[i]);
@@ -490,18 +502,18 @@ static void test_gwserve_certificates(void)
 		int status;      /* 0 = refused by TLS, without an answer */
 		enum pst code;
 	} rows[] = {
-		{ NULL, 0, PST_CERT_MISSING },          { "expired", 0, PST_CERT_EXPIRED },
-		{ "early", 0, PST_CERT_EXPIRED },       { "foreign", 0, PST_CERT_UNTRUSTED },
-		{ "twins", 403, PST_CN_COUNT },         { "role", 403, PST_ROLE_CERT },
-		{ "stray", 403, PST_INSTANCE_ID },      { "cloud", 403, PST_PROVIDER_DENIED },
+		{ NULL, 0, PST_CERT_MISSING },        { "expired", 0, PST_CERT_EXPIRED },
+		{ "early", 0, PST_CERT_EXPIRED },     { "foreign", 0, PST_CERT_UNTRUSTED },
+		{ "twins", 403, PST_CN_COUNT },       { "role", 403, PST_ROLE_CERT },
+		{ "stray", 403, PST_INSTANCE_ID },    { "cloud", 403, PST_PROVIDER_DENIED },
 		{ "tenant", 403, PST_TENANT_DENIED },
 	};
 	const char *body = test_body(test_key, "");
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const char *what = rows[i].who ? rows[i].who : "none";
-		struct client_reply reply =
-			test_post(rows[i].who, GWSERVE_PATH, "application/json", body, strlen(body));
+		struct client_reply reply = test_post(rows[i].who, GWSERVE_PATH, "application/json",
+						      body, strlen(body));
 
 		if (rows[i].status)
 			test_expect_error(&reply, rows[i].status, rows[i].code, what);
@@ -527,7 +539,8 @@ static uint64_t test_drip(struct client *c, const char *drip)
 {
 	uint64_t start = clk_now_ns();
 
-	while (!client_is_readable(c, 20) && clk_now_ns() - start < TEST_DEADLINE_MS * CLK_NS_PER_MS)
+	while (!client_is_readable(c, 20) &&
+	       clk_now_ns() - start < TEST_DEADLINE_MS * CLK_NS_PER_MS)
 		if (*drip && !client_write(c, drip, 1))
 			break;
 	return (clk_now_ns() - start) / CLK_NS_PER_MS;
@@ -545,7 +558,8 @@ static void test_expect_cut(struct client *c, const char *drip, const char *what
 
 static void test_gwserve_slow(void)
 {
-	static const char head[] = "POST " GWSERVE_PATH " HTTP/1.1\r\nContent-Type: application/json\r\n"
+	static const char head[] = "POST " GWSERVE_PATH
+				   " HTTP/1.1\r\nContent-Type: application/json\r\n"
 				   "Content-Length: 4000\r\n\r\n";
 	struct client c = { .fd = -1 };
 
@@ -631,10 +645,12 @@ int main(int argc, char **argv)
 	const char *build = getenv("POSTERN_TEST_BUILD"), *source = getenv("POSTERN_TEST_SOURCE");
 
 	if (!build || !source) {
-		fputs("POSTERN_TEST_BUILD and POSTERN_TEST_SOURCE name the build folder and the tree\n", stderr);
+		fputs("set POSTERN_TEST_BUILD to the build folder and POSTERN_TEST_SOURCE\n",
+		      stderr);
 		return 2;
 	}
-	snprintf(test_worker_path, sizeof(test_worker_path), "%s/tunneld/gateway/gatewayd-worker", build);
+	snprintf(test_worker_path, sizeof(test_worker_path), "%s/tunneld/gateway/gatewayd-worker",
+		 build);
 	snprintf(test_pki_path, sizeof(test_pki_path), "%s/tests/lab/pki", source);
 	signal(SIGPIPE, SIG_IGN);
 	return tap_main(argc, argv, test_gwserve_suites);

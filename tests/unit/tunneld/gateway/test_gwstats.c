@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/gateway/gwstats.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
+#include "tunneld/gateway/gwstats.h"
 
 static void test_gwstats_counts_by_code(void)
 {
@@ -45,7 +44,8 @@ static void test_gwstats_prints(void)
 	gwstats_print(&s, &b);
 	CU_ASSERT_EQUAL(buf_done(&b), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(b.text, "\npostern_gateway_leases 3\n"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(b.text, "\npostern_gateway_granted_total 18446744073709551615\n"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(b.text, "\npostern_gateway_granted_total 18446744073709551615\n"));
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(b.text, "\npostern_gateway_events_total{code=\"PST-1111\"} 1\n"));
 	CU_ASSERT_PTR_NULL(strstr(b.text, "PST-1112"));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/gateway/herd.h"
 
 #include "tests/support/tap.h"
+#include "tunneld/gateway/herd.h"
 
 #define TEST_HERD_S UINT64_C(1000000000)
 
@@ -19,7 +19,8 @@ static void test_herd_spreads(void)
 	}
 	for (unsigned int s = 1; s < HERD_SPAN_S; s++)
 		if (per_s[s] != HERD_PER_S)
-			tap_fail(__FILE__, __LINE__, "%u hosts come back in second %u", per_s[s], s);
+			tap_fail(__FILE__, __LINE__, "%u hosts come back in second %u", per_s[s],
+				 s);
 }
 
 static void test_herd_never_beyond_its_span(void)

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/gateway/leasedb.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -13,8 +11,9 @@
 
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
-#include "tests/unit/tunneld/gateway/fixture.h"
+#include "tests/unit/tunneld/gateway/gwfixture.h"
 #include "tunneld/gateway/gate.h"
+#include "tunneld/gateway/leasedb.h"
 
 static struct gwconf *test_leasedb_conf;
 static struct leasedb *test_leasedb;
@@ -27,7 +26,7 @@ static void test_leasedb_setup(void)
 
 	snprintf(name, sizeof(name), "leases-%u.db", n++);
 	tmpdir_path(test_leasedb_path, name);
-	test_leasedb_conf = fixture_conf();
+	test_leasedb_conf = gwfixture_conf();
 	if (leasedb_open(test_leasedb_path, &test_leasedb) < 0)
 		exit(2);
 }
@@ -40,9 +39,9 @@ static void test_leasedb_teardown(void)
 
 static struct gate_lease test_leasedb_lease(uint8_t n)
 {
-	struct gwframe_grant g = fixture_grant(n);
+	struct gwframe_grant g = gwfixture_grant(n);
 
-	return gate_make_lease(test_leasedb_conf, &g, FIXTURE_NOW + n);
+	return gate_make_lease(test_leasedb_conf, &g, GWFIXTURE_NOW + n);
 }
 
 static void test_leasedb_put(uint8_t n)
@@ -121,7 +120,7 @@ static void test_leasedb_lists_expired(void)
 	for (uint8_t i = 1; i <= 5; i++)
 		test_leasedb_put(i);
 	CU_ASSERT_EQUAL(leasedb_next_expiry(test_leasedb, &next), 0);
-	CU_ASSERT_EQUAL(next, FIXTURE_NOW + 101);
+	CU_ASSERT_EQUAL(next, GWFIXTURE_NOW + 101);
 	CU_ASSERT_EQUAL(leasedb_list_expired(test_leasedb, next - 1, 8, keys, &n), 0);
 	CU_ASSERT_EQUAL(n, 0);
 	CU_ASSERT_EQUAL(leasedb_list_expired(test_leasedb, next, 8, keys, &n), 0);
@@ -150,7 +149,7 @@ static void test_leasedb_lists_keys(void)
 
 static void test_leasedb_holds_no_secret(void)
 {
-	struct gwframe_grant g = fixture_grant(1);
+	struct gwframe_grant g = gwfixture_grant(1);
 	uint8_t bytes[65536];
 	char path[PATH_MAX + 4];
 	size_t n;

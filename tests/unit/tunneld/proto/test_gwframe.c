@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/proto/gwframe.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/support/tap.h"
+#include "tunneld/proto/gwframe.h"
 
 static struct gwframe_grant test_gwframe_grant(void)
 {

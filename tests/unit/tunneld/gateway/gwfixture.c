@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/unit/tunneld/gateway/fixture.h"
+#include "tests/unit/tunneld/gateway/gwfixture.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *fixture_conf_text(void)
+const char *gwfixture_conf_text(void)
 {
 	return "[gateway]\n"
 	       "name = cfg1\n"
@@ -15,7 +15,7 @@ const char *fixture_conf_text(void)
 	       "address = fd12:3456:789a::1\n"
 	       "routes = 2001:db8:c::1/128\n"
 	       "hosts_prefix = fd12:3456:789a:1::/64\n"
-	       "providers = " FIXTURE_PROVIDER "\n"
+	       "providers = " GWFIXTURE_PROVIDER "\n"
 	       "renew_after_s = 50\n"
 	       "expires_after_s = 100\n"
 	       "grants_max = 8\n"
@@ -24,29 +24,29 @@ const char *fixture_conf_text(void)
 	       "key = /nowhere/key.pem\n"
 	       "ca = /nowhere/ca.pem\n"
 	       "[tenants]\n"
-	       "allow = " FIXTURE_TENANT "\n";
+	       "allow = " GWFIXTURE_TENANT "\n";
 }
 
-struct gwconf *fixture_conf(void)
+struct gwconf *gwfixture_conf(void)
 {
 	struct gwconf *conf = NULL;
 	struct conf_error error = { .text = "" };
 
-	if (gwconf_load_text("fixture", fixture_conf_text(), &conf, &error) < 0) {
+	if (gwconf_load_text("fixture", gwfixture_conf_text(), &conf, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
 		exit(2);
 	}
 	return conf;
 }
 
-struct gwframe_grant fixture_grant(uint8_t n)
+struct gwframe_grant gwfixture_grant(uint8_t n)
 {
 	struct gwframe_grant g = {
-		.principal = FIXTURE_TENANT,
-		.provider = FIXTURE_PROVIDER,
+		.principal = GWFIXTURE_TENANT,
+		.provider = GWFIXTURE_PROVIDER,
 		.serial = "01ab",
-		.cert_expires_wall = FIXTURE_NOW + 1000,
-		.epoch = FIXTURE_NOW,
+		.cert_expires_wall = GWFIXTURE_NOW + 1000,
+		.epoch = GWFIXTURE_NOW,
 	};
 
 	snprintf(g.instance_id, sizeof(g.instance_id), "i-%03u", n);
