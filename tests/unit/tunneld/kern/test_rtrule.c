@@ -62,7 +62,7 @@ static void test_made_by_hand(void)
 	netns_expect("ip -6 rule | grep -c 20559", "1");
 }
 
-/* Each differs from ours in one thing, and the first two only in what the kernel does not compare. */
+/* Each differs from ours in one thing, the first two only in what the kernel does not compare. */
 static const char *const stale[] = {
 	"protocol static fwmark 0x504f",
 	"fwmark 0x504f",
