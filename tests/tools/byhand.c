@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs one exchange worker by hand, with anything in front of it (strace, gdb), and prints its result.
- * It plays tunneld without a kernel: the key is random, nothing is configured. Not installed.
+ * Runs one exchange worker by hand, with anything in front of it (strace, gdb), and prints its
+ * result. It plays tunneld without a kernel: the key is random, nothing is configured.
  */
 #include <errno.h>
 #include <poll.h>
@@ -123,7 +123,7 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc < 7) {
-		fputs("usage: byhand [ADDRESS]:PORT PRINCIPAL CERT KEY CA /PATH/OF/PROGRAM [WORD...]\n"
+		fputs("usage: byhand [ADDRESS]:PORT PRINCIPAL CERT KEY CA /PROGRAM [WORD...]\n"
 		      "The program gets the worker's channel at descriptor 3.\n",
 		      stderr);
 		return 64;
