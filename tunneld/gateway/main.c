@@ -102,7 +102,7 @@ static int main_parse(int argc, char **argv, struct main_options *o)
 	};
 	int c, exit_status = -1;
 
-	while (exit_status < 0 && (c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+	while (exit_status < 0 && (c = getopt_long(argc, argv, "hvV", options, NULL)) >= 0)
 		exit_status = main_take_option(c, o);
 	if (exit_status < 0 && optind < argc) {
 		main_usage(stderr);
