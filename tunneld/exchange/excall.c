@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "certs/peerid.h"
 #include "common/clk.h"
 #include "common/files.h"
 #include "common/secret.h"
@@ -26,6 +27,7 @@
 /* One running call: what the callbacks of libcurl share. */
 struct excall {
 	const struct exjob_start *job;
+	const struct excall_identity *id;
 	struct exjob_result *result;
 	struct extls tls;
 	uint64_t started_ns;
@@ -272,6 +274,39 @@ static bool excall_is_json(CURL *easy)
 			!strcmp(type, "application/json; charset=utf-8"));
 }
 
+/* Reads who we are out of our own certificate. */
+static int excall_read_self(const struct excall *call, struct peerid *ret)
+{
+	const struct peerid_rule rule = { .need_instance = false };
+	_cleanup_(excall_bio_freep) BIO *bio = BIO_new_mem_buf(call->id->cert, (int)call->id->cert_len);
+	_cleanup_(excall_cert_freep) X509 *cert = NULL;
+	enum pst code;
+
+	cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	if (!cert)
+		return -ENOMEM;
+	return peerid_read(cert, &rule, ret, &code);
+}
+
+/* The address is a function of our identity: a server that offers another one is mistaken or wants
+ * us to answer for somebody else. */
+static bool excall_check_address(struct excall *call)
+{
+	struct in6_addr expected;
+	struct peerid self;
+
+	if (excall_read_self(call, &self) < 0) {
+		excall_fail(call->result, PST_IDENTITY_FILES, "our own certificate names no instance");
+		return false;
+	}
+	if (bind_address(&call->job->hosts_prefix, call->job->zone, self.provider, self.instance_id,
+			 &expected) == 0 &&
+	    ip6_addr_equal(&expected, &call->result->offer.host_addr))
+		return true;
+	excall_fail(call->result, PST_RESPONSE_ADDRESS, "it is not the one derived from our identity");
+	return false;
+}
+
 /* 200: an offer, and the PSK that both ends derive from this handshake. */
 static void excall_take_offer(struct excall *call)
 {
@@ -283,6 +318,8 @@ static void excall_take_offer(struct excall *call)
 		excall_fail(res, r == -EBADMSG ? res->code : PST_WORKER_DIED, "response");
 		return;
 	}
+	if (!excall_check_address(call))
+		return;
 	in.gateway_key = res->offer.gateway_key;
 	in.host_addr = res->offer.host_addr;
 	in.epoch = res->offer.epoch;
@@ -384,6 +421,7 @@ void excall_run(const struct exjob_start *job, const struct excall_identity *id,
 	_cleanup_(excall_body_freep) char *response = malloc(EXRESP_BYTES_MAX);
 	struct excall call = {
 		.job = job,
+		.id = id,
 		.result = ret,
 		.started_ns = clk_now_ns(),
 		.fd = -1,

@@ -330,8 +330,10 @@ static void agent_fill_job(const struct agent *a, const struct server *s, struct
 	*ret = (struct exjob_start){
 		.timeout_ms = a->conf->timeout_ms,
 		.require_post_quantum = a->conf->require_post_quantum,
+		.hosts_prefix = a->conf->limits.hosts_prefix,
 		.request = a->request,
 	};
+	memcpy(ret->zone, a->conf->limits.zone, sizeof(ret->zone));
 	ip6_format_endpoint(&s->conf->address, ret->authority);
 	memcpy(ret->principal, s->conf->principal, sizeof(ret->principal));
 	memcpy(ret->cert, a->conf->cert, sizeof(ret->cert));
@@ -520,6 +522,10 @@ static int agent_fill_request(struct agent *a)
 		memcpy(req->hostname, a->conf->hostname, sizeof(req->hostname));
 	else if (gethostname(req->hostname, sizeof(req->hostname) - 1) < 0 || !req->hostname[0])
 		snprintf(req->hostname, sizeof(req->hostname), "unnamed");
+	/* What the kernel calls us may hold anything; the request takes printable ASCII. */
+	for (char *p = req->hostname; *p; p++)
+		if (*p < 0x21 || *p > 0x7e)
+			*p = '?';
 	snprintf(req->software, sizeof(req->software), "postern/%s", POSTERN_VERSION);
 	return agent_read_boot_id(req);
 }

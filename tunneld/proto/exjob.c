@@ -64,6 +64,9 @@ int exjob_encode_start(const struct exjob_start *in, int fd, struct chan_msg *re
 	wire_put_str(&w, in->ca);
 	wire_put_u32(&w, in->timeout_ms);
 	wire_put_u8(&w, in->require_post_quantum);
+	wire_put_str(&w, in->zone);
+	wire_put_bytes(&w, in->hosts_prefix.addr.s6_addr, 16);
+	wire_put_u8(&w, in->hosts_prefix.len);
 	exjob_put_request(&w, &in->request);
 	return exjob_written(&w, ret);
 }
@@ -83,6 +86,9 @@ int exjob_decode_start(const struct chan_msg *msg, struct exjob_start *ret)
 	wire_get_str(&w, job.ca, sizeof(job.ca));
 	job.timeout_ms = wire_get_u32(&w);
 	job.require_post_quantum = wire_get_bool(&w);
+	wire_get_str(&w, job.zone, sizeof(job.zone));
+	wire_get_bytes(&w, job.hosts_prefix.addr.s6_addr, 16);
+	job.hosts_prefix.len = wire_get_u8(&w);
 	exjob_get_request(&w, &job.request);
 	r = wire_done(&w);
 	if (r == 0)

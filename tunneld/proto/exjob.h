@@ -33,6 +33,8 @@ struct exjob_start {
 	char ca[EXJOB_PATH_MAX];
 	uint32_t timeout_ms; /* for everything */
 	bool require_post_quantum;
+	char zone[OFFER_NAME_MAX];      /* with the next: the host's address is derived again */
+	struct ip6_prefix hosts_prefix;
 	struct exreq request;
 };
 

@@ -23,9 +23,13 @@
 #define TEST_EXWORKER_WAIT_NS (20 * CLK_NS_PER_S)
 #define TEST_EXWORKER_MARK 0x504f
 
-static const struct offer test_exworker_offer = {
+static const struct ip6_prefix test_exworker_hosts = {
+	.addr = { .s6_addr = { 0xfd, 1, 2, 3, 4, 5, 6, 7 } }, .len = 64
+};
+
+/* Its host address is derived in test_exworker_prepare(), as a configuration server does. */
+static struct offer test_exworker_offer = {
 	.zone = "prod",
-	.host_addr = { .s6_addr = { 0xfd, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 } },
 	.gateway_name = "cfg1",
 	.gateway_key = { .bytes = { 9 } },
 	.gateway_addr = { .s6_addr = { 0xfd, 9 } },
@@ -52,6 +56,7 @@ struct test_exworker_case {
 	size_t blanks;    /* behind the body */
 	int tls_version;
 	bool require_post_quantum;
+	const char *zone; /* that the host believes to be in; NULL: the right one */
 	enum pst code;
 	const char *detail; /* part of the detail, may be NULL */
 };
@@ -60,6 +65,8 @@ struct test_exworker_case {
 
 static const struct test_exworker_case test_exworker_cases[] = {
 	{ .name = "granted", .code = PST_NONE },
+	{ .name = "address of somebody else", .zone = "other", .code = PST_RESPONSE_ADDRESS },
+	{ .name = "our certificate names no instance", .host = "h-none", .code = PST_IDENTITY_FILES },
 	{ .name = "silent server", .server = "", .code = PST_EXCHANGE_TIMEOUT, .detail = "TLS" },
 	{ .name = "wrong CA", .server = "s-other", .code = PST_CERT_UNTRUSTED },
 	{ .name = "wrong principal",
@@ -136,6 +143,10 @@ static void test_exworker_prepare(void)
 	test_exworker_make("host", "h", NULL, NULL);
 	test_exworker_make("host", "h-other", "--ca", "other");
 	test_exworker_make("host", "h-expired", "--expired", NULL);
+	test_exworker_make("host", "h-none", "--no-instance", NULL);
+	CU_ASSERT_EQUAL(bind_address(&test_exworker_hosts, "prod", "athenz.aws.us-east-1",
+				     "i-0123456789abcdef0", &test_exworker_offer.host_addr),
+			0);
 	test_exworker_make("server", "s", NULL, NULL);
 	test_exworker_make("server", "s-other", "--ca", "other");
 	test_exworker_make("server", "s-expired", "--expired", NULL);
@@ -156,6 +167,7 @@ static void test_exworker_job(const struct test_exworker_case *c, int port, stru
 	*ret = (struct exjob_start){
 		.timeout_ms = c->server && !*c->server ? 500 : 10000,
 		.require_post_quantum = c->require_post_quantum,
+		.hosts_prefix = test_exworker_hosts,
 		.request = { .public_key = { .bytes = { 7 } },
 			     .hostname = "h1",
 			     .software = "postern/0",
@@ -164,6 +176,7 @@ static void test_exworker_job(const struct test_exworker_case *c, int port, stru
 	snprintf(ret->authority, sizeof(ret->authority), "[::1]:%d", port);
 	snprintf(ret->principal, sizeof(ret->principal), "%s",
 		 c->principal ? c->principal : "vespa.vespa.cfg");
+	snprintf(ret->zone, sizeof(ret->zone), "%s", c->zone ? c->zone : "prod");
 	test_exworker_path(ret->cert, host, ".cert.pem");
 	test_exworker_path(ret->key, c->key ? c->key : host, ".key.pem");
 	test_exworker_path(ret->ca, c->ca ? c->ca : "ca.pem", "");
