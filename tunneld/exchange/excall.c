@@ -295,7 +295,7 @@ static bool excall_check_address(struct excall *call)
 	struct in6_addr expected;
 	struct peerid self;
 
-	if (excall_read_self(call, &self) < 0) {
+	if (excall_read_self(call, &self) < 0 || !self.instance_id[0]) {
 		excall_fail(call->result, PST_IDENTITY_FILES, "our own certificate names no instance");
 		return false;
 	}
