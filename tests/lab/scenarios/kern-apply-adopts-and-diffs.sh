@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 about="Kernel state of ours is made, adopted, watched and repaired; what is not ours stays as it is"
 needs="wireguard veth rules"
-deadline=240
+deadline=480
 
 # Makes its own namespaces, which end with it.
 output=$LAB_OUT/kern_real.tap
