@@ -68,7 +68,8 @@ int batchfile_encode(const struct batchfile *f, uint8_t **ret, size_t *ret_len)
 }
 
 /* The part behind the header. */
-static int batchfile_get(struct wire *w, uint32_t batch_len, struct batchfile *ret)
+static int batchfile_get(struct wire *w, uint32_t batch_len, uint32_t dump_len,
+			 struct batchfile *ret)
 {
 	wire_get_str(w, ret->about, sizeof(ret->about));
 	if (w->failed || batch_len > w->len - w->pos || batch_len > BATCH_BYTES_MAX)
@@ -78,6 +79,8 @@ static int batchfile_get(struct wire *w, uint32_t batch_len, struct batchfile *r
 		return -ENOMEM;
 	ret->batch_len = batch_len;
 	wire_get_bytes(w, ret->batch, batch_len);
+	if (dump_len != w->len - w->pos)
+		return -EBADMSG;
 	return kdump_get(w, &ret->expected);
 }
 
@@ -100,7 +103,7 @@ int batchfile_decode(const void *bytes, size_t len, struct batchfile *ret)
 	    version != BATCHFILE_VERSION || dump_len > len ||
 	    sum != batchfile_sum((const uint8_t *)bytes + w.pos, len - w.pos))
 		return -EBADMSG;
-	r = batchfile_get(&w, batch_len, ret);
+	r = batchfile_get(&w, batch_len, dump_len, ret);
 	return r < 0 ? r : wire_done(&w);
 }
 

@@ -71,7 +71,7 @@ static void compiler_explain(struct compilewire_reply *ret, int r, int sig)
 	else
 		snprintf(ret->error, sizeof(ret->error), "%s: %s", COMPILER_PROGRAM,
 			 r == -EPIPE     ? "it ended without an answer" :
-			 r == -ETIMEDOUT ? "no answer within 5 seconds" :
+			 r == -ETIMEDOUT ? "no answer within 30 seconds" :
 					   strerror(-r));
 }
 

@@ -8,7 +8,7 @@
 #include "common/attr.h"
 #include "netpolicy/compile/compilewire.h"
 
-#define COMPILER_DEADLINE_MS 5000
+#define COMPILER_DEADLINE_MS 30000 /* the first one on a slow machine also loads kernel modules */
 #define COMPILER_PROGRAM "netpolicy-compile"
 
 /* Compiles @q. Borrows it. Gives *ret, to be released with compilewire_release_reply() on every

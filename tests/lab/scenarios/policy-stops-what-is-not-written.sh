@@ -41,6 +41,7 @@ counted()
 # tcp FROM ADDRESS PORT [UID]: connects.
 tcp()
 {
+	# shellcheck disable=SC2016
 	on "$1" setpriv --reuid "${4:-0}" --clear-groups timeout 2 \
 		bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$3"
 }

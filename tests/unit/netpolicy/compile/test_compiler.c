@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "netpolicy/compile/compiler.h"
+#include "common/sandbox.h"
+#include "netpolicy/apply/batch.h"
+#include "tests/support/tap.h"
+#include "tests/unit/netpolicy/policyfixture.h"
+
+static int test_run(const char *text, struct compilewire_reply *ret)
+{
+	struct compilewire_request q = { .n_devices = 2, .devices = { "eth0", "eth1.5" } };
+
+	policyfixture_use_build();
+	q.text = (char *)text;
+	q.text_len = strlen(text);
+	return compiler_run(&q, ret);
+}
+
+/* The checked-in texts load, twice with the same bytes. */
+static void test_compiler_golden(void)
+{
+	static const char *const names[] = { "smallest.nft", "everything.nft", "not-enforced.nft",
+					     "two-uplinks.nft" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		_cleanup_(compilewire_release_reply) struct compilewire_reply a = { 0 };
+		_cleanup_(compilewire_release_reply) struct compilewire_reply b = { 0 };
+		char *text = policyfixture_golden(names[i]);
+
+		CU_ASSERT_PTR_NOT_NULL(text);
+		if (!text)
+			continue;
+		if (test_run(text, &a) < 0)
+			tap_fail(__FILE__, __LINE__, "%s: %s", names[i], a.error);
+		CU_ASSERT_EQUAL(test_run(text, &b), 0);
+		CU_ASSERT_TRUE(a.batch_len > 1000 && a.batch_len == b.batch_len);
+		if (a.batch_len == b.batch_len && a.batch)
+			CU_ASSERT_EQUAL(memcmp(a.batch, b.batch, a.batch_len), 0);
+		CU_ASSERT_TRUE(a.expected.n > 40);
+		free(text);
+	}
+}
+
+/* The child of a test that has no privilege: compiles and writes the bytes to @fd. */
+static void test_as_nobody(const char *text, int fd)
+{
+	struct compilewire_reply reply = { 0 };
+
+	if (sandbox_drop(65534, 65534, 0) < 0 || test_run(text, &reply) < 0)
+		_exit(1);
+	_exit(write(fd, reply.batch, reply.batch_len) == (ssize_t)reply.batch_len ? 0 : 2);
+}
+
+static void test_compiler_same_bytes_for_nobody(void)
+{
+	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
+	char *text = policyfixture_golden("smallest.nft");
+	static uint8_t bytes[65536];
+	size_t len = 0;
+	int ends[2], status = -1;
+	ssize_t n;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		free(text);
+		tap_skip("only root can become nobody");
+		return;
+	}
+	CU_ASSERT_EQUAL(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0)
+		test_as_nobody(text, ends[1]);
+	close(ends[1]);
+	while ((n = read(ends[0], bytes + len, sizeof(bytes) - len)) > 0)
+		len += (size_t)n;
+	close(ends[0]);
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT_EQUAL(test_run(text, &reply), 0);
+	CU_ASSERT_EQUAL(len, reply.batch_len);
+	if (len == reply.batch_len && reply.batch)
+		CU_ASSERT_EQUAL(memcmp(bytes, reply.batch, len), 0);
+	free(text);
+}
+
+/* libnftables calls select(): the child must not inherit what would break it. */
+static void test_compiler_many_descriptors(void)
+{
+	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
+	char *text = policyfixture_golden("smallest.nft");
+	struct rlimit files;
+	int fds[1100];
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_max < 2000) {
+		free(text);
+		tap_skip("the limit of open files is too low");
+		return;
+	}
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		fds[i] = open("/dev/null", O_RDONLY);
+	CU_ASSERT_EQUAL(test_run(text, &reply), 0);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		close(fds[i]);
+	free(text);
+}
+
+static void test_compiler_refuses(void)
+{
+	static const struct {
+		const char *text, *word;
+	} rows[] = {
+		{ "nonsense\n", "syntax error" },
+		{ "add table inet postern\nadd rule inet postern nowhere accept\n", ":2:" },
+		{ "add table inet postern\n", "incomplete" },
+		{ "add table inet other\n", "not ours" },
+		{ "add table ip postern\n", "not ours" },
+		{ "add table inet postern\nadd chain inet postern x "
+		  "{ type nat hook output priority -10; }\n",
+		  "filter" },
+		{ "add table inet postern\nadd chain inet postern x "
+		  "{ type filter hook input priority 0; }\n",
+		  "priority" },
+		{ "", "" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
+
+		CU_ASSERT_TRUE(test_run(rows[i].text, &reply) < 0);
+		if (!strstr(reply.error, rows[i].word))
+			tap_fail(__FILE__, __LINE__, "'%s' is not in '%s'", rows[i].word,
+				 reply.error);
+	}
+}
+
+static void test_compiler_is_missing(void)
+{
+	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
+	struct compilewire_request q = { 0 };
+
+	setenv("POSTERN_LIBEXECDIR", "/nonexistent", 1);
+	CU_ASSERT_EQUAL(compiler_run(&q, &reply), -ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(reply.error, "netpolicy-compile"));
+}
+
+static const struct tap_test test_compiler_tests[] = {
+	{ "the golden texts, twice the same", test_compiler_golden },
+	{ "the same bytes for nobody", test_compiler_same_bytes_for_nobody },
+	{ "many descriptors", test_compiler_many_descriptors },
+	{ "refuses", test_compiler_refuses },
+	{ "is missing", test_compiler_is_missing },
+	{ 0 },
+};
+
+static const struct tap_suite test_compiler_suites[] = {
+	{ "compiler", test_compiler_tests, NULL, NULL },
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv, test_compiler_suites);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "netpolicy/compile/compilewire.h"
+#include "common/attr.h"
+#include "common/clk.h"
+#include "common/files.h"
+#include "tests/support/tap.h"
+#include "tests/support/torture.h"
+
+#define TEST_LENGTH 4 /* bytes in front */
+
+static void test_compilewire_request(void)
+{
+	struct compilewire_request q = {
+		.n_devices = 1, .devices = { "eth0" }, .text = (char *)"abc", .text_len = 3
+	};
+	_cleanup_(compilewire_release_request) struct compilewire_request back = { 0 };
+	_cleanup_(files_freep) uint8_t *bytes = NULL;
+	size_t len = 0;
+
+	CU_ASSERT_EQUAL(compilewire_put_request(&q, &bytes, &len), 0);
+	if (!bytes)
+		return;
+	for (size_t cut = 0; cut + TEST_LENGTH < len; cut++) {
+		CU_ASSERT_EQUAL(compilewire_get_request(bytes + TEST_LENGTH, cut, &back), -EBADMSG);
+		compilewire_release_request(&back);
+	}
+	CU_ASSERT_EQUAL(compilewire_get_request(bytes + TEST_LENGTH, len - TEST_LENGTH, &back), 0);
+	CU_ASSERT_STRING_EQUAL(back.text, "abc");
+	CU_ASSERT_STRING_EQUAL(back.devices[0], "eth0");
+}
+
+static void test_compilewire_reply(void)
+{
+	struct compilewire_reply p = { .result = -ENOENT,
+				       .mode = 1,
+				       .error = "x",
+				       .batch = (uint8_t *)"12345678",
+				       .batch_len = 8 };
+	_cleanup_(files_freep) uint8_t *bytes = NULL;
+	size_t len = 0;
+
+	CU_ASSERT_EQUAL(compilewire_put_reply(&p, &bytes, &len), 0);
+	for (size_t cut = 0; bytes && cut + TEST_LENGTH <= len; cut++) {
+		_cleanup_(compilewire_release_reply) struct compilewire_reply back = { 0 };
+		bool is_whole = cut + TEST_LENGTH == len;
+
+		CU_ASSERT_EQUAL(compilewire_get_reply(bytes + TEST_LENGTH, cut, &back),
+				is_whole ? 0 : -EBADMSG);
+		if (is_whole)
+			CU_ASSERT_TRUE(back.result == -ENOENT && back.batch_len == 8);
+	}
+}
+
+static void test_compilewire_too_large(void)
+{
+	struct compilewire_request q = { .text_len = COMPILEWIRE_REQUEST_MAX };
+	uint8_t *bytes = NULL;
+	size_t len;
+
+	CU_ASSERT_EQUAL(compilewire_put_request(&q, &bytes, &len), -EFBIG);
+	CU_ASSERT_PTR_NULL(bytes);
+}
+
+/* Over the limit, nothing at all, half a message: each ends in time. */
+static void test_compilewire_receive(void)
+{
+	static const uint8_t large[] = { 0xff, 0xff, 0xff, 0x7f }, half[] = { 4, 0, 0, 0, 1 };
+	uint8_t *bytes = NULL;
+	uint64_t soon = clk_now_ns() + 50 * CLK_NS_PER_MS;
+	size_t len;
+	int pair[2];
+
+	CU_ASSERT_EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	CU_ASSERT_EQUAL(compilewire_receive(pair[0], 100, soon, &bytes, &len), -ETIMEDOUT);
+	CU_ASSERT_EQUAL(compilewire_send(pair[1], large, sizeof(large), 0), 0);
+	CU_ASSERT_EQUAL(compilewire_receive(pair[0], 100, 0, &bytes, &len), -EBADMSG);
+	CU_ASSERT_EQUAL(compilewire_send(pair[1], half, sizeof(half), 0), 0);
+	closep(&pair[1]);
+	CU_ASSERT_EQUAL(compilewire_receive(pair[0], 100, 0, &bytes, &len), -EPIPE);
+	CU_ASSERT_PTR_NULL(bytes);
+	closep(&pair[0]);
+}
+
+static int test_reply_once(void *ctx)
+{
+	static const uint8_t bytes[] = { 0, 0, 0, 0, 1, 0, 0, 2, 0, 0, 0, 7, 8, 0, 0, 0, 0 };
+	_cleanup_(compilewire_release_reply) struct compilewire_reply back = { 0 };
+
+	return compilewire_get_reply(bytes, sizeof(bytes), &back);
+}
+
+static void test_compilewire_out_of_memory(void)
+{
+	CU_ASSERT_TRUE(torture(test_reply_once, NULL) > 0);
+}
+
+static const struct tap_test test_compilewire_tests[] = {
+	{ "request", test_compilewire_request },
+	{ "reply", test_compilewire_reply },
+	{ "too large", test_compilewire_too_large },
+	{ "receive", test_compilewire_receive },
+	{ "out of memory", test_compilewire_out_of_memory },
+	{ 0 },
+};
+
+static const struct tap_suite test_compilewire_suites[] = {
+	{ "compilewire", test_compilewire_tests, NULL, NULL },
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv, test_compilewire_suites);
+}
