@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -214,6 +215,26 @@ static size_t sandbox_allow(struct sock_filter *f, int nr)
 	return 2;
 }
 
+#define SANDBOX_FLAG_STEPS 5
+
+/* Stops @nr when @flag is set in its argument @arg, allowed or not; expects and leaves the number of
+ * the call in the accumulator. */
+static size_t sandbox_refuse_flag(struct sock_filter *f, int nr, unsigned int arg, uint32_t flag)
+{
+	const struct sock_filter steps[SANDBOX_FLAG_STEPS] = {
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, SANDBOX_FLAG_STEPS - 1),
+		/* Both architectures are little-endian: the low half of an argument comes first. */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 (uint32_t)(offsetof(struct seccomp_data, args) + arg * sizeof(uint64_t))),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flag, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	};
+
+	memcpy(f, steps, sizeof(steps));
+	return SANDBOX_FLAG_STEPS;
+}
+
 static size_t sandbox_write_filter(struct sock_filter *f, const int *allowed, size_t n_allowed)
 {
 	size_t n = 0;
@@ -224,6 +245,10 @@ static size_t sandbox_write_filter(struct sock_filter *f, const int *allowed, si
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 					      offsetof(struct seccomp_data, nr));
+	/* MSG_FASTOPEN connects a socket that is not, to any address: connect() by another name. */
+	n += sandbox_refuse_flag(f + n, SYS_sendto, 3, MSG_FASTOPEN);
+	n += sandbox_refuse_flag(f + n, SYS_sendmsg, 2, MSG_FASTOPEN);
+	n += sandbox_refuse_flag(f + n, SYS_sendmmsg, 3, MSG_FASTOPEN);
 	for (size_t i = 0; i < n_allowed; i++)
 		n += sandbox_allow(f + n, allowed[i]);
 	/* What sandbox_refused() needs; refused there, they would be a second trap and a kill. */
@@ -235,7 +260,7 @@ static size_t sandbox_write_filter(struct sock_filter *f, const int *allowed, si
 
 int sandbox_syscalls(const int *allowed, size_t n_allowed)
 {
-	struct sock_filter filter[5 + 2 * (SANDBOX_SYSCALLS_MAX + 2)];
+	struct sock_filter filter[5 + 3 * SANDBOX_FLAG_STEPS + 2 * (SANDBOX_SYSCALLS_MAX + 2)];
 	struct sock_fprog prog = { .filter = filter };
 	struct sigaction act = { .sa_sigaction = sandbox_refused, .sa_flags = SA_SIGINFO };
 

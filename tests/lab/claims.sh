@@ -308,7 +308,7 @@ claim_foreign_flush_noticed()
 # ---- the zone in which claims are tried -----------------------------------------------------------
 
 # claims_zone HOST…: everything runs, the policy is loaded before tunneld starts, and "uplink" has
-# captured host1's eth0 since then.
+# captured what host1 sends on eth0 since then (what a scan sends in would only drown it).
 claims_zone()
 {
 	local host
@@ -316,7 +316,7 @@ claims_zone()
 	for host; do
 		host_policy "$host" apply
 	done
-	capture host1 eth0 uplink
+	capture host1 eth0 uplink -Q out
 	for host; do
 		host_start "$host"
 	done

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -388,6 +389,38 @@ static int seccomp_is_on(void)
 	return strcmp(status_line("Seccomp"), "2") == 0 ? 0 : 2;
 }
 
+/* Sends on an unconnected socket; with the flag that connects it on the way. */
+static int send_with(int flags)
+{
+	static const int allowed[] = { SYS_sendto };
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6,
+				   .sin6_addr = IN6ADDR_LOOPBACK_INIT,
+				   .sin6_port = htons(9) };
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+
+	if (fd < 0 || sandbox_lock_privileges() < 0 ||
+	    sandbox_syscalls(allowed, ARRAY_SIZE(allowed)) < 0)
+		return 1;
+	return sendto(fd, "x", 1, flags | MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof(to)) < 0 ? 0 :
+												   2;
+}
+
+static int plain_send(void)
+{
+	return send_with(0);
+}
+
+static int connecting_send(void)
+{
+	return send_with(MSG_FASTOPEN);
+}
+
+static void test_connecting_send(void)
+{
+	EXPECT_CHILD(plain_send, 0);
+	EXPECT_CHILD(connecting_send, SANDBOX_EXIT_SYSCALL);
+}
+
 static void test_syscalls(void)
 {
 	char want[80];
@@ -462,6 +495,7 @@ static const struct tap_test tests[] = {
 	{ "no files", test_no_files },
 	{ "no truncation", test_no_truncation },
 	{ "system calls", test_syscalls },
+	{ "a send that connects", test_connecting_send },
 	{ "the filter is on", test_seccomp_is_on },
 	{ "system call list limit", test_syscalls_limit },
 	{ "nothing works without the lock", test_order },
