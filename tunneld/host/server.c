@@ -102,20 +102,39 @@ int server_want(const struct hostconf *conf, const struct server *servers, size_
 	return r;
 }
 
+static bool server_routes_to(const struct offer *offer, const struct in6_addr *addr)
+{
+	for (size_t i = 0; i < offer->n_routes; i++)
+		if (ip6_prefix_has(&offer->routes[i], addr))
+			return true;
+	return false;
+}
+
+/* Why @offer may not stand beside @other, a server that need not have a lease yet. */
+static const char *server_conflict_with(const struct server *other, const struct offer *offer)
+{
+	const struct session_lease *lease = &other->session.lease;
+
+	if (server_routes_to(offer, &other->conf->address.addr))
+		return "a route of it covers the address of another configuration server";
+	if (!lease->held)
+		return NULL;
+	if (wgkey_equal(&lease->offer.gateway_key, &offer->gateway_key))
+		return "its key is the key of another configuration server";
+	if (server_routes_to(offer, &lease->offer.gateway_addr))
+		return "a route of it covers the tunnel address of another configuration server";
+	return NULL;
+}
+
 const char *server_conflict(const struct server *servers, size_t n, const struct server *self,
 			    const struct offer *offer)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct session_lease *lease = &servers[i].session.lease;
+	const char *conflict = NULL;
 
-		if (&servers[i] == self || !lease->held)
-			continue;
-		if (wgkey_equal(&lease->offer.gateway_key, &offer->gateway_key))
-			return "its key is the key of another configuration server";
-		if (ip6_addr_equal(&lease->offer.gateway_addr, &offer->gateway_addr))
-			return "its tunnel address is that of another configuration server";
-	}
-	return NULL;
+	for (size_t i = 0; i < n && !conflict; i++)
+		if (&servers[i] != self)
+			conflict = server_conflict_with(&servers[i], offer);
+	return conflict;
 }
 
 static uint32_t server_seconds_until(uint64_t at_ns, uint64_t now_ns)

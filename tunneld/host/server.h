@@ -40,8 +40,8 @@ int server_want(const struct hostconf *conf, const struct server *servers, size_
 /* The names of what is ours, by configuration. */
 struct netstate_names server_names(const struct hostconf *conf);
 
-/* Why @offer, already checked alone, does not fit beside the leases of the other servers; NULL
- * when it does. Static text. */
+/* Why @offer, already checked alone, does not fit beside the other servers: one of them could take
+ * another's traffic. NULL when it fits. Static text. */
 const char *server_conflict(const struct server *servers, size_t n, const struct server *self,
 			    const struct offer *offer);
 
