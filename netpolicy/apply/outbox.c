@@ -111,7 +111,7 @@ int outbox_end(struct outbox *o)
 	if (!at)
 		return o->error;
 	/* Kernels answer to a message of the batch; to the frame only newer ones do. */
-	((struct nlmsghdr *)(o->bytes + o->last))->nlmsg_flags |= NLM_F_ACK;
+	((struct nlmsghdr *)(void *)(o->bytes + o->last))->nlmsg_flags |= NLM_F_ACK;
 	nlh = outbox_header(at, NFNL_MSG_BATCH_END, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
 	nlh->nlmsg_seq = o->n + 1;
 	o->len += NLMSG_ALIGN(nlh->nlmsg_len);

@@ -34,7 +34,8 @@ static const char boot_usage[] =
 	"\n"
 	"Loads the last good policy of DIR (" BOOT_STATE_DIR "), else the closed one.\n"
 	"\n"
-	"  --closed   load the closed policy in any case\n"
+	"  --closed             load the closed policy in any case\n"
+	"  --version, --help\n"
 	"\n"
 	"Exit status: 0 last good policy, 1 closed policy, 2 nothing could be loaded and the\n"
 	"links were taken down.";

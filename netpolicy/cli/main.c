@@ -19,7 +19,7 @@ static const char main_usage[] =
 	"  show              print the ruleset that the configuration gives\n"
 	"  apply             load it, read it back, compare, save it for the next boot\n"
 	"  check             compare the kernel with it: exit 0 equal, 1 drift, 2 cannot tell\n"
-	"  compile -o FILE   write the recorded batch to FILE\n"
+	"  compile -o FILE   (or --output FILE) write the recorded batch to FILE\n"
 	"  unload --yes      remove our two tables; the host is then open\n"
 	"  reference         print every key of the configuration\n"
 	"\n"
