@@ -33,7 +33,7 @@ static void test_teardown(void)
 
 static struct nlmsghdr *test_at(size_t at)
 {
-	return (struct nlmsghdr *)(test_copy + at);
+	return (struct nlmsghdr *)(void *)(test_copy + at);
 }
 
 /* The first message whose whole type is @type, or TEST_NONE. */

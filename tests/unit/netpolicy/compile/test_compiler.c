@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -90,6 +92,81 @@ static void test_compiler_same_bytes_for_nobody(void)
 	free(text);
 }
 
+static int test_write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
+
+	if (fd >= 0)
+		close(fd);
+	return n == (ssize_t)strlen(text) ? 0 : -1;
+}
+
+/* Runs as root of a user namespace in which no further one may be made. Writes the mode and the
+ * length of the batch to @fd. */
+static void test_without_userns(const char *text, int go, int fd)
+{
+	struct compilewire_reply reply = { 0 };
+	size_t answer[2];
+	char byte;
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 || write(fd, "u", 1) != 1 ||
+	    read(go, &byte, 1) != 1 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 ||
+	    test_write_file("/proc/sys/user/max_user_namespaces", "0") < 0)
+		_exit(3);
+	if (test_run(text, &reply) < 0)
+		_exit(1);
+	answer[0] = reply.mode;
+	answer[1] = reply.batch_len;
+	_exit(write(fd, answer, sizeof(answer)) == sizeof(answer) ? 0 : 2);
+}
+
+/* Every id is itself in there: what the child drops to must exist. */
+static void test_map_ids(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+	CU_ASSERT_EQUAL(test_write_file(path, "0 0 70000"), 0);
+	snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
+	CU_ASSERT_EQUAL(test_write_file(path, "0 0 70000"), 0);
+}
+
+static void test_compiler_userns_switched_off(void)
+{
+	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
+	char *text = policyfixture_golden("smallest.nft");
+	size_t answer[2] = { 0 };
+	int go[2], ends[2], status = -1;
+	char byte = 0;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		free(text);
+		tap_skip("only root can map ids");
+		return;
+	}
+	CU_ASSERT_TRUE(pipe(ends) == 0 && pipe(go) == 0);
+	pid = fork();
+	if (pid == 0)
+		test_without_userns(text, go[0], ends[1]);
+	close(ends[1]);
+	CU_ASSERT_EQUAL(read(ends[0], &byte, 1), 1);
+	test_map_ids(pid);
+	CU_ASSERT_EQUAL(write(go[1], "g", 1), 1);
+	CU_ASSERT_EQUAL(read(ends[0], answer, sizeof(answer)), sizeof(answer));
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT_EQUAL(answer[0], COMPILEWIRE_NETNS);
+	CU_ASSERT_EQUAL(test_run(text, &reply), 0);
+	CU_ASSERT_EQUAL(reply.mode, COMPILEWIRE_USERNS);
+	CU_ASSERT_EQUAL(answer[1], reply.batch_len);
+	close(ends[0]);
+	close(go[0]);
+	close(go[1]);
+	free(text);
+}
+
 /* libnftables calls select(): the child must not inherit what would break it. */
 static void test_compiler_many_descriptors(void)
 {
@@ -156,6 +233,7 @@ static void test_compiler_is_missing(void)
 static const struct tap_test test_compiler_tests[] = {
 	{ "the golden texts, twice the same", test_compiler_golden },
 	{ "the same bytes for nobody", test_compiler_same_bytes_for_nobody },
+	{ "user namespaces are switched off", test_compiler_userns_switched_off },
 	{ "many descriptors", test_compiler_many_descriptors },
 	{ "refuses", test_compiler_refuses },
 	{ "is missing", test_compiler_is_missing },
