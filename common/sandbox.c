@@ -217,8 +217,8 @@ static size_t sandbox_allow(struct sock_filter *f, int nr)
 
 #define SANDBOX_FLAG_STEPS 5
 
-/* Stops @nr when @flag is set in its argument @arg, allowed or not; expects and leaves the number of
- * the call in the accumulator. */
+/* Stops @nr when @flag is set in its argument @arg, allowed or not; expects and leaves the number
+ * of the call in the accumulator. */
 static size_t sandbox_refuse_flag(struct sock_filter *f, int nr, unsigned int arg, uint32_t flag)
 {
 	const struct sock_filter steps[SANDBOX_FLAG_STEPS] = {

@@ -63,9 +63,11 @@ static bool firstecho_received(int fd, const struct sockaddr_in6 *from, uint16_t
 
 	if (poll(&p, 1, FIRSTECHO_EVERY_MS) != 1)
 		return false;
-	if (recvfrom(fd, &echo, sizeof(echo), 0, (struct sockaddr *)&who, &len) < (ssize_t)sizeof(echo))
+	if (recvfrom(fd, &echo, sizeof(echo), 0, (struct sockaddr *)&who, &len) <
+	    (ssize_t)sizeof(echo))
 		return false;
-	return echo.icmp6_id == id && !memcmp(&who.sin6_addr, &from->sin6_addr, sizeof(who.sin6_addr));
+	return echo.icmp6_id == id &&
+	       !memcmp(&who.sin6_addr, &from->sin6_addr, sizeof(who.sin6_addr));
 }
 
 static pid_t firstecho_start(char **argv)

@@ -39,7 +39,8 @@ static int handshake_agree(EVP_PKEY *ours, EVP_PKEY *theirs)
 	unsigned char shared[32];
 	size_t len = sizeof(shared);
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(ours, NULL);
-	int ok = ctx && EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, theirs) == 1 &&
+	int ok = ctx && EVP_PKEY_derive_init(ctx) == 1 &&
+		 EVP_PKEY_derive_set_peer(ctx, theirs) == 1 &&
 		 EVP_PKEY_derive(ctx, shared, &len) == 1;
 
 	EVP_PKEY_CTX_free(ctx);

@@ -146,12 +146,28 @@ static void probe_batch(struct probe *p, unsigned int first, unsigned int last)
 	probe_collect(p, fds, n, first);
 }
 
+/* FIRST-LAST, both in 1-65535. */
+static bool probe_parse_range(const char *range, unsigned int *ret_first, unsigned int *ret_last)
+{
+	char *end;
+	unsigned long first = strtoul(range, &end, 10), last;
+
+	if (*end != '-')
+		return false;
+	last = strtoul(end + 1, &end, 10);
+	if (*end || !first || last > 65535 || first > last)
+		return false;
+	*ret_first = (unsigned int)first;
+	*ret_last = (unsigned int)last;
+	return true;
+}
+
 static int probe_ports(struct probe *p, const char *range)
 {
 	struct rlimit many = { PROBE_BATCH + 64, PROBE_BATCH + 64 };
 	unsigned int first, last;
 
-	if (sscanf(range, "%u-%u", &first, &last) != 2 || !first || last > 65535 || first > last) {
+	if (!probe_parse_range(range, &first, &last)) {
 		fputs("probe: ports are FIRST-LAST\n", stderr);
 		return PROBE_EXIT_TROUBLE;
 	}
@@ -204,7 +220,8 @@ int main(int argc, char **argv)
 		return probe_frame(argv[2], argv[3]);
 	if (argc != 4 || !probe_parse_addr(&p, argv[2]) ||
 	    (strcmp(argv[1], "tcp") && strcmp(argv[1], "udp"))) {
-		fputs("usage: probe tcp|udp ADDRESS FIRST-LAST | probe frame DEVICE ADDRESS\n", stderr);
+		fputs("usage: probe tcp|udp ADDRESS FIRST-LAST | probe frame DEVICE ADDRESS\n",
+		      stderr);
 		return PROBE_EXIT_TROUBLE;
 	}
 	p.type = strcmp(argv[1], "tcp") ? SOCK_DGRAM : SOCK_STREAM;

@@ -278,7 +278,8 @@ static bool excall_is_json(CURL *easy)
 static int excall_read_self(const struct excall *call, struct peerid *ret)
 {
 	const struct peerid_rule rule = { .need_instance = false };
-	_cleanup_(excall_bio_freep) BIO *bio = BIO_new_mem_buf(call->id->cert, (int)call->id->cert_len);
+	_cleanup_(excall_bio_freep)
+		BIO *bio = BIO_new_mem_buf(call->id->cert, (int)call->id->cert_len);
 	_cleanup_(excall_cert_freep) X509 *cert = NULL;
 	enum pst code;
 
@@ -296,14 +297,16 @@ static bool excall_check_address(struct excall *call)
 	struct peerid self;
 
 	if (excall_read_self(call, &self) < 0 || !self.instance_id[0]) {
-		excall_fail(call->result, PST_IDENTITY_FILES, "our own certificate names no instance");
+		excall_fail(call->result, PST_IDENTITY_FILES,
+			    "our own certificate names no instance");
 		return false;
 	}
 	if (bind_address(&call->job->hosts_prefix, call->job->zone, self.provider, self.instance_id,
 			 &expected) == 0 &&
 	    ip6_addr_equal(&expected, &call->result->offer.host_addr))
 		return true;
-	excall_fail(call->result, PST_RESPONSE_ADDRESS, "it is not the one derived from our identity");
+	excall_fail(call->result, PST_RESPONSE_ADDRESS,
+		    "it is not the one derived from our identity");
 	return false;
 }
 

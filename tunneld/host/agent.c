@@ -20,11 +20,11 @@
 #include "tunneld/kern/kern.h"
 #include "tunneld/kern/kernwatch.h"
 
-#define AGENT_AUDIT_NS (5 * CLK_NS_PER_S)           /* WireGuard tells nobody about peers: look */
-#define AGENT_EAGER_NS (100 * CLK_NS_PER_MS)        /* ... while a first handshake is awaited */
-#define AGENT_DEBOUNCE_NS (20 * CLK_NS_PER_MS)      /* several kernel events, one repair */
-#define AGENT_FIGHT_NS (1 * CLK_NS_PER_S)           /* ... when repairs do not last */
-#define AGENT_FIGHT_REPAIRS 20                      /* in a row without a quiet audit */
+#define AGENT_AUDIT_NS (5 * CLK_NS_PER_S)      /* WireGuard tells nobody about peers: look */
+#define AGENT_EAGER_NS (100 * CLK_NS_PER_MS)   /* ... while a first handshake is awaited */
+#define AGENT_DEBOUNCE_NS (20 * CLK_NS_PER_MS) /* several kernel events, one repair */
+#define AGENT_FIGHT_NS (1 * CLK_NS_PER_S)      /* ... when repairs do not last */
+#define AGENT_FIGHT_REPAIRS 20                 /* in a row without a quiet audit */
 
 struct agent {
 	const struct hostconf *conf;
@@ -86,7 +86,8 @@ static void agent_save_leases(struct agent *a)
 	for (size_t i = 0; i < a->n_servers; i++) {
 		if (!a->servers[i].session.lease.held)
 			continue;
-		snprintf(f->entries[f->n_entries].name, OFFER_NAME_MAX, "%s", a->servers[i].session.name);
+		snprintf(f->entries[f->n_entries].name, OFFER_NAME_MAX, "%s",
+			 a->servers[i].session.name);
 		f->entries[f->n_entries++].lease = a->servers[i].session.lease;
 	}
 	snprintf(path, sizeof(path), "%s/%s", a->paths->state_dir, LEASEFILE_NAME);
@@ -103,7 +104,8 @@ static void agent_lose(struct agent *a, struct server *s, const char *why)
 {
 	if (!s->session.lease.held)
 		return;
-	log_pst(LOG_LEVEL_WARNING, PST_KERNEL_STATE, "%s: %s; exchanging again", s->session.name, why);
+	log_pst(LOG_LEVEL_WARNING, PST_KERNEL_STATE, "%s: %s; exchanging again", s->session.name,
+		why);
 	agent_log_change(s, session_on_lost(&s->session, clk_now_ns()));
 	secret_wipe(&s->psk);
 	s->psk_fresh = false;
@@ -134,8 +136,8 @@ static void agent_note_peers(struct agent *a, const struct netstate *have)
 		if (peer)
 			agent_log_change(s, session_on_kernel(&s->session,
 							      (uint64_t)peer->handshake_wall_s,
-							      peer->rx_bytes, peer->tx_bytes, now_ns,
-							      now_wall));
+							      peer->rx_bytes, peer->tx_bytes,
+							      now_ns, now_wall));
 	}
 }
 
@@ -165,8 +167,9 @@ static void agent_count_repair(struct agent *a, const struct plan *plan)
 		return;
 	a->n_repairs++;
 	a->n_fight++;
-	log_pst(LOG_LEVEL_WARNING, PST_KERNEL_STATE, "%zu changes by somebody else put back, first: %s",
-		plan->n_ops, plan_kind_text(plan->ops[0].kind));
+	log_pst(LOG_LEVEL_WARNING, PST_KERNEL_STATE,
+		"%zu changes by somebody else put back, first: %s", plan->n_ops,
+		plan_kind_text(plan->ops[0].kind));
 }
 
 static void agent_take_needs(struct agent *a, const struct netstate *want, uint32_t needs_psk)
@@ -199,8 +202,10 @@ static bool agent_converge(struct agent *a, const struct netstate *have)
 	if (r == 0)
 		r = plan_make(&want, have, plan);
 	if (r == PLAN_E_FOREIGN_LINK) {
-		log_pst(LOG_LEVEL_ERROR, PST_KERNEL_STATE, "interface %s exists and is not WireGuard; remove or "
-			"rename it", a->names.ifname);
+		log_pst(LOG_LEVEL_ERROR, PST_KERNEL_STATE,
+			"interface %s exists and is not WireGuard; remove or "
+			"rename it",
+			a->names.ifname);
 	} else if (r < 0) {
 		log_pst(LOG_LEVEL_ERROR, PST_KERNEL_STATE, "cannot plan: %s", strerror(-r));
 	} else {
@@ -229,7 +234,8 @@ static void agent_tell_manager(struct agent *a)
 
 	for (size_t i = 0; i < a->n_servers; i++)
 		n_up += a->servers[i].session.state == SESSION_UP;
-	snprintf(text, sizeof(text), "%zu of %zu configuration servers reached", n_up, a->n_servers);
+	snprintf(text, sizeof(text), "%zu of %zu configuration servers reached", n_up,
+		 a->n_servers);
 	if (notify_status(text) < 0)
 		log_debug("no answer from the service manager");
 }
@@ -241,7 +247,8 @@ static void agent_reconcile(struct agent *a)
 	int r = kern_read(a->kern, &a->names, &have);
 
 	if (r < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_NETLINK, "cannot read the kernel's state: %s", strerror(-r));
+		log_pst(LOG_LEVEL_ERROR, PST_NETLINK, "cannot read the kernel's state: %s",
+			strerror(-r));
 	} else {
 		agent_note_key(a, &have);
 		agent_note_peers(a, &have);
@@ -285,7 +292,8 @@ static void agent_grant(struct agent *a, struct server *s, const struct exjob_re
 	enum pst code = offer_check(&result->offer, &a->conf->limits);
 
 	if (code || conflict) {
-		agent_fail(s, code ? code : PST_RESPONSE_LIMIT, 0, conflict ? conflict : "offer refused");
+		agent_fail(s, code ? code : PST_RESPONSE_LIMIT, 0,
+			   conflict ? conflict : "offer refused");
 		return;
 	}
 	s->psk = result->psk;
@@ -293,8 +301,10 @@ static void agent_grant(struct agent *a, struct server *s, const struct exjob_re
 	s->detail[0] = '\0';
 	snprintf(s->group, sizeof(s->group), "%s", result->group);
 	log_info("%s: granted; tcp %.1f ms, tls %.1f ms, all %.1f ms, group %s", s->session.name,
-		 result->connect_us / 1e3, result->tls_us / 1e3, result->total_us / 1e3, result->group);
-	agent_log_change(s, session_on_granted(&s->session, &result->offer, clk_now_ns(), clk_now_wall()));
+		 result->connect_us / 1e3, result->tls_us / 1e3, result->total_us / 1e3,
+		 result->group);
+	agent_log_change(s, session_on_granted(&s->session, &result->offer, clk_now_ns(),
+					       clk_now_wall()));
 	agent_save_leases(a);
 	a->expects_change = true;
 	agent_reconcile(a);
@@ -464,13 +474,14 @@ static void agent_adopt(struct agent *a, const struct leasefile *f, const struct
 {
 	for (size_t i = 0; i < f->n_entries; i++) {
 		const struct session_lease *lease = &f->entries[i].lease;
-		const struct netstate_peer *peer = netstate_find_peer(have, &lease->offer.gateway_key);
+		const struct netstate_peer *peer = netstate_find_peer(have,
+								      &lease->offer.gateway_key);
 
 		for (size_t n = 0; n < a->n_servers; n++) {
 			struct server *s = &a->servers[n];
 
-			if (strcmp(s->session.name, f->entries[i].name) || !peer || !peer->has_psk ||
-			    offer_check(&lease->offer, &a->conf->limits))
+			if (strcmp(s->session.name, f->entries[i].name) || !peer ||
+			    !peer->has_psk || offer_check(&lease->offer, &a->conf->limits))
 				continue;
 			log_info("%s: adopting the tunnel found in the kernel", s->session.name);
 			agent_log_change(s, session_adopt(&s->session, lease, clk_now_ns()));

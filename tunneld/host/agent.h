@@ -17,8 +17,8 @@ struct agent_paths {
 
 /* Opens everything, adopts what the kernel and the lease file hold. Keeps @conf and @paths.
  * Gives *ret. Logs. Errors: 0; -errno. */
-int agent_open(const struct hostconf *conf, const struct agent_paths *paths, struct agent **ret)
-	_warn_unused_;
+int agent_open(const struct hostconf *conf, const struct agent_paths *paths,
+	       struct agent **ret) _warn_unused_;
 
 /* Runs until SIGTERM or SIGINT. Errors: 0; -errno. */
 int agent_run(struct agent *a) _warn_unused_;

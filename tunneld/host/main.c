@@ -41,16 +41,17 @@ static void main_usage(FILE *to)
 	      "  --verbose          log more\n"
 	      "  --help, --version\n"
 	      "\n"
-	      "Exit status: 0 ended by a signal, 1 cannot run, 2 configuration not usable, 64 wrong usage.\n",
+	      "Exit status: 0 ended by a signal, 1 cannot run, 2 configuration not usable,\n"
+	      "64 wrong usage.\n",
 	      to);
 }
 
 static const struct option main_long_options[] = {
-	{ "config", required_argument, NULL, 'c' },    { "state-dir", required_argument, NULL, 's' },
-	{ "run-dir", required_argument, NULL, 'r' },   { "check", no_argument, NULL, 'k' },
-	{ "print-config", no_argument, NULL, 'p' },    { "foreground", no_argument, NULL, 'f' },
-	{ "verbose", no_argument, NULL, 'v' },	       { "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },	       { 0 },
+	{ "config", required_argument, NULL, 'c' },  { "state-dir", required_argument, NULL, 's' },
+	{ "run-dir", required_argument, NULL, 'r' }, { "check", no_argument, NULL, 'k' },
+	{ "print-config", no_argument, NULL, 'p' },  { "foreground", no_argument, NULL, 'f' },
+	{ "verbose", no_argument, NULL, 'v' },       { "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },       { 0 },
 };
 
 /* Gives -1 to go on, else the exit status. */
@@ -128,7 +129,8 @@ static int main_drop(const struct hostconf *conf, const struct agent_paths *path
 		return r;
 	r = sandbox_drop(uid, gid, UINT64_C(1) << CAP_NET_ADMIN);
 	if (r < 0)
-		log_error("cannot change to user '%s' with CAP_NET_ADMIN: %s", conf->user, strerror(-r));
+		log_error("cannot change to user '%s' with CAP_NET_ADMIN: %s", conf->user,
+			  strerror(-r));
 	return r;
 }
 
@@ -174,7 +176,8 @@ int main(int argc, char **argv)
 		return MAIN_EXIT_CONFIG;
 	}
 	if (options.check) {
-		printf("%s: configuration OK, %zu configuration servers\n", options.config, conf.n_servers);
+		printf("%s: configuration OK, %zu configuration servers\n", options.config,
+		       conf.n_servers);
 		return 0;
 	}
 	return main_serve(&conf, &options.paths) < 0 ? 1 : 0;

@@ -10,7 +10,9 @@
 struct netstate_names server_names(const struct hostconf *conf)
 {
 	struct netstate_names names = {
-		.table = conf->table, .rule_priority = conf->priority, .fwmark = conf->mark,
+		.table = conf->table,
+		.rule_priority = conf->priority,
+		.fwmark = conf->mark,
 	};
 
 	memcpy(names.ifname, conf->interface, sizeof(names.ifname));
@@ -21,7 +23,9 @@ struct netstate_names server_names(const struct hostconf *conf)
 static int server_refuse(struct netstate *ret, const struct ip6_prefix *prefix)
 {
 	const struct netstate_route route = {
-		.prefix = *prefix, .kind = NETSTATE_UNREACHABLE, .metric = NETSTATE_METRIC_UNREACHABLE,
+		.prefix = *prefix,
+		.kind = NETSTATE_UNREACHABLE,
+		.metric = NETSTATE_METRIC_UNREACHABLE,
 	};
 
 	return netstate_put_route(ret, &route);
@@ -42,11 +46,14 @@ static int server_want_route(struct netstate *ret, struct netstate_peer *peer,
 			     const struct ip6_prefix *prefix)
 {
 	const struct netstate_route route = {
-		.prefix = *prefix, .kind = NETSTATE_DEV, .metric = NETSTATE_METRIC_DEV,
+		.prefix = *prefix,
+		.kind = NETSTATE_DEV,
+		.metric = NETSTATE_METRIC_DEV,
 	};
 	int r;
 
-	/* Two servers that offer one prefix: the first keeps it, as the kernel could not share it. */
+	/* Two servers that offer one prefix: the first keeps it, for the kernel could not share
+	 * it. */
 	if (netstate_find_route(ret, prefix, NETSTATE_METRIC_DEV))
 		return 0;
 	r = netstate_put_allowed(peer, prefix);
@@ -61,7 +68,9 @@ static int server_want_peer(const struct server *s, struct netstate *ret)
 	const struct netstate_addr addr = { .addr = o->host_addr, .len = 128 };
 	_cleanup_(secret_wipe) struct secret psk = { { 0 } };
 	struct netstate_peer peer = {
-		.key = o->gateway_key, .has_psk = true, .knows_psk = s->psk_fresh,
+		.key = o->gateway_key,
+		.has_psk = true,
+		.knows_psk = s->psk_fresh,
 		.keepalive_s = (uint16_t)o->keepalive_s,
 	};
 	int r = netstate_put_addr(ret, &addr);
@@ -85,8 +94,12 @@ int server_want(const struct hostconf *conf, const struct server *servers, size_
 	int r;
 
 	*ret = (struct netstate){
-		.link = { .present = true, .is_wireguard = true, .up = true, .has_key = true,
-			  .mtu = conf->mtu, .fwmark = conf->mark },
+		.link = { .present = true,
+			  .is_wireguard = true,
+			  .up = true,
+			  .has_key = true,
+			  .mtu = conf->mtu,
+			  .fwmark = conf->mark },
 		.rule = true,
 	};
 	r = server_want_closed(conf, ret);

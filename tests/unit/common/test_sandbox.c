@@ -401,8 +401,9 @@ static int send_with(int flags)
 	if (fd < 0 || sandbox_lock_privileges() < 0 ||
 	    sandbox_syscalls(allowed, ARRAY_SIZE(allowed)) < 0)
 		return 1;
-	return sendto(fd, "x", 1, flags | MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof(to)) < 0 ? 0 :
-												   2;
+	return sendto(fd, "x", 1, flags | MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof(to)) < 0 ?
+		       0 :
+		       2;
 }
 
 static int plain_send(void)

@@ -66,7 +66,9 @@ struct test_exworker_case {
 static const struct test_exworker_case test_exworker_cases[] = {
 	{ .name = "granted", .code = PST_NONE },
 	{ .name = "address of somebody else", .zone = "other", .code = PST_RESPONSE_ADDRESS },
-	{ .name = "our certificate names no instance", .host = "h-none", .code = PST_IDENTITY_FILES },
+	{ .name = "our certificate names no instance",
+	  .host = "h-none",
+	  .code = PST_IDENTITY_FILES },
 	{ .name = "silent server", .server = "", .code = PST_EXCHANGE_TIMEOUT, .detail = "TLS" },
 	{ .name = "wrong CA", .server = "s-other", .code = PST_CERT_UNTRUSTED },
 	{ .name = "wrong principal",
