@@ -16,7 +16,7 @@ enum ask_policy {
 };
 
 /* Asks the tunneld that listens in @run_dir. Errors: 0; -ENOENT or -ECONNREFUSED when none runs;
- * -EACCES; -ETIMEDOUT; -EBADMSG. */
+ * -EACCES; -ETIMEDOUT; -EPIPE when it hangs up; -EBADMSG; -ENAMETOOLONG. *ret is then untouched. */
 int ask_status(const char *run_dir, struct status *ret) _warn_unused_;
 
 /* Runs "netpolicy check" with the same configuration; @config and @state_dir may be NULL. */
