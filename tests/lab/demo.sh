@@ -165,7 +165,7 @@ tell "$(paint '1' "Postern: cfg1-3, host1 and host2 of one tenant, and a hostile
 stage "the network: 9 namespaces, a router between them" zone_up
 stage "programs, identities in the Athenz profile, configuration" postern_prepare host1 host2
 stage "the policy, before anything else may talk" demo_policies
-stage "a capture on host1's uplink, the judge of every leak" capture host1 eth0 uplink -Q out
+stage "a capture on host1's uplink, the judge of every leak" claims_capture
 stage "gatewayd on cfg1, cfg2, cfg3" demo_gateways
 stage "tunneld on host1 and host2: exchange over mTLS, kernel WireGuard, handshakes" demo_tunnels
 listing "postern status" host_status host1

@@ -352,6 +352,7 @@ spawn()
 		echo "$BASHPID" >"$base.pid"
 		exec ip netns exec "$LAB_PREFIX$1" "${@:3}"
 	) >>"$base.log" 2>&1 </dev/null &
+	disown $! # or bash reports on the screen how it ended
 	until [ -s "$base.pid" ]; do
 		lab_nap 0.01
 	done
