@@ -20,7 +20,9 @@
 #define NETSTATE_ADDRS_MAX 8
 #define NETSTATE_PEERS_MAX 16
 #define NETSTATE_ALLOWED_MAX 16 /* prefixes per peer */
-#define NETSTATE_ROUTES_MAX (2 * NETSTATE_PEERS_MAX * NETSTATE_ALLOWED_MAX)
+#define NETSTATE_CLOSED_MAX 17  /* refusals of the configuration: gateways_prefix, config_nets */
+/* And for each prefix of each peer a way out and a refusal behind it. */
+#define NETSTATE_ROUTES_MAX (NETSTATE_CLOSED_MAX + 2 * NETSTATE_PEERS_MAX * NETSTATE_ALLOWED_MAX)
 
 #define NETSTATE_TABLE 20559         /* 0x504f; docs/protocol, kernel state on the host */
 #define NETSTATE_RULE_PRIORITY 20559 /* before the main table's 32766 */

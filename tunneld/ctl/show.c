@@ -45,6 +45,15 @@ static size_t show_count_up(const struct status *s)
 	return n;
 }
 
+/* The trouble may name a directory, which may have any bytes; terminals and JSON may not. */
+static void show_trouble(const char *trouble, char *ret, size_t cap)
+{
+	snprintf(ret, cap, "%s", trouble);
+	for (char *p = ret; *p; p++)
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '?';
+}
+
 void show_reason(const struct show_report *report, char *ret, size_t cap)
 {
 	const struct status *s = report->status;
@@ -54,7 +63,7 @@ void show_reason(const struct show_report *report, char *ret, size_t cap)
 				     "";
 
 	if (!s)
-		snprintf(ret, cap, "%s", report->trouble);
+		show_trouble(report->trouble, ret, cap);
 	else if (!bad)
 		snprintf(ret, cap, "%zu of %zu configuration servers reached through the tunnel%s",
 			 s->n_servers, s->n_servers, policy);

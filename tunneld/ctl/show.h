@@ -16,7 +16,8 @@ struct show_report {
 /* The judgement over tunnels and policy together. */
 enum status_health show_health(const struct show_report *report);
 
-/* One sentence: the reason for the judgement. Writes at most @cap bytes to @ret. */
+/* One sentence in printable ASCII: the reason for the judgement. Writes at most @cap bytes to
+ * @ret. */
 void show_reason(const struct show_report *report, char *ret, size_t cap);
 
 /* Writes the report for people; colour when @colour. */

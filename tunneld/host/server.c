@@ -7,6 +7,11 @@
 
 #include "common/clk.h"
 
+_Static_assert(NETSTATE_CLOSED_MAX >= 1 + OFFER_NETS_MAX &&
+		       NETSTATE_PEERS_MAX >= HOSTCONF_SERVERS_MAX &&
+		       NETSTATE_ALLOWED_MAX >= OFFER_ROUTES_MAX,
+	       "the largest configuration with the largest leases fits");
+
 struct netstate_names server_names(const struct hostconf *conf)
 {
 	struct netstate_names names = {
@@ -66,7 +71,6 @@ static int server_want_peer(const struct server *s, struct netstate *ret)
 {
 	const struct offer *o = &s->session.lease.offer;
 	const struct netstate_addr addr = { .addr = o->host_addr, .len = 128 };
-	_cleanup_(secret_wipe) struct secret psk = { { 0 } };
 	struct netstate_peer peer = {
 		.key = o->gateway_key,
 		.has_psk = true,

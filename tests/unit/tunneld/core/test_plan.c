@@ -614,6 +614,15 @@ static void state_full(struct netstate *s, uint8_t from)
 		s->routes[2 * i + 1] = (struct netstate_route){ one, NETSTATE_UNREACHABLE,
 								METRIC_UNREACHABLE };
 	}
+	for (unsigned int i = 0; i < NETSTATE_CLOSED_MAX; i++) {
+		struct netstate_route *r = &s->routes[NETSTATE_ROUTES_MAX - 1 - i];
+
+		*r = (struct netstate_route){ { .len = 64 },
+					      NETSTATE_UNREACHABLE,
+					      METRIC_UNREACHABLE };
+		r->prefix.addr.s6_addr[0] = from;
+		r->prefix.addr.s6_addr[1] = (uint8_t)i;
+	}
 }
 
 /* Two full states without anything in common need the longest plan there is, less the steps that
