@@ -302,7 +302,8 @@ static const struct nlmsghdr *batch_at(const char *at, const char *end)
 	const struct nlmsghdr *nlh = (const void *)at;
 	size_t left = (size_t)(end - at);
 
-	if (left < sizeof(*nlh) || nlh->nlmsg_len < sizeof(*nlh) ||
+	/* First as it is: rounding a length near 4 GiB up would give 0, and a walk without end. */
+	if (left < sizeof(*nlh) || nlh->nlmsg_len < sizeof(*nlh) || nlh->nlmsg_len > left ||
 	    NLMSG_ALIGN(nlh->nlmsg_len) > left)
 		return NULL;
 	return nlh;

@@ -35,6 +35,16 @@
 #define COMPILE_CPU_S 5
 #define COMPILE_NOBODY 65534 /* the kernel's overflow user; exists everywhere */
 
+/* gcc says it with a macro, clang with a feature. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define COMPILE_SANITIZED true
+#else
+#define COMPILE_SANITIZED false
+#endif
+
 /* The recording. Global, because libnftables calls sendmsg() and knows nothing of us. */
 static struct {
 	bool is_on;
@@ -91,11 +101,8 @@ static int compile_limit(void)
 	int r = 0;
 
 	/* A sanitizer reserves terabytes of address space that it never uses. */
-#ifndef __SANITIZE_ADDRESS__
-	r = setrlimit(RLIMIT_AS, &memory);
-#else
-	(void)memory;
-#endif
+	if (!COMPILE_SANITIZED)
+		r = setrlimit(RLIMIT_AS, &memory);
 	return r < 0 || setrlimit(RLIMIT_CPU, &cpu) < 0 ? -errno : 0;
 }
 

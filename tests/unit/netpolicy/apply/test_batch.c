@@ -194,6 +194,18 @@ static void test_batch_refuses_frames(void)
 	test_refused("does not begin");
 }
 
+/* Lengths whose rounding wraps to 0 or that lie beyond the end, on the second message. */
+static void test_batch_refuses_lengths(void)
+{
+	static const uint32_t bad[] = { 0, 1, 15, 0x7fffffff, 0xfffffffc, 0xfffffffd, 0xffffffff };
+	size_t at = NLMSG_ALIGN(test_at(0)->nlmsg_len);
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		test_at(at)->nlmsg_len = bad[i];
+		test_refused("does not end");
+	}
+}
+
 /* Cut anywhere: never taken, never read beyond. */
 static void test_batch_refuses_every_cut(void)
 {
@@ -255,6 +267,7 @@ static const struct tap_test test_batch_tests[] = {
 	{ "refuses an attribute given twice", test_batch_refuses_double_attribute },
 	{ "refuses what would leave the host open", test_batch_refuses_incomplete },
 	{ "refuses bad frames", test_batch_refuses_frames },
+	{ "refuses bad lengths", test_batch_refuses_lengths },
 	{ "refuses every cut", test_batch_refuses_every_cut },
 	{ "the walk stops when told", test_batch_walk_stops },
 	{ "survives damage", test_batch_survives_damage },
