@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/ctl/ask.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +12,7 @@
 
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
+#include "tunneld/ctl/ask.h"
 
 /* What stands in for tunneld says to the one client it takes. */
 enum test_ask_behaviour {

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/ctl/show.h"
-
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -9,6 +7,7 @@
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 #include "tests/support/torture.h"
+#include "tunneld/ctl/show.h"
 
 #define TEST_SHOW_NOW 1760000100 /* 2025-10-09T08:55:00Z */
 

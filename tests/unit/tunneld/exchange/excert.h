@@ -23,5 +23,5 @@ void excert_write_key(const struct excert *c, const char *name);
 /* Lets a server or a client present it. */
 void excert_use(const struct excert *c, SSL_CTX *ctx);
 
-/* Frees both. */
+/* Frees the key and the certificate; again is no harm. */
 void excert_release(struct excert *c);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The parts of an exchange that a whole one (test_exworker) does not reach. */
-#include "tunneld/exchange/excall.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +13,7 @@
 #include "tests/support/tmpdir.h"
 #include "tests/support/torture.h"
 #include "tests/unit/tunneld/exchange/excert.h"
+#include "tunneld/exchange/excall.h"
 
 static struct exjob_start test_excall_job;
 static struct excall_identity test_excall_id;

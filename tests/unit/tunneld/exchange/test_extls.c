@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The TLS half of an exchange against a server in the same process. */
-#include "tunneld/exchange/extls.h"
-
 #include <errno.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
@@ -9,6 +7,7 @@
 
 #include "tests/support/tap.h"
 #include "tests/unit/tunneld/exchange/excert.h"
+#include "tunneld/exchange/extls.h"
 #include "tunneld/proto/bind.h"
 
 #define TEST_EXTLS_PRINCIPAL "vespa.vespa.cfg"
