@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# agent.sh TUNNELD WORKER-DIR POSTERN: runs tunneld in a network namespace of its own, where a stranger's
+# interface has the name of ours. tunneld says so (PST-1404) and leaves it alone, answers questions all
+# the time, makes its own as soon as the stranger is gone, and ends with its tunnels as they are.
+# What tunneld does with interfaces that are WireGuard's is tried in tests/lab.
+
+set -euo pipefail
+
+if [ "${AGENT_INSIDE:-}" != yes ]; then
+	unshare --net true 2>/dev/null || {
+		echo "skipped: needs the right to make a network namespace"
+		exit 77
+	}
+	AGENT_INSIDE=yes exec unshare --net "$0" "$@"
+fi
+
+tunneld=$1 postern=$3
+export POSTERN_LIBEXECDIR=$2
+dir=$(mktemp -d)
+pid=
+finish()
+{
+	[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+	rm -rf "$dir"
+}
+trap finish EXIT
+
+fail()
+{
+	echo "agent.sh: $*" >&2
+	cat "$dir/log" >&2
+	exit 1
+}
+
+# until_ok WHAT COMMAND…: repeats it for at most 20 s.
+until_ok()
+{
+	local what=$1 end=$((SECONDS + 20))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || fail "not within 20 s: $what"
+		read -rt 0.05 <> <(:) || true
+	done
+}
+
+logged()
+{
+	grep -qF "$1" "$dir/log"
+}
+
+# What an interface is: "veth", "wireguard"; nothing when there is none.
+kind()
+{
+	ip -details link show dev "$1" 2>/dev/null | grep -oE '^ +(veth|wireguard)' | tr -d ' '
+}
+
+# The interface is there, or this kernel has no WireGuard and tunneld has said so.
+made_or_told()
+{
+	[ "$(kind postern0)" = wireguard ] || logged "PST-1405: add interface"
+}
+
+status()
+{
+	local code=0
+	"$postern" status --no-policy --json --run-dir "$dir/run" >"$dir/status" || code=$?
+	[ $code = 2 ] || fail "postern status: exit status $code"
+	grep -qF '"status": "DOWN"' "$dir/status" || fail "not DOWN: $(cat "$dir/status")"
+}
+
+cat >"$dir/postern.conf" <<-E
+	[zone]
+	name = prod
+	hosts_prefix = fd12:3456:789a:1::/64
+	gateways_prefix = fd12:3456:789a::/64
+	config_nets = 2001:db8:c::/48
+	[server cfg1]
+	address = [2001:db8:c::1]:4443
+	principal = vespa.vespa.cfg
+	[identity]
+	cert = $dir/absent
+	key = $dir/absent
+	ca = $dir/absent
+	[tunneld]
+	hostname = h1
+E
+sed 's/config_nets = .*/config_nets = ::\/0/' "$dir/postern.conf" >"$dir/bad.conf"
+
+options=(--state-dir "$dir/state" --run-dir "$dir/run")
+
+# A configuration that is not usable ends it before anything is touched.
+code=0
+"$tunneld" --config "$dir/bad.conf" "${options[@]}" 2>"$dir/log" || code=$?
+[ $code = 2 ] || fail "a bad configuration: exit status $code"
+[ ! -e "$dir/run" ] || fail "a bad configuration made the run directory"
+
+ip link add postern0 type veth peer name stranger
+"$tunneld" --config "$dir/postern.conf" "${options[@]}" 2>"$dir/log" &
+pid=$!
+until_ok "the stranger is named" logged "PST-1404: interface postern0 exists and is not WireGuard"
+until_ok "the control socket" test -S "$dir/run/tunneld.sock"
+status
+[ "$(kind postern0)" = veth ] || fail "the stranger's interface was touched"
+! ip -6 rule | grep -qv 'lookup \(local\|main\)' || fail "a rule was made all the same"
+
+ip link delete postern0
+until_ok "tunneld goes on" made_or_told
+status
+
+kill -TERM "$pid"
+code=0
+wait "$pid" || code=$?
+pid=
+[ $code = 0 ] || fail "SIGTERM: exit status $code"
+[ ! -e "$dir/run/tunneld.sock" ] || fail "the control socket is left"
+echo "ok"
