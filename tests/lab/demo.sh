@@ -16,7 +16,7 @@ usage()
 	E
 }
 
-json='' brief='' colour=${LAB_COLOUR:-}
+json='' brief='' colour=${LAB_STDOUT_TTY:-}
 for word; do
 	case $word in
 	--json) json=1 ;;
@@ -28,6 +28,7 @@ for word; do
 	esac
 done
 
+[ -z "${NO_COLOR:-}" ] || colour=''
 # shellcheck source=tests/lab/lib.sh
 . "$LAB_TREE/tests/lab/lib.sh"
 # shellcheck source=tests/lab/postern.sh
