@@ -169,7 +169,9 @@ static int granter_program(struct granter *g)
 		g->peers[n++] = (struct wgdev_peer){
 			.key = item->grant.host_key,
 			.psk = item->grant.psk,
-			.flags = WGDEV_PEER_PSK | WGDEV_PEER_REPLACE,
+			/* Adds the address; replacing the list would leave a renewed peer
+			 * without any for a moment, and lose what is sent to it then. */
+			.flags = WGDEV_PEER_PSK,
 			.allowed = &item->allowed,
 			.n_allowed = 1,
 		};
