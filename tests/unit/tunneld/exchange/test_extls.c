@@ -157,6 +157,16 @@ static void test_extls_untrusted(void)
 	test_extls_expect_refusal(__LINE__, PST_CERT_UNTRUSTED, NULL);
 }
 
+/* What goes wrong later is only the echo of what went wrong first. */
+static void test_extls_first_reason(void)
+{
+	test_extls_prepare("vespa.other.cfg", false);
+	CU_ASSERT_EQUAL(test_extls_connect(), PST_PRINCIPAL_UNEXPECTED);
+	SSL_CTX_set_cert_store(test_extls_client_ctx, X509_STORE_new());
+	CU_ASSERT_EQUAL(test_extls_connect(), PST_PRINCIPAL_UNEXPECTED);
+	CU_ASSERT_TRUE(strstr(test_extls_it.detail, "vespa.other.cfg") != NULL);
+}
+
 static void test_extls_old_server(void)
 {
 	SSL_CTX_set_max_proto_version(test_extls_server_ctx, TLS1_2_VERSION);
@@ -240,6 +250,7 @@ static const struct tap_test test_extls_tests[] = {
 	{ "no principal", test_extls_no_principal },
 	{ "expired", test_extls_expired },
 	{ "untrusted", test_extls_untrusted },
+	{ "first reason", test_extls_first_reason },
 	{ "old server", test_extls_old_server },
 	{ "no common group", test_extls_no_common_group },
 	{ "post-quantum", test_extls_post_quantum },
