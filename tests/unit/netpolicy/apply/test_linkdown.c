@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "netpolicy/apply/linkdown.h"
-
 #include <errno.h>
-#include <stdlib.h>
 
 #include "common/attr.h"
+#include "netpolicy/apply/linkdown.h"
 #include "tests/support/tap.h"
 #include "tests/unit/tunneld/kern/netns.h"
 
