@@ -79,7 +79,7 @@ static int nlsock_on_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *a
 	s->answered = true;
 	s->verdict = e->error;
 	/* libnl hands out the payload of the message it has in full. */
-	nlsock_keep_text(s, (struct nlmsghdr *)((char *)e - NLMSG_HDRLEN));
+	nlsock_keep_text(s, (void *)((char *)e - NLMSG_HDRLEN));
 	return NL_STOP;
 }
 
