@@ -136,6 +136,9 @@ static const char *server_conflict_with(const struct server *other, const struct
 		return "a route of it covers the address of another configuration server";
 	if (!lease->held)
 		return NULL;
+	/* One identity, one address: the worker that says otherwise lies, or the other one did. */
+	if (!ip6_addr_equal(&lease->offer.host_addr, &offer->host_addr))
+		return "the host address in it is not the one that this host has";
 	if (wgkey_equal(&lease->offer.gateway_key, &offer->gateway_key))
 		return "its key is the key of another configuration server";
 	if (server_routes_to(offer, &lease->offer.gateway_addr))

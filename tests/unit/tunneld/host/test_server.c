@@ -280,6 +280,18 @@ static void test_server_same_key(void)
 	CU_ASSERT_PTR_NULL(test_server_conflict(&offer));
 }
 
+static void test_server_same_host_address(void)
+{
+	struct offer offer = *test_server_lease(0);
+
+	test_server_lease(1);
+	offer.host_addr.s6_addr[15] ^= 1;
+	test_server_expect_conflict(__LINE__, &offer, "host address");
+	/* Nobody else has a lease: there is nothing to compare with. */
+	test_server_list[1].session.lease.held = false;
+	CU_ASSERT_PTR_NULL(test_server_conflict(&offer));
+}
+
 /* A renewal names what the same server named before. */
 static void test_server_no_conflict_with_itself(void)
 {
@@ -373,6 +385,7 @@ static const struct tap_test test_server_tests[] = {
 	{ "smallest MTU", test_server_smallest_mtu },
 	{ "limits", test_server_limits },
 	{ "same key", test_server_same_key },
+	{ "one host address", test_server_same_host_address },
 	{ "no conflict with itself", test_server_no_conflict_with_itself },
 	{ "routes to others", test_server_routes_to_others },
 	{ "described without lease", test_server_described_without_lease },
