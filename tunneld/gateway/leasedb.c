@@ -100,7 +100,7 @@ static int leasedb_read_number(struct leasedb *db, const char *sql, int64_t *ret
 
 static int leasedb_check_schema(struct leasedb *db)
 {
-	int64_t version;
+	int64_t version = 0;
 	int r = leasedb_read_number(db, "PRAGMA user_version", &version);
 
 	if (r < 0)
@@ -318,7 +318,7 @@ int leasedb_list_keys(struct leasedb *db, struct wgkey **ret, size_t *ret_n)
 {
 	sqlite3_stmt *stmt = db->queries[LEASEDB_KEYS];
 	struct wgkey *keys;
-	uint64_t max;
+	uint64_t max = 0;
 	size_t n = 0;
 	int rc = SQLITE_DONE, r = leasedb_count(db, &max);
 
