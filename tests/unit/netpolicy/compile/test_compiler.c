@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "netpolicy/compile/compiler.h"
+#include "common/files.h"
 #include "common/sandbox.h"
+#include "common/spawn.h"
+#include "netpolicy/compile/compiler.h"
 #include "netpolicy/apply/batch.h"
 #include "tests/support/tap.h"
+#include "tests/support/tmpdir.h"
 #include "tests/unit/netpolicy/policyfixture.h"
+
+#define TEST_PROGRAM_MAX (64 * 1024 * 1024) /* bytes of netpolicy-compile, sanitizers included */
 
 static int test_run(const char *text, struct compilewire_reply *ret)
 {
@@ -50,12 +57,34 @@ static void test_compiler_golden(void)
 	}
 }
 
+/* Copies the program to where anybody may execute it: the tree may lie in a folder that is closed to
+ * others, the installed place does not. */
+static int test_publish_program(void)
+{
+	_cleanup_(files_freep) uint8_t *bytes = NULL;
+	char from[PATH_MAX], to[PATH_MAX];
+	size_t len;
+
+	policyfixture_use_build();
+	if (spawn_find("netpolicy-compile", from, sizeof(from)) < 0 ||
+	    files_read(from, TEST_PROGRAM_MAX, &bytes, &len) < 0)
+		return -1;
+	tmpdir_path(to, "netpolicy-compile");
+	if (files_write(to, bytes, len, 0755) < 0)
+		return -1;
+	return chmod(tmpdir_get(), 0755);
+}
+
 /* The child of a test that has no privilege: compiles and writes the bytes to @fd. */
 static void test_as_nobody(const char *text, int fd)
 {
+	struct compilewire_request q = { .n_devices = 2, .devices = { "eth0", "eth1.5" } };
 	struct compilewire_reply reply = { 0 };
 
-	if (sandbox_drop(65534, 65534, 0) < 0 || test_run(text, &reply) < 0)
+	setenv("POSTERN_LIBEXECDIR", tmpdir_get(), 1);
+	q.text = (char *)text;
+	q.text_len = strlen(text);
+	if (sandbox_drop(65534, 65534, 0) < 0 || compiler_run(&q, &reply) < 0)
 		_exit(1);
 	_exit(write(fd, reply.batch, reply.batch_len) == (ssize_t)reply.batch_len ? 0 : 2);
 }
@@ -75,6 +104,7 @@ static void test_compiler_same_bytes_for_nobody(void)
 		tap_skip("only root can become nobody");
 		return;
 	}
+	CU_ASSERT_EQUAL(test_publish_program(), 0);
 	CU_ASSERT_EQUAL(pipe(ends), 0);
 	pid = fork();
 	if (pid == 0)
