@@ -376,8 +376,8 @@ static void test_peerid_serial_limit(void)
 	CU_ASSERT_EQUAL(test_peerid_read(&spec, &test_peerid_host, &id), PST_CERT_FIELD);
 }
 
-/* Any answer but "out of memory" would blame the peer: a positive result fails the torture. OpenSSL
- * 3.5 leaves no word in its queue for some allocations; there a refusal is all that can be asked. */
+/* Any answer but "out of memory" would blame the peer: a positive result fails the torture.
+ * OpenSSL 3.5 leaves no word in its queue for some allocations: there a refusal must do. */
 static int test_peerid_read_tortured(void *ctx)
 {
 	bool is_silent = OpenSSL_version_num() >= 0x30500000UL;

@@ -57,8 +57,8 @@ static void test_compiler_golden(void)
 	}
 }
 
-/* Copies the program to where anybody may execute it: the tree may lie in a folder that is closed to
- * others, the installed place does not. */
+/* Copies the program to where anybody may execute it: the tree may lie in a folder that is
+ * closed to others, the installed place does not. */
 static int test_publish_program(void)
 {
 	_cleanup_(files_freep) uint8_t *bytes = NULL;
