@@ -252,13 +252,14 @@ static void agent_reconcile(struct agent *a)
 	} else {
 		agent_note_key(a, &have);
 		agent_note_peers(a, &have);
-		if (agent_converge(a, &have))
-			a->expects_change = have.truncated;
-		else
+		if (!agent_converge(a, &have)) {
 			wait_ns = AGENT_FIGHT_NS;
+		} else {
+			a->expects_change = have.truncated;
+			if (agent_awaits_handshake(a))
+				wait_ns = AGENT_EAGER_NS;
+		}
 	}
-	if (agent_awaits_handshake(a))
-		wait_ns = AGENT_EAGER_NS;
 	a->reconcile_ns = clk_now_ns() + wait_ns;
 	agent_tell_manager(a);
 }
@@ -291,6 +292,10 @@ static void agent_grant(struct agent *a, struct server *s, const struct exjob_re
 	const char *conflict = server_conflict(a->servers, a->n_servers, s, &result->offer);
 	enum pst code = offer_check(&result->offer, &a->conf->limits);
 
+	if (!wgkey_equal(&s->asked_key, &a->request.public_key)) {
+		agent_fail(s, PST_KERNEL_STATE, 0, "the interface got a new key meanwhile");
+		return;
+	}
 	if (code || conflict) {
 		agent_fail(s, code ? code : PST_RESPONSE_LIMIT, 0,
 			   conflict ? conflict : "offer refused");
@@ -305,9 +310,10 @@ static void agent_grant(struct agent *a, struct server *s, const struct exjob_re
 		 result->group);
 	agent_log_change(s, session_on_granted(&s->session, &result->offer, clk_now_ns(),
 					       clk_now_wall()));
-	agent_save_leases(a);
 	a->expects_change = true;
 	agent_reconcile(a);
+	/* Last: the disk is slow, and a lease without its peer is worth nothing after a crash. */
+	agent_save_leases(a);
 }
 
 static void agent_finish(struct agent *a, struct server *s)
@@ -357,6 +363,7 @@ static void agent_start(struct agent *a, struct server *s)
 	int r;
 
 	agent_fill_job(a, s, &job);
+	s->asked_key = job.request.public_key;
 	agent_log_change(s, session_on_start(&s->session));
 	r = exworker_start(&s->worker, &job, &s->conf->address, a->conf->mark, clk_now_ns());
 	if (r < 0) {

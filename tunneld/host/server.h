@@ -24,6 +24,7 @@ struct server {
 	struct exworker worker;
 	struct event *event;    /* readable channel of the worker */
 	struct agent *agent;
+	struct wgkey asked_key; /* of the running exchange: an offer for another one is worthless */
 	bool psk_fresh;         /* @psk is not in the kernel yet */
 	struct secret psk;
 	char detail[STATUS_DETAIL_MAX]; /* of the last failure */
