@@ -16,7 +16,7 @@ setup_packages()
 	# compiler, build tool; python3 runs the lints and the fuzz driver
 	echo gcc libc6-dev binutils meson ninja-build pkgconf python3
 	# libraries (docs/architecture, "Dependencies")
-	echo libevent-dev libssl-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev
+	echo libevent-dev libssl-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libexpat1-dev
 	echo libmnl-dev libnl-3-dev libnftables-dev
 	# the WireGuard library is compiled from its examples; also wg itself
 	echo wireguard-tools

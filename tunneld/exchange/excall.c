@@ -20,7 +20,7 @@
 #include "tunneld/exchange/extls.h"
 #include "tunneld/proto/bind.h"
 #include "tunneld/proto/exresp.h"
-#include "tunneld/proto/jsonin.h"
+#include "common/jsonin.h"
 
 #define EXCALL_PATH "/tunnel/v1/exchange"
 

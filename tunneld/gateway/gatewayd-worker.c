@@ -25,7 +25,7 @@
 #include "config.h"
 #include "tunneld/gateway/gwconf.h"
 #include "tunneld/gateway/gwserve.h"
-#include "tunneld/proto/jsonin.h"
+#include "common/jsonin.h"
 
 #define WORKER_OTHER_FDS 32 /* descriptors that are not connections */
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tunneld/proto/jsonin.h"
+#include "common/jsonin.h"
 
 #define EXREQ_VERSION 1
 

@@ -8,7 +8,7 @@
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
 #include "tunneld/proto/exreq.h"
-#include "tunneld/proto/jsonin.h"
+#include "common/jsonin.h"
 
 #define TEST_EXREQ_KEY "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 #define TEST_EXREQ_BOOT "01234567-89ab-cdef-0123-456789abcdef"

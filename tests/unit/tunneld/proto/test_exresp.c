@@ -8,7 +8,7 @@
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
 #include "tunneld/proto/exresp.h"
-#include "tunneld/proto/jsonin.h"
+#include "common/jsonin.h"
 
 /* The example of the protocol page. */
 static const char test_exresp_good[] =

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tunneld/proto/jsonin.h"
+#include "common/jsonin.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
-#include "tunneld/proto/jsonin.h"
+#include "common/jsonin.h"
 
 static const char *const test_jsonin_names[] = { "a", "?b", NULL };
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A private key with its certificate: making keys, PEM both ways, and the check that a pair is
+ * whole, ours and valid. Files in memory; who reads or writes them is the caller's affair.
+ */
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "certs/certconf.h"
+#include "certs/peerid.h"
+#include "common/attr.h"
+#include "common/pst.h"
+
+#define KEYPAIR_KEY_MAX 8192   /* bytes of a private key in PEM */
+#define KEYPAIR_CERT_MAX 65536 /* bytes of a certificate with its chain in PEM */
+#define KEYPAIR_CA_MAX 131072  /* bytes of a bundle in PEM */
+#define KEYPAIR_DETAIL_MAX 256
+
+/* Three texts in PEM. Borrowed. */
+struct keypair_pem {
+	const char *key, *cert, *ca;
+	size_t key_len, cert_len, ca_len;
+};
+
+/* What the pair must be. */
+struct keypair_want {
+	const char *principal;   /* lower case; NULL = any */
+	const char *provider;    /* NULL = any */
+	const char *instance_id; /* NULL = any */
+	uint64_t now_wall;
+	uint64_t skew_s; /* notBefore may lie that far ahead: the caller waits for it */
+};
+
+struct keypair_facts {
+	struct peerid id;
+	uint64_t not_before_wall, not_after_wall;
+	bool expired; /* whole and ours, but over */
+};
+
+/* Makes a new key. Gives *ret (EVP_PKEY_free()). Errors: 0; -EIO. */
+int keypair_generate(enum certconf_key type, EVP_PKEY **ret) _warn_unused_;
+
+/* Writes a private key as PEM: SEC 1 or PKCS#1 as SIA does ("EC PRIVATE KEY", "RSA PRIVATE KEY").
+ * Gives *ret (wipe and free() it). Errors: 0; -EIO; -ENOMEM. */
+int keypair_write_key(EVP_PKEY *key, char **ret) _warn_unused_;
+
+/* Checks: all three parse; the key belongs to the first certificate; that one is for TLS clients,
+ * is the identity wanted (certs/peerid.h) and chains to the CAs; its time has come and is not over
+ * (then facts.expired and PST_CERT_EXPIRED).
+ * Errors: 0; -EPERM with *ret_code and @ret_detail (one printable line); -ENOMEM. *ret is filled
+ * as far as it was read, also on -EPERM. */
+int keypair_check(const struct keypair_pem *pem, const struct keypair_want *want,
+		  struct keypair_facts *ret, enum pst *ret_code,
+		  char ret_detail[static KEYPAIR_DETAIL_MAX]) _warn_unused_;
