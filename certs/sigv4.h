@@ -52,7 +52,7 @@ struct sigv4_signed {
 };
 
 /* Signs @rq as sent at @now_wall (seconds since 1970). Reads no clock; the first call in a process
- * may open the time zone's file (gmtime_r). Errors: 0; -EINVAL for texts outside of what the structs
- * say, and for a time after the year 9999; -EIO when OpenSSL fails. */
+ * may open the time zone's file (gmtime_r). Errors: 0; -EINVAL for texts outside of what the
+ * structs say, and for a time after the year 9999; -EIO when OpenSSL fails. */
 int sigv4_sign(const struct sigv4_request *rq, const struct sigv4_keys *keys, uint64_t now_wall,
 	       struct sigv4_signed *ret) _warn_unused_;
