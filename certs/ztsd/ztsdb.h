@@ -107,6 +107,7 @@ typedef int ztsdb_instance_fn(const struct ztsdb_instance *instance, void *user)
  * Errors: also -ENOENT; -EPROTO when a newer program made it. */
 int ztsdb_open(const char *path, bool create, struct ztsdb **ret) _warn_unused_;
 
+/* Begins a transaction. */
 int ztsdb_begin(struct ztsdb *db) _warn_unused_;
 /* Makes the transaction durable; on an error nothing of it happened. */
 int ztsdb_commit(struct ztsdb *db) _warn_unused_;
@@ -120,6 +121,7 @@ int ztsdb_put_domain(struct ztsdb *db, const struct ztsdb_domain *domain) _warn_
 int ztsdb_remove_domain(struct ztsdb *db, const char *name) _warn_unused_;
 /* Errors: ZTSDB_E_NONE. */
 int ztsdb_find_domain(struct ztsdb *db, const char *name, struct ztsdb_domain *ret) _warn_unused_;
+/* Lists all of them. */
 int ztsdb_list_domains(struct ztsdb *db, ztsdb_domain_fn *fn, void *user) _warn_unused_;
 
 /* Adds the service, and the right of the provider unless that is "". Errors: ZTSDB_E_NONE without
@@ -127,7 +129,7 @@ int ztsdb_list_domains(struct ztsdb *db, ztsdb_domain_fn *fn, void *user) _warn_
 int ztsdb_put_service(struct ztsdb *db, const struct ztsdb_service *service) _warn_unused_;
 /* Removes the right of the provider, or the whole service when that is "". Errors: ZTSDB_E_NONE. */
 int ztsdb_remove_service(struct ztsdb *db, const struct ztsdb_service *service) _warn_unused_;
-/* @domain: NULL for all. */
+/* Lists those of @domain, of all domains when that is NULL. */
 int ztsdb_list_services(struct ztsdb *db, const char *domain, ztsdb_service_fn *fn,
 			void *user) _warn_unused_;
 
@@ -146,6 +148,7 @@ int ztsdb_refresh(struct ztsdb *db, const struct ztsdb_issue *issue) _warn_unuse
 /* Errors: ZTSDB_E_NONE. */
 int ztsdb_find_instance(struct ztsdb *db, const struct ztsdb_key *key,
 			struct ztsdb_instance *ret) _warn_unused_;
+/* Lists the records that match. */
 int ztsdb_list_instances(struct ztsdb *db, const struct ztsdb_filter *filter, ztsdb_instance_fn *fn,
 			 void *user) _warn_unused_;
 /* Blocks the record: neither refresh nor registration. Errors: ZTSDB_E_NONE. */

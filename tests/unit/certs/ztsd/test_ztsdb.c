@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "certs/ztsd/ztsdb.h"
+#include "common/buf.h"
+#include "tests/support/tap.h"
+#include "tests/support/tmpdir.h"
+
+#define TEST_ZTSDB_NOW 1000000
+#define TEST_ZTSDB_KILLS 20
+
+static struct ztsdb *test_ztsdb;
+static char test_ztsdb_path[PATH_MAX];
+
+static const struct ztsdb_key test_ztsdb_key = { "prov.one", "dom.a", "svc", "i-01" };
+
+static void test_ztsdb_setup(void)
+{
+	static unsigned int n;
+	char name[32];
+
+	snprintf(name, sizeof(name), "ztsd-%u.db", n++);
+	tmpdir_path(test_ztsdb_path, name);
+	if (ztsdb_open(test_ztsdb_path, true, &test_ztsdb) < 0)
+		exit(2);
+}
+
+static void test_ztsdb_teardown(void)
+{
+	ztsdb_close(test_ztsdb);
+	test_ztsdb = NULL;
+}
+
+static void test_ztsdb_reopen(void)
+{
+	ztsdb_close(test_ztsdb);
+	test_ztsdb = NULL;
+	if (ztsdb_open(test_ztsdb_path, false, &test_ztsdb) < 0)
+		exit(2);
+}
+
+static struct ztsdb_issue test_ztsdb_issue(const char *serial)
+{
+	return (struct ztsdb_issue){ .key = test_ztsdb_key,
+				     .serial = serial,
+				     .addr = "2001:db8::5",
+				     .now_wall = TEST_ZTSDB_NOW,
+				     .expires_wall = TEST_ZTSDB_NOW + 3600 };
+}
+
+static int test_ztsdb_register(const char *serial)
+{
+	struct ztsdb_issue issue = test_ztsdb_issue(serial);
+
+	return ztsdb_register(test_ztsdb, &issue);
+}
+
+/* A refresh a second after the last one, with a certificate made at @made. */
+static int test_ztsdb_refresh_at(const char *presented, const char *serial, uint64_t made)
+{
+	struct ztsdb_issue issue = test_ztsdb_issue(serial);
+
+	issue.presented = presented;
+	issue.presented_wall = made;
+	issue.now_wall += 1;
+	issue.expires_wall += 1;
+	return ztsdb_refresh(test_ztsdb, &issue);
+}
+
+static int test_ztsdb_refresh(const char *presented, const char *serial)
+{
+	return test_ztsdb_refresh_at(presented, serial, TEST_ZTSDB_NOW);
+}
+
+static void test_ztsdb_expect(const char *current, const char *previous, enum ztsdb_state state)
+{
+	struct ztsdb_instance i = { .current = "" };
+
+	CU_ASSERT_EQUAL(ztsdb_find_instance(test_ztsdb, &test_ztsdb_key, &i), 0);
+	CU_ASSERT_STRING_EQUAL(i.current, current);
+	CU_ASSERT_STRING_EQUAL(i.previous, previous);
+	CU_ASSERT_EQUAL(i.state, state);
+}
+
+static void test_ztsdb_registry(void)
+{
+	struct ztsdb_domain d = { .name = "dom.a", .account = "123456789012" }, found;
+	struct ztsdb_service s = { "dom.a", "svc", "prov.one" };
+	struct ztsdb_launch l;
+
+	CU_ASSERT_EQUAL(ztsdb_find_domain(test_ztsdb, "dom.a", &found), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(ztsdb_put_service(test_ztsdb, &s), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(ztsdb_find_launch(test_ztsdb, &test_ztsdb_key, &l), 0);
+	CU_ASSERT_FALSE(l.has_domain);
+	CU_ASSERT_EQUAL(ztsdb_put_domain(test_ztsdb, &d), 0);
+	CU_ASSERT_EQUAL(ztsdb_find_launch(test_ztsdb, &test_ztsdb_key, &l), 0);
+	CU_ASSERT_TRUE(l.has_domain && !l.has_service && !l.is_allowed);
+	CU_ASSERT_STRING_EQUAL(l.account, "123456789012");
+	s.provider[0] = '\0';
+	CU_ASSERT_EQUAL(ztsdb_put_service(test_ztsdb, &s), 0);
+	CU_ASSERT_EQUAL(ztsdb_find_launch(test_ztsdb, &test_ztsdb_key, &l), 0);
+	CU_ASSERT_TRUE(l.has_service && !l.is_allowed);
+	snprintf(s.provider, sizeof(s.provider), "prov.one");
+	CU_ASSERT_EQUAL(ztsdb_put_service(test_ztsdb, &s), 0);
+	CU_ASSERT_EQUAL(ztsdb_put_service(test_ztsdb, &s), 0); /* twice is once */
+	d.max_lifetime_s = 60;
+	CU_ASSERT_EQUAL(ztsdb_put_domain(test_ztsdb, &d), 0); /* keeps its services */
+	test_ztsdb_reopen();
+	CU_ASSERT_EQUAL(ztsdb_find_launch(test_ztsdb, &test_ztsdb_key, &l), 0);
+	CU_ASSERT_TRUE(l.has_service && l.is_allowed);
+	CU_ASSERT_EQUAL(l.max_lifetime_s, 60);
+	CU_ASSERT_EQUAL(ztsdb_remove_service(test_ztsdb, &s), 0);
+	CU_ASSERT_EQUAL(ztsdb_remove_service(test_ztsdb, &s), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(ztsdb_find_launch(test_ztsdb, &test_ztsdb_key, &l), 0);
+	CU_ASSERT_TRUE(l.has_service && !l.is_allowed);
+	CU_ASSERT_EQUAL(ztsdb_put_service(test_ztsdb, &s), 0);
+	CU_ASSERT_EQUAL(ztsdb_remove_domain(test_ztsdb, "dom.a"), 0);
+	CU_ASSERT_EQUAL(ztsdb_remove_domain(test_ztsdb, "dom.a"), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(ztsdb_put_domain(test_ztsdb, &d), 0); /* nothing came back with it */
+	CU_ASSERT_EQUAL(ztsdb_find_launch(test_ztsdb, &test_ztsdb_key, &l), 0);
+	CU_ASSERT_TRUE(l.has_domain && !l.has_service && !l.is_allowed);
+}
+
+static int test_ztsdb_join_domain(const struct ztsdb_domain *d, void *user)
+{
+	buf_addf(user, "%s;", d->name);
+	return strcmp(d->name, "stop") == 0 ? 7 : 0;
+}
+
+static int test_ztsdb_join_service(const struct ztsdb_service *s, void *user)
+{
+	buf_addf(user, "%s.%s@%s;", s->domain, s->service, s->provider);
+	return 0;
+}
+
+static void test_ztsdb_lists_registry(void)
+{
+	static const char *const names[] = { "dom.b", "dom.a" };
+	_cleanup_(buf_release) struct buf text = buf_init(256);
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct ztsdb_domain d = { .account = "" };
+		struct ztsdb_service s = { .service = "svc" };
+
+		snprintf(d.name, sizeof(d.name), "%s", names[i]);
+		snprintf(s.domain, sizeof(s.domain), "%s", names[i]);
+		CU_ASSERT_EQUAL(ztsdb_put_domain(test_ztsdb, &d), 0);
+		CU_ASSERT_EQUAL(ztsdb_put_service(test_ztsdb, &s), 0);
+	}
+	CU_ASSERT_EQUAL(ztsdb_put_service(test_ztsdb,
+					  &(struct ztsdb_service){ "dom.a", "svc", "prov.two" }),
+			0);
+	CU_ASSERT_EQUAL(ztsdb_put_service(test_ztsdb,
+					  &(struct ztsdb_service){ "dom.a", "svc", "prov.one" }),
+			0);
+	CU_ASSERT_EQUAL(ztsdb_list_domains(test_ztsdb, test_ztsdb_join_domain, &text), 0);
+	CU_ASSERT_STRING_EQUAL(text.text, "dom.a;dom.b;");
+	buf_release(&text);
+	CU_ASSERT_EQUAL(ztsdb_list_services(test_ztsdb, NULL, test_ztsdb_join_service, &text), 0);
+	CU_ASSERT_STRING_EQUAL(text.text, "dom.a.svc@prov.one;dom.a.svc@prov.two;dom.b.svc@;");
+	buf_release(&text);
+	CU_ASSERT_EQUAL(ztsdb_list_services(test_ztsdb, "dom.b", test_ztsdb_join_service, &text),
+			0);
+	CU_ASSERT_STRING_EQUAL(text.text, "dom.b.svc@;");
+	CU_ASSERT_EQUAL(ztsdb_put_domain(test_ztsdb, &(struct ztsdb_domain){ .name = "stop" }), 0);
+	CU_ASSERT_EQUAL(ztsdb_put_domain(test_ztsdb, &(struct ztsdb_domain){ .name = "z" }), 0);
+	buf_release(&text);
+	CU_ASSERT_EQUAL(ztsdb_list_domains(test_ztsdb, test_ztsdb_join_domain, &text), 7);
+	CU_ASSERT_STRING_EQUAL(text.text, "dom.a;dom.b;stop;");
+}
+
+static void test_ztsdb_current_serial(void)
+{
+	struct ztsdb_instance i;
+
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	test_ztsdb_expect("aa", "", ZTSDB_LIVE);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), 0);
+	test_ztsdb_expect("bb", "aa", ZTSDB_LIVE);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("bb", "cc"), 0);
+	test_ztsdb_expect("cc", "bb", ZTSDB_LIVE);
+	CU_ASSERT_EQUAL(ztsdb_find_instance(test_ztsdb, &test_ztsdb_key, &i), 0);
+	CU_ASSERT_STRING_EQUAL(i.provider, "prov.one");
+	CU_ASSERT_STRING_EQUAL(i.domain, "dom.a");
+	CU_ASSERT_STRING_EQUAL(i.service, "svc");
+	CU_ASSERT_STRING_EQUAL(i.instance_id, "i-01");
+	CU_ASSERT_STRING_EQUAL(i.addr, "2001:db8::5");
+	CU_ASSERT_EQUAL(i.first_wall, TEST_ZTSDB_NOW);
+	CU_ASSERT_EQUAL(i.last_wall, TEST_ZTSDB_NOW + 1);
+	CU_ASSERT_EQUAL(i.expires_wall, TEST_ZTSDB_NOW + 3601);
+}
+
+/* Answers that were lost: the host comes again with what it has, as often as it must. */
+static void test_ztsdb_previous_serial(void)
+{
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "cc"), 0);
+	test_ztsdb_expect("cc", "aa", ZTSDB_LIVE);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "dd"), 0);
+	test_ztsdb_expect("dd", "aa", ZTSDB_LIVE);
+	/* What was lost must not come back. */
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("bb", "ee"), ZTSDB_E_REVOKED);
+}
+
+static void test_ztsdb_stale_serial(void)
+{
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("bb", "cc"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "dd"), ZTSDB_E_REVOKED);
+	test_ztsdb_expect("-1", "-1", ZTSDB_STALE);
+	test_ztsdb_reopen(); /* the revocation lasts, too */
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("cc", "dd"), ZTSDB_E_REVOKED);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("-1", "dd"), ZTSDB_E_REVOKED);
+	CU_ASSERT_EQUAL(test_ztsdb_register("ee"), 0);
+	test_ztsdb_expect("ee", "", ZTSDB_LIVE);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("", "ff"), ZTSDB_E_REVOKED);
+}
+
+static void test_ztsdb_no_record(void)
+{
+	struct ztsdb_key other = test_ztsdb_key;
+
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	other.instance_id = "I-01"; /* ids may differ in case only */
+	CU_ASSERT_EQUAL(ztsdb_revoke(test_ztsdb, &other), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(ztsdb_reset(test_ztsdb, &other, 1), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(ztsdb_remove_instance(test_ztsdb, &other), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(ztsdb_remove_instance(test_ztsdb, &test_ztsdb_key), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), ZTSDB_E_NONE);
+}
+
+static void test_ztsdb_blocked(void)
+{
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(ztsdb_revoke(test_ztsdb, &test_ztsdb_key), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), ZTSDB_E_REVOKED);
+	CU_ASSERT_EQUAL(test_ztsdb_register("bb"), ZTSDB_E_REVOKED);
+	test_ztsdb_expect("-1", "-1", ZTSDB_BLOCKED);
+	CU_ASSERT_EQUAL(ztsdb_reset_all(test_ztsdb, TEST_ZTSDB_NOW + 10), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), ZTSDB_E_REVOKED);
+	CU_ASSERT_EQUAL(ztsdb_reset(test_ztsdb, &test_ztsdb_key, TEST_ZTSDB_NOW), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_register("bb"), 0);
+	test_ztsdb_expect("bb", "", ZTSDB_LIVE);
+}
+
+static void test_ztsdb_reset_time(void)
+{
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("xx", "bb"), ZTSDB_E_REVOKED);
+	CU_ASSERT_EQUAL(ztsdb_reset(test_ztsdb, &test_ztsdb_key, TEST_ZTSDB_NOW), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("aa", "bb", TEST_ZTSDB_NOW + 1), ZTSDB_E_REVOKED);
+	CU_ASSERT_EQUAL(ztsdb_reset(test_ztsdb, &test_ztsdb_key, TEST_ZTSDB_NOW), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("aa", "bb", TEST_ZTSDB_NOW), 0);
+	test_ztsdb_expect("bb", "aa", ZTSDB_LIVE);
+	/* For one certificate only: the clone is found again. */
+	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("xx", "cc", TEST_ZTSDB_NOW), ZTSDB_E_REVOKED);
+}
+
+static void test_ztsdb_reset_all(void)
+{
+	uint64_t epoch = TEST_ZTSDB_NOW;
+
+	CU_ASSERT_EQUAL(ztsdb_reset_all(test_ztsdb, epoch), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("aa", "bb", epoch + 1), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("aa", "bb", epoch), 0); /* a lost record */
+	test_ztsdb_expect("bb", "", ZTSDB_LIVE);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("xx", "cc", epoch), ZTSDB_E_REVOKED);
+	test_ztsdb_expect("-1", "-1", ZTSDB_STALE);
+	CU_ASSERT_EQUAL(ztsdb_reset_all(test_ztsdb, epoch + 1), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("yy", "cc", epoch + 1), 0);
+	test_ztsdb_expect("cc", "yy", ZTSDB_LIVE);
+}
+
+static int test_ztsdb_join_instance(const struct ztsdb_instance *i, void *user)
+{
+	buf_addf(user, "%s;", i->instance_id);
+	return 0;
+}
+
+static void test_ztsdb_lists_instances(void)
+{
+	static const struct ztsdb_key keys[] = {
+		{ "prov.one", "dom.b", "svc", "i-3" },
+		{ "prov.one", "dom.a", "svc", "i-2" },
+		{ "prov.two", "dom.a", "svc", "i-1" },
+		{ "prov.two", "dom.a", "web", "i-4" },
+	};
+	static const struct {
+		struct ztsdb_filter filter;
+		const char *expect;
+	} cases[] = {
+		{ { NULL, NULL, NULL, NULL }, "i-2;i-1;i-4;i-3;" },
+		{ { "", "dom.a", "", "" }, "i-2;i-1;i-4;" },
+		{ { "prov.one", NULL, NULL, NULL }, "i-2;i-3;" },
+		{ { NULL, NULL, "web", NULL }, "i-4;" },
+		{ { NULL, NULL, NULL, "i-3" }, "i-3;" },
+		{ { NULL, NULL, NULL, "i-9" }, "" },
+	};
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		struct ztsdb_issue issue = test_ztsdb_issue("aa");
+
+		issue.key = keys[i];
+		CU_ASSERT_EQUAL(ztsdb_register(test_ztsdb, &issue), 0);
+	}
+	CU_ASSERT_EQUAL(ztsdb_count(test_ztsdb, &n), 0);
+	CU_ASSERT_EQUAL(n, 4);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(buf_release) struct buf text = buf_init(64);
+
+		CU_ASSERT_EQUAL(ztsdb_list_instances(test_ztsdb, &cases[i].filter,
+						     test_ztsdb_join_instance, &text),
+				0);
+		buf_add(&text, "");
+		CU_ASSERT_STRING_EQUAL(text.text, cases[i].expect);
+	}
+}
+
+static void test_ztsdb_transactions(void)
+{
+	CU_ASSERT_EQUAL(ztsdb_begin(test_ztsdb), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), 0);
+	ztsdb_rollback(test_ztsdb);
+	ztsdb_rollback(test_ztsdb); /* nothing open: nothing happens */
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(ztsdb_begin(test_ztsdb), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("zz", "bb"), ZTSDB_E_REVOKED);
+	CU_ASSERT_EQUAL(ztsdb_commit(test_ztsdb), 0);
+	test_ztsdb_reopen();
+	test_ztsdb_expect("-1", "-1", ZTSDB_STALE);
+}
+
+/* Another program holds the file: a reader sees it as it was, a writer is told. */
+static void test_ztsdb_two_programs(void)
+{
+	struct ztsdb *other = NULL;
+	uint64_t n = 9;
+
+	CU_ASSERT_EQUAL(ztsdb_open(test_ztsdb_path, true, &other), 0);
+	CU_ASSERT_EQUAL(ztsdb_begin(test_ztsdb), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(ztsdb_count(other, &n), 0);
+	CU_ASSERT_EQUAL(n, 0);
+	CU_ASSERT_EQUAL(ztsdb_commit(test_ztsdb), 0);
+	CU_ASSERT_EQUAL(ztsdb_count(other, &n), 0);
+	CU_ASSERT_EQUAL(n, 1);
+	ztsdb_close(other);
+}
+
+/* A full disk, made with the limit on file sizes. */
+static void test_ztsdb_full_disk(void)
+{
+	struct rlimit old, small = { 0 };
+	int r;
+
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	small.rlim_max = old.rlim_max;
+	small.rlim_cur = 4096;
+	setrlimit(RLIMIT_FSIZE, &small);
+	r = test_ztsdb_refresh("aa", "bb");
+	setrlimit(RLIMIT_FSIZE, &old);
+	CU_ASSERT_TRUE(r == -ENOSPC || r == -EIO);
+	CU_ASSERT_TRUE(strlen(ztsdb_error(test_ztsdb)) > 0);
+	test_ztsdb_expect("aa", "", ZTSDB_LIVE);
+	/* And it works again as soon as there is room. */
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), 0);
+	test_ztsdb_expect("bb", "aa", ZTSDB_LIVE);
+}
+
+static void test_ztsdb_refuses(void)
+{
+	static const char garbage[] = "this is not a database, it only stands where one should be";
+	struct ztsdb *db = NULL;
+	sqlite3 *raw = NULL;
+	struct stat st;
+	char path[PATH_MAX];
+
+	CU_ASSERT_EQUAL(stat(test_ztsdb_path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
+	CU_ASSERT_EQUAL(sqlite3_open(test_ztsdb_path, &raw), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(raw, "PRAGMA user_version = 2", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(raw);
+	CU_ASSERT_EQUAL(ztsdb_open(test_ztsdb_path, true, &db), -EPROTO);
+	CU_ASSERT_EQUAL(tmpdir_write("garbage.db", garbage, sizeof(garbage)), 0);
+	CU_ASSERT_EQUAL(ztsdb_open(tmpdir_path(path, "garbage.db"), false, &db), -EIO);
+	CU_ASSERT_EQUAL(ztsdb_open(tmpdir_path(path, "none.db"), false, &db), -ENOENT);
+	CU_ASSERT_EQUAL(ztsdb_open(tmpdir_path(path, "none/none.db"), true, &db), -ENOENT);
+	CU_ASSERT_PTR_NULL(db);
+}
+
+/* Registers one after the other, telling each through @fd once it is durable, until killed. */
+static void test_ztsdb_child(int fd)
+{
+	struct ztsdb *db = NULL;
+	char serial[16];
+
+	if (ztsdb_open(test_ztsdb_path, false, &db) < 0)
+		_exit(1);
+	for (uint32_t i = 1;; i++) {
+		struct ztsdb_issue issue = test_ztsdb_issue(serial);
+
+		snprintf(serial, sizeof(serial), "%08x", i);
+		if (ztsdb_begin(db) < 0 || ztsdb_register(db, &issue) != 0 ||
+		    ztsdb_commit(db) < 0 || write(fd, &i, sizeof(i)) != sizeof(i))
+			_exit(1);
+	}
+}
+
+/* Kills the child after @n acknowledgements. Gives the last one. */
+static uint32_t test_ztsdb_kill_one(uint64_t n)
+{
+	uint32_t last = 0, at;
+	int pipes[2];
+	pid_t pid;
+
+	CU_ASSERT_EQUAL(pipe(pipes), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(pipes[0]);
+		test_ztsdb_child(pipes[1]);
+	}
+	close(pipes[1]);
+	while (last < n && read(pipes[0], &at, sizeof(at)) == sizeof(at))
+		last = at;
+	kill(pid, SIGKILL);
+	while (read(pipes[0], &at, sizeof(at)) == sizeof(at))
+		last = at;
+	close(pipes[0]);
+	waitpid(pid, NULL, 0);
+	return last;
+}
+
+/* What the file system had of the writes is all that a killed program leaves. */
+static void test_ztsdb_killed(void)
+{
+	for (unsigned int i = 0; i < TEST_ZTSDB_KILLS; i++) {
+		struct ztsdb_instance record = { .current = "" };
+		uint32_t told = test_ztsdb_kill_one(1 + tap_random_below(40));
+		unsigned long found;
+
+		test_ztsdb_reopen();
+		CU_ASSERT_EQUAL(ztsdb_find_instance(test_ztsdb, &test_ztsdb_key, &record), 0);
+		found = strtoul(record.current, NULL, 16);
+		/* The last one may be durable without that it was told. */
+		CU_ASSERT_TRUE(found == told || found == told + 1UL);
+	}
+}
+
+static const struct tap_test test_ztsdb_tests[] = {
+	{ "the registry answers and keeps", test_ztsdb_registry },
+	{ "the registry is listed", test_ztsdb_lists_registry },
+	{ "a refresh with the current serial", test_ztsdb_current_serial },
+	{ "a refresh with the previous serial", test_ztsdb_previous_serial },
+	{ "a stale serial revokes, a registration heals", test_ztsdb_stale_serial },
+	{ "no record", test_ztsdb_no_record },
+	{ "an operator's revocation", test_ztsdb_blocked },
+	{ "the reset time of one", test_ztsdb_reset_time },
+	{ "the reset time of all", test_ztsdb_reset_all },
+	{ "records are listed and counted", test_ztsdb_lists_instances },
+	{ "many changes in one transaction", test_ztsdb_transactions },
+	{ "beside another program", test_ztsdb_two_programs },
+	{ "a full disk", test_ztsdb_full_disk },
+	{ "a newer schema, garbage, nothing", test_ztsdb_refuses },
+	{ "killed at any moment", test_ztsdb_killed },
+	{ 0 },
+};
+
+static const struct tap_suite test_ztsdb_suites[] = {
+	{ "ztsdb", test_ztsdb_tests, test_ztsdb_setup, test_ztsdb_teardown },
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv, test_ztsdb_suites);
+}
