@@ -2,34 +2,289 @@
 #include "certs/denylist.h"
 
 #include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "certs/principal.h"
+#include "common/files.h"
+
+#define DENYLIST_BLANKS " \t\r" /* editors of other systems leave the last one */
+#define DENYLIST_SERIAL_MAX 62  /* digits: as many as an accepted certificate may have */
+
+enum denylist_kind { DENYLIST_PRINCIPAL, DENYLIST_INSTANCE, DENYLIST_SERIAL };
+
+struct denylist_entry {
+	enum denylist_kind kind;
+	const char *value; /* as it is compared; lies in the list's text */
+};
+
+struct denylist {
+	char *text; /* the whole file, cut into values; owned */
+	size_t n_entries;
+	struct denylist_entry entries[]; /* sorted */
+};
+
+struct denylist_error {
+	const char *name;
+	size_t line;
+	char *text; /* DENYLIST_ERROR_MAX bytes */
+};
+
+static int denylist_fail(const struct denylist_error *e, const char *why)
+{
+	snprintf(e->text, DENYLIST_ERROR_MAX, "%.150s:%zu: %s", e->name, e->line, why);
+	return -EINVAL;
+}
+
+/* Makes @serial comparable: small letters, no leading zeros, but for zero itself. In place. */
+static char *denylist_trim_serial(char *serial)
+{
+	for (char *p = serial; *p; p++)
+		if (*p >= 'A' && *p <= 'F')
+			*p = (char)(*p | 0x20);
+	while (serial[0] == '0' && serial[1])
+		serial++;
+	return serial;
+}
+
+/* Each gives the value in the form in which it is compared, or NULL when it is none. */
+
+static char *denylist_take_principal(char *value)
+{
+	size_t len = strlen(value);
+	struct principal p;
+
+	if (principal_parse(value, len, &p))
+		return NULL;
+	return memcpy(value, p.name, len + 1);
+}
+
+static char *denylist_take_instance(char *value)
+{
+	return principal_is_instance_id(value, strlen(value)) ? value : NULL;
+}
+
+static char *denylist_take_serial(char *value)
+{
+	if (value[strspn(value, "0123456789abcdefABCDEF")])
+		return NULL;
+	value = denylist_trim_serial(value);
+	return strlen(value) <= DENYLIST_SERIAL_MAX ? value : NULL;
+}
+
+static const struct denylist_row {
+	const char *word;
+	enum denylist_kind kind;
+	char *(*take)(char *value);
+	const char *range;
+} denylist_rows[] = {
+	{ "principal", DENYLIST_PRINCIPAL, denylist_take_principal,
+	  "'principal' wants one domain.service of at most 255 characters" },
+	{ "instance", DENYLIST_INSTANCE, denylist_take_instance,
+	  "'instance' wants one instance id of at most 127 characters of A-Z a-z 0-9 . _ ~ = + @ $ "
+	  ": -" },
+	{ "serial", DENYLIST_SERIAL, denylist_take_serial,
+	  "'serial' wants one number of at most 62 hexadecimal digits, without colons" },
+};
+
+static const struct denylist_row *denylist_find_row(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(denylist_rows); i++)
+		if (!strcmp(denylist_rows[i].word, word))
+			return &denylist_rows[i];
+	return NULL;
+}
+
+/* Cuts off what follows "#" and the blanks at both ends. Gives the rest. */
+static char *denylist_strip(char *line)
+{
+	size_t len;
+
+	line[strcspn(line, "#")] = '\0';
+	line += strspn(line, DENYLIST_BLANKS);
+	len = strlen(line);
+	while (len && strchr(DENYLIST_BLANKS, line[len - 1]))
+		line[--len] = '\0';
+	return line;
+}
+
+/* Reads one line that is not empty. Errors: 0; -EINVAL. */
+static int denylist_read_line(char *line, struct denylist_entry *ret,
+			      const struct denylist_error *e)
+{
+	char *word = strsep(&line, DENYLIST_BLANKS);
+	const struct denylist_row *row = denylist_find_row(word);
+
+	if (!row)
+		return denylist_fail(e, "a line is 'principal NAME', 'instance ID' or 'serial "
+					"HEX'; the list is not used");
+	if (!line)
+		return denylist_fail(e, row->range);
+	line += strspn(line, DENYLIST_BLANKS);
+	ret->kind = row->kind;
+	ret->value = *line ? row->take(line) : NULL;
+	return ret->value ? 0 : denylist_fail(e, row->range);
+}
+
+/* The lines there are, and so the most entries there can be. */
+static size_t denylist_count_lines(const char *text, size_t len)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < len; i++)
+		n += text[i] == '\n';
+	return n;
+}
+
+/* Reads the @len bytes in @d->text into @d->entries, which has @cap places. */
+static int denylist_read_lines(struct denylist *d, size_t len, size_t cap, struct denylist_error *e)
+{
+	char *at = d->text;
+	char *end = d->text + len;
+	int r = 0;
+
+	while (r == 0 && at <= end) {
+		char *line = at;
+		char *stop = memchr(at, '\n', (size_t)(end - at));
+
+		e->line++;
+		stop = stop ? stop : end;
+		*stop = '\0';
+		at = stop + 1;
+		if (strlen(line) != (size_t)(stop - line))
+			return denylist_fail(e, "a NUL byte; the list is not used");
+		line = denylist_strip(line);
+		if (!*line)
+			continue;
+		if (d->n_entries == cap) {
+			(void)denylist_fail(e, "more than 65536 entries; the list is not used");
+			return -E2BIG;
+		}
+		r = denylist_read_line(line, &d->entries[d->n_entries], e);
+		d->n_entries += r == 0;
+	}
+	return r;
+}
+
+static int denylist_compare(const void *a, const void *b)
+{
+	const struct denylist_entry *one = a, *other = b;
+
+	if (one->kind != other->kind)
+		return one->kind < other->kind ? -1 : 1;
+	return strcmp(one->value, other->value);
+}
+
+static struct denylist *denylist_new(const char *text, size_t len, size_t cap)
+{
+	_cleanup_(denylist_freep) struct denylist *d =
+		calloc(1, sizeof(*d) + cap * sizeof(d->entries[0]));
+
+	if (!d)
+		return NULL;
+	d->text = malloc(len + 1);
+	if (!d->text)
+		return NULL;
+	if (len)
+		memcpy(d->text, text, len);
+	d->text[len] = '\0';
+	return steal_ptr(d);
+}
 
 int denylist_parse(const char *name, const char *text, size_t len, struct denylist **ret,
 		   char ret_error[static DENYLIST_ERROR_MAX])
 {
-	return -ENOSYS;
+	_cleanup_(denylist_freep) struct denylist *d = NULL;
+	struct denylist_error e = { .name = name, .text = ret_error };
+	size_t cap;
+	int r;
+
+	if (len > DENYLIST_BYTES_MAX) {
+		snprintf(ret_error, DENYLIST_ERROR_MAX,
+			 "%.150s: larger than 8 MiB; the list is not used", name);
+		return -E2BIG;
+	}
+	cap = denylist_count_lines(text, len);
+	if (cap > DENYLIST_ENTRIES_MAX)
+		cap = DENYLIST_ENTRIES_MAX;
+	d = denylist_new(text, len, cap);
+	if (!d) {
+		snprintf(ret_error, DENYLIST_ERROR_MAX, "%.150s: out of memory", name);
+		return -ENOMEM;
+	}
+	r = denylist_read_lines(d, len, cap, &e);
+	if (r < 0)
+		return r;
+	qsort(d->entries, d->n_entries, sizeof(d->entries[0]), denylist_compare);
+	*ret = steal_ptr(d);
+	return 0;
 }
 
 int denylist_load(const char *path, struct denylist **ret,
 		  char ret_error[static DENYLIST_ERROR_MAX])
 {
-	return -ENOSYS;
+	_cleanup_(files_freep) uint8_t *bytes = NULL;
+	size_t len = 0;
+	int r = files_read(path, DENYLIST_BYTES_MAX, &bytes, &len);
+
+	if (r == 0)
+		return denylist_parse(path, (const char *)bytes, len, ret, ret_error);
+	snprintf(ret_error, DENYLIST_ERROR_MAX, "%.150s: %s", path,
+		 r == -EINVAL ? "not a regular file" :
+		 r == -EFBIG  ? "larger than 8 MiB; the list is not used" :
+				strerror(-r));
+	return r;
+}
+
+static bool denylist_has_one(const struct denylist *d, enum denylist_kind kind, const char *value)
+{
+	const struct denylist_entry key = { kind, value };
+
+	return *value &&
+	       bsearch(&key, d->entries, d->n_entries, sizeof(d->entries[0]), denylist_compare);
+}
+
+static bool denylist_has_principal(const struct denylist *d, const char *principal)
+{
+	struct principal p;
+
+	return principal_parse(principal, strlen(principal), &p) == 0 &&
+	       denylist_has_one(d, DENYLIST_PRINCIPAL, p.name);
+}
+
+static bool denylist_has_serial(const struct denylist *d, const char *serial)
+{
+	char copy[2 * DENYLIST_SERIAL_MAX]; /* leading zeros do not count */
+
+	if ((size_t)snprintf(copy, sizeof(copy), "%s", serial) >= sizeof(copy))
+		return false;
+	return denylist_has_one(d, DENYLIST_SERIAL, denylist_trim_serial(copy));
 }
 
 bool denylist_has(const struct denylist *d, const char *principal, const char *instance_id,
 		  const char *serial)
 {
-	return true;
+	return d && (denylist_has_principal(d, principal) ||
+		     denylist_has_one(d, DENYLIST_INSTANCE, instance_id) ||
+		     denylist_has_serial(d, serial));
 }
 
 size_t denylist_size(const struct denylist *d)
 {
-	return 0;
+	return d ? d->n_entries : 0;
 }
 
 void denylist_free(struct denylist *d)
 {
+	if (!d)
+		return;
+	free(d->text);
+	free(d);
 }
 
 void denylist_freep(struct denylist **p)
 {
+	denylist_free(*p);
 }

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Who is refused although the certificate is good: a text file, one entry a line, "principal
- * NAME", "instance ID" or "serial HEX"; "#" begins a comment. Athenz has no revocation list; this is
- * what stands in for one. Links no library.
+ * NAME", "instance ID" or "serial HEX"; "#" begins a comment, also behind an entry. Athenz has no
+ * revocation list; this is what stands in for one. Links no library. Source: docs/identity.md.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +34,7 @@ bool denylist_has(const struct denylist *d, const char *principal, const char *i
 /* Entries. NULL has none. */
 size_t denylist_size(const struct denylist *d);
 
+/* NULL is allowed. */
 void denylist_free(struct denylist *d);
-/* For _cleanup_(denylist_freep). */
+/* As denylist_free(), for _cleanup_(denylist_freep). */
 void denylist_freep(struct denylist **p);

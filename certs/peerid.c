@@ -10,6 +10,10 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "certs/denylist.h"
+
+#define PEERID_RESTRICTED ":restricted"
+
 /* Inside this file a positive result is the PST code of a refusal. */
 
 /* A name inside the certificate; gone with the list of names it was taken from. */
@@ -18,8 +22,10 @@ struct peerid_text {
 	size_t len;
 };
 
-/* What the alternative names say, and how often. */
+/* What the certificate says of its owner, and how often. */
 struct peerid_names {
+	struct principal who;
+	struct principal_role role;          /* "" for the certificate of a service */
 	struct principal_instance instance;  /* the last of them */
 	char dns_id[PRINCIPAL_INSTANCE_MAX]; /* the last; no NUL; unset if too long */
 	size_t dns_id_len;
@@ -36,32 +42,84 @@ static void peerid_free_sans(GENERAL_NAMES **sans)
 	GENERAL_NAMES_free(*sans);
 }
 
-static int peerid_parse_cn(const ASN1_STRING *cn, struct principal *ret)
+static bool peerid_is_listed(const char *const *list, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(list[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A role that nobody asked for is refused for what it is, however it is written. */
+static int peerid_parse_role(const char *cn, size_t len, const struct peerid_rule *rule,
+			     struct principal_role *ret)
+{
+	if (principal_parse_role(cn, len, ret) == 0 &&
+	    peerid_is_listed(rule->roles, rule->n_roles, ret->name))
+		return 0;
+	return PST_ROLE_CERT;
+}
+
+static int peerid_parse_cn(const ASN1_STRING *cn, const struct peerid_rule *rule,
+			   struct peerid_names *names)
 {
 	_cleanup_(peerid_free_utf8) unsigned char *utf8 = NULL;
 	int len = ASN1_STRING_to_UTF8(&utf8, cn);
 
 	if (len < 0)
 		return PST_CN_FORMAT;
-	switch (principal_parse((const char *)utf8, (size_t)len, ret)) {
+	switch (principal_parse((const char *)utf8, (size_t)len, &names->who)) {
 	case 0:
 		return 0;
 	case PRINCIPAL_E_ROLE:
-		return PST_ROLE_CERT;
+		return peerid_parse_role((const char *)utf8, (size_t)len, rule, &names->role);
 	default:
 		return PST_CN_FORMAT;
 	}
 }
 
 /* Not X509_NAME_get_text_by_NID(): it cuts at the buffer, and takes the first of several. */
-static int peerid_read_cn(const X509 *cert, struct principal *ret)
+static int peerid_read_cn(const X509 *cert, const struct peerid_rule *rule,
+			  struct peerid_names *names)
 {
 	const X509_NAME *subject = X509_get_subject_name(cert);
 	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 
 	if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
 		return PST_CN_COUNT;
-	return peerid_parse_cn(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), ret);
+	return peerid_parse_cn(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), rule,
+			       names);
+}
+
+/* Not strstr(): a NUL would end the text before it ends. */
+static int peerid_read_unit(const ASN1_STRING *unit, bool *ret_restricted)
+{
+	_cleanup_(peerid_free_utf8) unsigned char *utf8 = NULL;
+	int len = ASN1_STRING_to_UTF8(&utf8, unit);
+	int tail = len - (int)strlen(PEERID_RESTRICTED);
+
+	if (len < 0)
+		return PST_CERT_FIELD;
+	if (tail >= 0 && memcmp(utf8 + tail, PEERID_RESTRICTED, strlen(PEERID_RESTRICTED)) == 0)
+		*ret_restricted = true;
+	return 0;
+}
+
+/* Any of several counts. */
+static int peerid_read_restricted(const X509 *cert, bool *ret)
+{
+	const X509_NAME *subject = X509_get_subject_name(cert);
+	bool restricted = false;
+	int at = -1;
+	int r = 0;
+
+	while (r == 0 &&
+	       (at = X509_NAME_get_index_by_NID(subject, NID_organizationalUnitName, at)) >= 0)
+		r = peerid_read_unit(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)),
+				     &restricted);
+	*ret = restricted;
+	return r;
 }
 
 static int peerid_read_serial(const X509 *cert, char ret[PEERID_SERIAL_MAX])
@@ -81,12 +139,12 @@ static int peerid_read_serial(const X509 *cert, char ret[PEERID_SERIAL_MAX])
 	return 0;
 }
 
-static int peerid_read_expiry(const X509 *cert, uint64_t *ret)
+static int peerid_read_time(const ASN1_TIME *time, uint64_t *ret)
 {
 	struct tm tm;
 	time_t wall;
 
-	if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+	if (ASN1_TIME_to_tm(time, &tm) != 1)
 		return PST_CERT_FIELD;
 	wall = timegm(&tm);
 	if (wall < 0)
@@ -111,8 +169,13 @@ static int peerid_take_text(const ASN1_STRING *string, struct peerid_text *ret)
 	return 0;
 }
 
-static int peerid_take_uri(struct peerid_text uri, const struct principal *who,
-			   struct peerid_names *names)
+static int peerid_check_spiffe(struct peerid_text uri, const struct peerid_names *names)
+{
+	return names->role.name[0] ? principal_check_role_spiffe(&names->role, uri.at, uri.len) :
+				     principal_check_spiffe(&names->who, uri.at, uri.len);
+}
+
+static int peerid_take_uri(struct peerid_text uri, struct peerid_names *names)
 {
 	switch (principal_parse_instance(uri.at, uri.len, &names->instance)) {
 	case 0:
@@ -123,7 +186,7 @@ static int peerid_take_uri(struct peerid_text uri, const struct principal *who,
 	default:
 		break;
 	}
-	switch (principal_check_spiffe(who, uri.at, uri.len)) {
+	switch (peerid_check_spiffe(uri, names)) {
 	case 0:
 		return names->n_spiffes++ ? PST_SAN_DISAGREES : 0;
 	case PRINCIPAL_E_DISAGREES:
@@ -148,8 +211,15 @@ static int peerid_take_dns(struct peerid_text dns, struct peerid_names *names)
 	}
 }
 
-static int peerid_take_san(const GENERAL_NAME *san, const struct principal *who,
-			   struct peerid_names *names)
+/* The older form of a role certificate names its owner here. It is not enough, but must agree. */
+static int peerid_take_mail(struct peerid_text mail, const struct peerid_names *names)
+{
+	return names->role.name[0] && principal_check_mail(&names->who, mail.at, mail.len) ?
+		       PST_SAN_DISAGREES :
+		       0;
+}
+
+static int peerid_take_san(const GENERAL_NAME *san, struct peerid_names *names)
 {
 	struct peerid_text text;
 	int type;
@@ -161,14 +231,36 @@ static int peerid_take_san(const GENERAL_NAME *san, const struct principal *who,
 		return 0;
 	r = peerid_take_text(string, &text);
 	if (r == 0 && type == GEN_URI)
-		r = peerid_take_uri(text, who, names);
+		r = peerid_take_uri(text, names);
 	if (r == 0 && type == GEN_DNS)
 		r = peerid_take_dns(text, names);
+	if (r == 0 && type == GEN_EMAIL)
+		r = peerid_take_mail(text, names);
 	return r;
 }
 
-static int peerid_read_sans(const X509 *cert, const struct principal *who,
-			    struct peerid_names *names)
+/* Whose role it is: exactly one URI says so. Before all other names, which must agree with it. */
+static int peerid_take_owner(const GENERAL_NAMES *sans, struct principal *ret)
+{
+	unsigned int n = 0;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(sans); i++) {
+		int type;
+		const ASN1_STRING *string = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(sans, i),
+								    &type);
+		int r = PRINCIPAL_E_OTHER;
+
+		if (type == GEN_URI)
+			r = principal_parse_uri((const char *)ASN1_STRING_get0_data(string),
+						(size_t)ASN1_STRING_length(string), ret);
+		if (r == PRINCIPAL_E_FORMAT)
+			return PST_ROLE_CERT;
+		n += r == 0;
+	}
+	return n == 1 ? 0 : PST_ROLE_CERT;
+}
+
+static int peerid_read_sans(const X509 *cert, struct peerid_names *names)
 {
 	_cleanup_(peerid_free_sans) GENERAL_NAMES *sans = NULL;
 	int presence;
@@ -176,22 +268,15 @@ static int peerid_read_sans(const X509 *cert, const struct principal *who,
 
 	sans = X509_get_ext_d2i(cert, NID_subject_alt_name, &presence, NULL);
 	/* -1: no such extension. Otherwise it is there twice or cannot be decoded. */
-	if (!sans)
-		return presence == -1 ? 0 : PST_CERT_FIELD;
+	if (!sans && presence != -1)
+		return PST_CERT_FIELD;
 	if (sk_GENERAL_NAME_num(sans) > PEERID_SANS_MAX)
 		return PST_SAN_LIMIT;
+	if (names->role.name[0])
+		r = peerid_take_owner(sans, &names->who);
 	for (int i = 0; r == 0 && i < sk_GENERAL_NAME_num(sans); i++)
-		r = peerid_take_san(sk_GENERAL_NAME_value(sans, i), who, names);
+		r = peerid_take_san(sk_GENERAL_NAME_value(sans, i), names);
 	return r;
-}
-
-static bool peerid_is_provider(const struct peerid_rule *rule, const char *provider)
-{
-	for (size_t i = 0; i < rule->n_providers; i++) {
-		if (strcmp(rule->providers[i], provider) == 0)
-			return true;
-	}
-	return false;
 }
 
 /* A DNS id says nothing on its own: it only has to agree. */
@@ -209,7 +294,8 @@ static int peerid_check_instance(const struct peerid_names *names, const struct 
 		return PST_INSTANCE_ID;
 	if (names->n_instances == 1 && !peerid_dns_agrees(names))
 		return PST_SAN_DISAGREES;
-	if (rule->need_instance && !peerid_is_provider(rule, names->instance.provider))
+	if (rule->need_instance &&
+	    !peerid_is_listed(rule->providers, rule->n_providers, names->instance.provider))
 		return PST_PROVIDER_DENIED;
 	return 0;
 }
@@ -217,20 +303,33 @@ static int peerid_check_instance(const struct peerid_names *names, const struct 
 static int peerid_read_names(const X509 *cert, const struct peerid_rule *rule, struct peerid *id)
 {
 	struct peerid_names names = { 0 };
-	struct principal who;
 	int r;
 
-	r = peerid_read_cn(cert, &who);
+	r = peerid_read_cn(cert, rule, &names);
 	if (r == 0)
-		r = peerid_read_sans(cert, &who, &names);
+		r = peerid_read_sans(cert, &names);
 	if (r == 0)
 		r = peerid_check_instance(&names, rule);
 	if (r != 0)
 		return r;
-	memcpy(id->principal, who.name, sizeof(id->principal));
+	memcpy(id->principal, names.who.name, sizeof(id->principal));
+	memcpy(id->role, names.role.name, sizeof(id->role));
 	memcpy(id->provider, names.instance.provider, sizeof(id->provider));
 	memcpy(id->instance_id, names.instance.id, sizeof(id->instance_id));
 	return 0;
+}
+
+static int peerid_read_fields(const X509 *cert, struct peerid *id)
+{
+	int r = peerid_read_serial(cert, id->serial);
+
+	if (r == 0)
+		r = peerid_read_time(X509_get0_notBefore(cert), &id->not_before_wall);
+	if (r == 0)
+		r = peerid_read_time(X509_get0_notAfter(cert), &id->expires_wall);
+	if (r == 0)
+		r = peerid_read_restricted(cert, &id->restricted);
+	return r;
 }
 
 /* Empties the thread's error queue. Gives whether an allocation had failed: the functions above see
@@ -254,9 +353,9 @@ int peerid_read(const X509 *cert, const struct peerid_rule *rule, struct peerid 
 	ERR_clear_error();
 	r = peerid_read_names(cert, rule, &id);
 	if (r == 0)
-		r = peerid_read_serial(cert, id.serial);
-	if (r == 0)
-		r = peerid_read_expiry(cert, &id.expires_wall);
+		r = peerid_read_fields(cert, &id);
+	if (r == 0 && denylist_has(rule->deny, id.principal, id.instance_id, id.serial))
+		r = PST_PEER_DENIED;
 	if (peerid_drain_errors())
 		return -ENOMEM;
 	if (r != 0) {

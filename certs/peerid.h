@@ -22,26 +22,36 @@
 #define PEERID_SANS_MAX 64   /* alternative names in one certificate */
 #define PEERID_SAN_BYTES_MAX 1024 /* bytes of one URI, DNS or mail name */
 #define PEERID_PROVIDERS_MAX 16   /* entries of a rule's list */
+#define PEERID_ROLES_MAX 64       /* as above */
+
+struct denylist;
 
 struct peerid {
-	char principal[PEERID_PRINCIPAL_MAX];  /* lower case, "domain.service" */
-	char provider[PEERID_PROVIDER_MAX];    /* "" when the certificate names no instance */
+	char principal[PEERID_PRINCIPAL_MAX]; /* lower case, "domain.service" */
+	char role[PEERID_PRINCIPAL_MAX];    /* "domain:role.role" that @principal acts in, or "" */
+	char provider[PEERID_PROVIDER_MAX]; /* "" when the certificate names no instance */
 	char instance_id[PEERID_INSTANCE_MAX]; /* "" as above */
 	char serial[PEERID_SERIAL_MAX];        /* lower-case hex */
-	uint64_t expires_wall;                 /* notAfter, seconds since 1970 */
+	uint64_t not_before_wall;              /* seconds since 1970 */
+	uint64_t expires_wall;                 /* notAfter, as above */
+	bool restricted; /* an OU ends in ":restricted": good for peers, not for an issuer */
 };
 
-/* What a certificate must satisfy. */
+/* What a certificate must satisfy. Borrowed. */
 struct peerid_rule {
 	/* Hosts: exactly one instance-id URI, its provider in the list. Others: at most one. */
 	bool need_instance;
 	const char *const *providers; /* lower case; may be NULL when need_instance is false */
 	size_t n_providers;
+	/* Role certificates are refused but for these, "domain:role.role" in lower case. */
+	const char *const *roles;
+	size_t n_roles;
+	const struct denylist *deny; /* NULL = nobody is denied */
 };
 
 /* Reads and checks the names of @cert, in the order of docs/identity.md: the code is that of the
  * first rule that is broken. Borrows both. Empties OpenSSL's error queue of this thread.
- * Errors: -EPERM with *ret_code = PST-2101...2107 or PST-2112; -ENOMEM. */
+ * Errors: -EPERM with *ret_code = PST-2101...2107, PST-2112 or PST-2113; -ENOMEM. */
 int peerid_read(const X509 *cert, const struct peerid_rule *rule, struct peerid *ret,
 		enum pst *ret_code) _warn_unused_;
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "certs/principal.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #define PRINCIPAL_INSTANCE_PREFIX "athenz://instanceid/"
+#define PRINCIPAL_URI_PREFIX "athenz://principal/"
 #define PRINCIPAL_SPIFFE_PREFIX "spiffe://"
 #define PRINCIPAL_DNS_MARK ".instanceid.athenz."
 #define PRINCIPAL_ROLE_MARK ":role."
@@ -143,6 +143,35 @@ const char *principal_service(const struct principal *p)
 	return p->name + p->domain_len + 1;
 }
 
+int principal_parse_role(const char *name, size_t len, struct principal_role *ret)
+{
+	size_t domain_len = principal_find(name, len, PRINCIPAL_ROLE_MARK);
+	struct principal_rest rest = { name, len };
+	struct principal_role role = { .domain_len = domain_len };
+
+	if (domain_len == len)
+		return PRINCIPAL_E_OTHER;
+	if (len >= sizeof(role.name) || !principal_take_labels(&rest) ||
+	    !principal_take_str(&rest, PRINCIPAL_ROLE_MARK) || !principal_take_labels(&rest) ||
+	    rest.len > 0)
+		return PRINCIPAL_E_FORMAT;
+	principal_copy_lower(role.name, name, len);
+	*ret = role;
+	return 0;
+}
+
+int principal_parse_uri(const char *uri, size_t len, struct principal *ret)
+{
+	struct principal_rest rest = { uri, len };
+
+	if (!principal_take_str(&rest, PRINCIPAL_URI_PREFIX))
+		return PRINCIPAL_E_OTHER;
+	if (memcmp(uri, PRINCIPAL_URI_PREFIX, strlen(PRINCIPAL_URI_PREFIX)) != 0 ||
+	    principal_parse(rest.at, rest.len, ret))
+		return PRINCIPAL_E_FORMAT;
+	return 0;
+}
+
 static int principal_parse_provider(const char *text, size_t len, struct principal_instance *p)
 {
 	struct principal_rest rest = { text, len };
@@ -153,19 +182,24 @@ static int principal_parse_provider(const char *text, size_t len, struct princip
 	return 0;
 }
 
+bool principal_is_instance_id(const char *id, size_t len)
+{
+	if (len == 0 || len >= PRINCIPAL_INSTANCE_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (!principal_is(id[i], PRINCIPAL_IS_PATH))
+			return false;
+	}
+	/* As a path segment these would name something else. */
+	return !(id[0] == '.' && (len == 1 || (len == 2 && id[1] == '.')));
+}
+
 static int principal_parse_id(const char *text, size_t len, struct principal_instance *p)
 {
-	if (len == 0 || len >= sizeof(p->id))
+	if (!principal_is_instance_id(text, len))
 		return PRINCIPAL_E_FORMAT;
-	for (size_t i = 0; i < len; i++) {
-		if (!principal_is(text[i], PRINCIPAL_IS_PATH))
-			return PRINCIPAL_E_FORMAT;
-	}
 	memcpy(p->id, text, len);
 	p->id[len] = '\0';
-	/* As a path segment these would name something else. */
-	if (strcmp(p->id, ".") == 0 || strcmp(p->id, "..") == 0)
-		return PRINCIPAL_E_FORMAT;
 	return 0;
 }
 
@@ -225,6 +259,42 @@ int principal_check_spiffe(const struct principal *p, const char *uri, size_t le
 	if (!principal_take_str(&rest, PRINCIPAL_SPIFFE_PREFIX))
 		return PRINCIPAL_E_OTHER;
 	if (principal_is_spiffe_short(p, rest) || principal_is_spiffe_long(p, rest))
+		return 0;
+	return PRINCIPAL_E_DISAGREES;
+}
+
+static const char *principal_role_name(const struct principal_role *role)
+{
+	return role->name + role->domain_len + strlen(PRINCIPAL_ROLE_MARK);
+}
+
+/* What both forms end in: "<domain>/ra/<role>". */
+static bool principal_is_role_path(const struct principal_role *role, struct principal_rest rest)
+{
+	return principal_take(&rest, role->name, role->domain_len) &&
+	       principal_take_str(&rest, "/ra/") &&
+	       principal_take_str(&rest, principal_role_name(role)) && rest.len == 0;
+}
+
+int principal_check_role_spiffe(const struct principal_role *role, const char *uri, size_t len)
+{
+	struct principal_rest rest = { uri, len };
+
+	if (!principal_take_str(&rest, PRINCIPAL_SPIFFE_PREFIX))
+		return PRINCIPAL_E_OTHER;
+	if (principal_is_role_path(role, rest))
+		return 0;
+	if (principal_take_labels(&rest) && principal_take_str(&rest, "/ns/") &&
+	    principal_is_role_path(role, rest))
+		return 0;
+	return PRINCIPAL_E_DISAGREES;
+}
+
+int principal_check_mail(const struct principal *p, const char *mail, size_t len)
+{
+	struct principal_rest rest = { mail, len };
+
+	if (principal_take_str(&rest, p->name) && principal_take_str(&rest, "@") && rest.len > 0)
 		return 0;
 	return PRINCIPAL_E_DISAGREES;
 }

@@ -6,6 +6,7 @@
  * bytes with a length, because names in certificates may hold a NUL.
  * Source: docs/identity.md; the character sets are those of Athenz's name grammar.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/attr.h"
@@ -27,6 +28,11 @@ struct principal {
 	size_t domain_len;        /* bytes before the last dot; the service follows the dot */
 };
 
+struct principal_role {
+	char name[PRINCIPAL_MAX]; /* lower case, "domain:role.role" */
+	size_t domain_len;        /* bytes before ":role." */
+};
+
 struct principal_instance {
 	char provider[PRINCIPAL_PROVIDER_MAX]; /* lower case */
 	char id[PRINCIPAL_INSTANCE_MAX];       /* as it was written: ids may differ in case only */
@@ -38,6 +44,17 @@ int principal_parse(const char *name, size_t len, struct principal *ret) _warn_u
 
 /* The service of @p: what follows the last dot. Borrowed from @p. */
 const char *principal_service(const struct principal *p);
+
+/* Lower-cases and splits the @len bytes at @name: "<domain>:role.<role>", each labels joined by dots.
+ * Errors: PRINCIPAL_E_OTHER (holds no ":role."), PRINCIPAL_E_FORMAT. */
+int principal_parse_role(const char *name, size_t len, struct principal_role *ret) _warn_unused_;
+
+/* Reads "athenz://principal/<domain.service>": whose role certificate it is. The scheme must be
+ * lower-case, as below. Errors: PRINCIPAL_E_OTHER, PRINCIPAL_E_FORMAT. */
+int principal_parse_uri(const char *uri, size_t len, struct principal *ret) _warn_unused_;
+
+/* True for what may stand as <id> below. */
+bool principal_is_instance_id(const char *id, size_t len);
 
 /* Reads "athenz://instanceid/<provider>/<id>", exactly two segments. The id holds only
  * [A-Za-z0-9._~=+@$:-]: a comma is legal in Athenz but breaks its comma-joined lists. The scheme
@@ -56,3 +73,12 @@ int principal_parse_dns(const char *dns, size_t len, size_t *ret_id_len) _warn_u
  * "spiffe://<domain>/sa/<service>" or "spiffe://<trust>/ns/<namespace>/sa/<domain>.<service>".
  * Errors: PRINCIPAL_E_OTHER (not spiffe:), PRINCIPAL_E_DISAGREES. */
 int principal_check_spiffe(const struct principal *p, const char *uri, size_t len) _warn_unused_;
+
+/* As principal_check_spiffe() for the certificate of a role: "spiffe://<domain>/ra/<role>" or
+ * "spiffe://<trust>/ns/<domain>/ra/<role>". */
+int principal_check_role_spiffe(const struct principal_role *role, const char *uri,
+				size_t len) _warn_unused_;
+
+/* Checks that the mail address "<domain.service>@<suffix>" names @p, in any case.
+ * Errors: PRINCIPAL_E_DISAGREES. */
+int principal_check_mail(const struct principal *p, const char *mail, size_t len) _warn_unused_;

@@ -9,6 +9,7 @@
 
 #include <openssl/x509.h>
 
+#include "certs/denylist.h"
 #include "certs/peerid.h"
 
 static const char *const fuzz_peerid_providers[] = { "athenz.aws.us-east-1", "p" };
@@ -36,6 +37,23 @@ static void fuzz_peerid_check_principal(const char *principal)
 		abort();
 }
 
+static const char *const fuzz_peerid_roles[] = { "a:role.b", "vespa.tenant:role.reader" };
+static const char fuzz_peerid_denied[] = "principal a.b\nserial 1\ninstance i-666\n";
+
+static void fuzz_peerid_check_rule(const struct peerid *id, const struct peerid_rule *rule)
+{
+	if (rule->need_instance && strcmp(id->provider, fuzz_peerid_providers[0]) != 0 &&
+	    strcmp(id->provider, fuzz_peerid_providers[1]) != 0)
+		abort();
+	if (id->role[0] != '\0' &&
+	    (!rule->n_roles || (strcmp(id->role, fuzz_peerid_roles[0]) != 0 &&
+				strcmp(id->role, fuzz_peerid_roles[1]) != 0)))
+		abort();
+	if (rule->deny && (strcmp(id->principal, "a.b") == 0 || strcmp(id->serial, "01") == 0 ||
+			   strcmp(id->instance_id, "i-666") == 0))
+		abort();
+}
+
 static void fuzz_peerid_check(const struct peerid *id, const struct peerid_rule *rule)
 {
 	fuzz_peerid_check_text(id->principal, sizeof(id->principal), false);
@@ -47,9 +65,7 @@ static void fuzz_peerid_check(const struct peerid *id, const struct peerid_rule 
 		abort();
 	if ((id->provider[0] == '\0') != (id->instance_id[0] == '\0'))
 		abort();
-	if (rule->need_instance && strcmp(id->provider, fuzz_peerid_providers[0]) != 0 &&
-	    strcmp(id->provider, fuzz_peerid_providers[1]) != 0)
-		abort();
+	fuzz_peerid_check_rule(id, rule);
 }
 
 static void fuzz_peerid_read(const X509 *cert, const struct peerid_rule *rule)
@@ -62,20 +78,31 @@ static void fuzz_peerid_read(const X509 *cert, const struct peerid_rule *rule)
 	if (r == 0)
 		fuzz_peerid_check(&id, rule);
 	else if (r == -EPERM && (code < PST_CN_COUNT || code > PST_SAN_LIMIT) &&
-		 code != PST_CERT_FIELD)
+		 code != PST_CERT_FIELD && (code != PST_PEER_DENIED || !rule->deny))
 		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct peerid_rule host = { true, fuzz_peerid_providers, 2 };
-	const struct peerid_rule any = { false, NULL, 0 };
+	const struct peerid_rule host = { .need_instance = true,
+					  .providers = fuzz_peerid_providers,
+					  .n_providers = 2 };
+	const struct peerid_rule any = { .need_instance = false };
+	struct peerid_rule roles = { .roles = fuzz_peerid_roles, .n_roles = 2 };
 	X509 *cert = d2i_X509(NULL, &data, (long)size);
+	struct denylist *deny = NULL;
+	char error[DENYLIST_ERROR_MAX];
 
 	if (!cert)
 		return 0;
+	if (denylist_parse("deny", fuzz_peerid_denied, sizeof(fuzz_peerid_denied) - 1, &deny,
+			   error) < 0)
+		abort();
+	roles.deny = deny;
 	fuzz_peerid_read(cert, &host);
 	fuzz_peerid_read(cert, &any);
+	fuzz_peerid_read(cert, &roles);
+	denylist_free(deny);
 	X509_free(cert);
 	return 0;
 }

@@ -32,10 +32,12 @@ static void mkcert_free_cert(X509 **cert)
 /* V_ASN1_… instead of MBSTRING_…: the bytes go in as they are, of any length. */
 static bool mkcert_set_cns(X509 *cert, const struct mkcert *spec)
 {
+	static const struct mkcert_name common_ou = MKCERT_NAME(V_ASN1_UTF8STRING, "tests.example");
+	const struct mkcert_name *ou = spec->ou.bytes ? &spec->ou : &common_ou;
 	X509_NAME *name = X509_get_subject_name(cert);
 
-	if (!X509_NAME_add_entry_by_NID(name, NID_organizationalUnitName, V_ASN1_UTF8STRING,
-					(const unsigned char *)"tests.example", -1, -1, 0))
+	if (!X509_NAME_add_entry_by_NID(name, NID_organizationalUnitName, ou->type,
+					(const unsigned char *)ou->bytes, (int)ou->len, -1, 0))
 		return false;
 	for (size_t i = 0; i < MKCERT_CNS_MAX && spec->cns[i].bytes; i++) {
 		const struct mkcert_name *cn = &spec->cns[i];
@@ -105,14 +107,18 @@ static bool mkcert_set_serial(X509 *cert, const struct mkcert *spec)
 	return ASN1_STRING_set(serial, spec->serial, (int)spec->serial_len);
 }
 
+static bool mkcert_set_time(ASN1_TIME *time, const char *text)
+{
+	time->type = V_ASN1_GENERALIZEDTIME;
+	return ASN1_STRING_set(time, text, -1);
+}
+
 static bool mkcert_set_times(X509 *cert, const struct mkcert *spec)
 {
-	ASN1_TIME *not_after = X509_getm_notAfter(cert);
-
-	not_after->type = V_ASN1_GENERALIZEDTIME;
-	return ASN1_TIME_set_string(X509_getm_notBefore(cert), "20200101000000Z") &&
-	       ASN1_STRING_set(not_after, spec->not_after ? spec->not_after : "20500101000000Z",
-			       -1);
+	return mkcert_set_time(X509_getm_notBefore(cert),
+			       spec->not_before ? spec->not_before : "20200101000000Z") &&
+	       mkcert_set_time(X509_getm_notAfter(cert),
+			       spec->not_after ? spec->not_after : "20500101000000Z");
 }
 
 static X509 *mkcert_reread(X509 *cert)

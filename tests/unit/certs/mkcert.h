@@ -31,14 +31,16 @@ struct mkcert_name {
 struct mkcert {
 	struct mkcert_name cns[MKCERT_CNS_MAX];
 	struct mkcert_name sans[MKCERT_SANS_MAX];
-	bool is_one_rdn;     /* both common names in one set */
-	bool is_san_twice;   /* the extension is there twice */
-	const char *raw_san; /* NULL, or the content of the extension in place of @sans */
-	size_t raw_san_len;  /* bytes */
-	const char *serial;  /* NULL for 1, or big-endian bytes */
-	size_t serial_len;   /* bytes */
+	bool is_one_rdn;       /* both common names in one set */
+	struct mkcert_name ou; /* no bytes for "tests.example"; the kind is V_ASN1_… */
+	bool is_san_twice;     /* the extension is there twice */
+	const char *raw_san;   /* NULL, or the content of the extension in place of @sans */
+	size_t raw_san_len;    /* bytes */
+	const char *serial;    /* NULL for 1, or big-endian bytes */
+	size_t serial_len;     /* bytes */
 	bool is_serial_negative;
-	const char *not_after; /* NULL for 2050, or the content of a GeneralizedTime */
+	const char *not_before; /* NULL for 2020, or the content of a GeneralizedTime */
+	const char *not_after;  /* NULL for 2050, or as above */
 };
 
 /* Makes a certificate signed with its own new key. Gives it, or NULL when OpenSSL will not. */

@@ -9,6 +9,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "certs/denylist.h"
 #include "certs/peerid.h"
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
@@ -19,6 +20,9 @@
 #define DNS_ID "i-0123456789abcdef0.instanceid.athenz.example"
 #define SPIFFE "spiffe://vespa.tenant.acme.aws-123456789012/sa/tenant-host"
 
+#define ROLE "vespa.tenant:role.reader"
+#define OWNER "athenz://principal/" WHO
+
 #define CN(text) MKCERT_NAME(V_ASN1_UTF8STRING, text)
 #define SAN_URI(text) MKCERT_NAME(GEN_URI, text)
 #define SAN_DNS(text) MKCERT_NAME(GEN_DNS, text)
@@ -28,9 +32,21 @@
 
 static const char *const test_peerid_providers[] = { "athenz.gcp.eu", "athenz.aws.us-east-1" };
 
-static const struct peerid_rule test_peerid_host = { true, test_peerid_providers,
-						     ARRAY_SIZE(test_peerid_providers) };
-static const struct peerid_rule test_peerid_any = { false, NULL, 0 };
+static const char *const test_peerid_roles[] = { "other:role.x", ROLE };
+
+static const struct peerid_rule test_peerid_host = {
+	.need_instance = true,
+	.providers = test_peerid_providers,
+	.n_providers = ARRAY_SIZE(test_peerid_providers),
+};
+static const struct peerid_rule test_peerid_any = { .need_instance = false };
+static const struct peerid_rule test_peerid_role_host = {
+	.need_instance = true,
+	.providers = test_peerid_providers,
+	.n_providers = ARRAY_SIZE(test_peerid_providers),
+	.roles = test_peerid_roles,
+	.n_roles = ARRAY_SIZE(test_peerid_roles),
+};
 
 static void test_peerid_free_cert(X509 **cert)
 {
@@ -212,6 +228,13 @@ static const struct test_peerid_row test_peerid_fields[] = {
 	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, .not_after = "20501301000000Z" } },
 	{ "date before 1970", PST_CERT_FIELD,
 	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, .not_after = "19691231235959Z" } },
+	{ "beginning is no date", PST_CERT_FIELD,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, .not_before = "2020" } },
+	{ "beginning before 1970", PST_CERT_FIELD,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, .not_before = "19691231235959Z" } },
+	{ "unit of the subject is no text", PST_CERT_FIELD,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) },
+	    .ou = MKCERT_NAME(V_ASN1_BIT_STRING, "odd") } },
 	{ "the first second", PST_NONE,
 	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, .not_after = "19700101000000Z" } },
 	{ "the last second", PST_NONE,
@@ -235,6 +258,177 @@ static const struct test_peerid_row test_peerid_servers[] = {
 	{ "role", PST_ROLE_CERT, { .cns = { CN("vespa:role.cfg") } } },
 };
 /* clang-format on */
+
+/* Certificates of roles where the rule lists vespa.tenant:role.reader. */
+/* clang-format off */
+static const struct test_peerid_row test_peerid_role_certs[] = {
+	{ "a listed role", PST_NONE,
+	  { .cns = { CN(ROLE) }, .sans = { SAN_URI(OWNER), SAN_URI(URI) } } },
+	{ "in capitals", PST_NONE,
+	  { .cns = { CN("Vespa.Tenant:Role.Reader") }, .sans = { SAN_URI(URI), SAN_URI(OWNER) } } },
+	{ "the service itself", PST_NONE, { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) } } },
+	{ "another role", PST_ROLE_CERT,
+	  { .cns = { CN("vespa.tenant:role.writer") },
+	    .sans = { SAN_URI(OWNER), SAN_URI(URI) } } },
+	{ "beginning of a role", PST_ROLE_CERT,
+	  { .cns = { CN("vespa.tenant:role.read") }, .sans = { SAN_URI(OWNER), SAN_URI(URI) } } },
+	{ "role and more", PST_ROLE_CERT,
+	  { .cns = { CN(ROLE ".x") }, .sans = { SAN_URI(OWNER), SAN_URI(URI) } } },
+	{ "role and NUL", PST_ROLE_CERT,
+	  { .cns = { CN(ROLE "\0") }, .sans = { SAN_URI(OWNER), SAN_URI(URI) } } },
+	{ "role of a role", PST_ROLE_CERT,
+	  { .cns = { CN("vespa:role.tenant:role.reader") },
+	    .sans = { SAN_URI(OWNER), SAN_URI(URI) } } },
+	{ "nobody's", PST_ROLE_CERT, { .cns = { CN(ROLE) }, .sans = { SAN_URI(URI) } } },
+	{ "no alternative names", PST_ROLE_CERT, { .cns = { CN(ROLE) } } },
+	{ "owner only by mail", PST_ROLE_CERT,
+	  { .cns = { CN(ROLE) }, .sans = { SAN_URI(URI), SAN_MAIL(WHO "@aws.example") } } },
+	{ "two owners", PST_ROLE_CERT,
+	  { .cns = { CN(ROLE) },
+	    .sans = { SAN_URI(OWNER), SAN_URI(URI), SAN_URI("athenz://principal/a.b") } } },
+	{ "the same owner twice", PST_ROLE_CERT,
+	  { .cns = { CN(ROLE) }, .sans = { SAN_URI(OWNER), SAN_URI(URI), SAN_URI(OWNER) } } },
+	{ "a malformed owner beside", PST_ROLE_CERT,
+	  { .cns = { CN(ROLE) },
+	    .sans = { SAN_URI(OWNER), SAN_URI(URI), SAN_URI("athenz://principal/a") } } },
+	{ "owner with NUL", PST_ROLE_CERT,
+	  { .cns = { CN(ROLE) }, .sans = { SAN_URI(OWNER "\0"), SAN_URI(URI) } } },
+	{ "owner as a DNS name", PST_ROLE_CERT,
+	  { .cns = { CN(ROLE) }, .sans = { SAN_DNS(OWNER), SAN_URI(URI) } } },
+	{ "owner is a role", PST_ROLE_CERT,
+	  { .cns = { CN(ROLE) }, .sans = { SAN_URI("athenz://principal/" ROLE), SAN_URI(URI) } } },
+	{ "mail agrees", PST_NONE,
+	  { .cns = { CN(ROLE) },
+	    .sans = { SAN_MAIL(WHO "@aws.example"), SAN_URI(OWNER), SAN_URI(URI) } } },
+	{ "mail of another", PST_SAN_DISAGREES,
+	  { .cns = { CN(ROLE) },
+	    .sans = { SAN_MAIL("a.b@aws.example"), SAN_URI(OWNER), SAN_URI(URI) } } },
+	{ "SPIFFE agrees", PST_NONE,
+	  { .cns = { CN(ROLE) },
+	    .sans = { SAN_URI("spiffe://vespa.tenant/ra/reader"), SAN_URI(OWNER),
+		      SAN_URI(URI) } } },
+	{ "SPIFFE agrees, long form", PST_NONE,
+	  { .cns = { CN(ROLE) },
+	    .sans = { SAN_URI("spiffe://athenz.io/ns/vespa.tenant/ra/reader"), SAN_URI(OWNER),
+		      SAN_URI(URI) } } },
+	{ "SPIFFE of the service", PST_SAN_DISAGREES,
+	  { .cns = { CN(ROLE) }, .sans = { SAN_URI(SPIFFE), SAN_URI(OWNER), SAN_URI(URI) } } },
+	{ "SPIFFE of another role", PST_SAN_DISAGREES,
+	  { .cns = { CN(ROLE) },
+	    .sans = { SAN_URI("spiffe://vespa.tenant/ra/writer"), SAN_URI(OWNER),
+		      SAN_URI(URI) } } },
+	{ "SPIFFE twice", PST_SAN_DISAGREES,
+	  { .cns = { CN(ROLE) },
+	    .sans = { SAN_URI("spiffe://vespa.tenant/ra/reader"), SAN_URI(OWNER), SAN_URI(URI),
+		      SAN_URI("spiffe://x/ns/vespa.tenant/ra/reader") } } },
+	{ "no instance", PST_INSTANCE_ID, { .cns = { CN(ROLE) }, .sans = { SAN_URI(OWNER) } } },
+	{ "another provider", PST_PROVIDER_DENIED,
+	  { .cns = { CN(ROLE) },
+	    .sans = { SAN_URI(OWNER), SAN_URI("athenz://instanceid/athenz.azure/i") } } },
+	{ "DNS id disagrees", PST_SAN_DISAGREES,
+	  { .cns = { CN(ROLE) },
+	    .sans = { SAN_URI(OWNER), SAN_URI(URI), SAN_DNS("i-1.instanceid.athenz.x") } } },
+};
+
+/* Good certificates, and the list of test_peerid_deny_text. The serial is written in hex here. */
+static const struct test_peerid_row test_peerid_denied[] = {
+	{ "nothing is listed", PST_NONE, { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) } } },
+	{ "principal", PST_PEER_DENIED,
+	  { .cns = { CN("vespa.evil.host") }, .sans = { SAN_URI(URI) } } },
+	{ "principal, mixed case", PST_PEER_DENIED,
+	  { .cns = { CN("VESPA.evil.Host") }, .sans = { SAN_URI(URI) } } },
+	{ "a longer principal", PST_NONE,
+	  { .cns = { CN("vespa.evil.host2") }, .sans = { SAN_URI(URI) } } },
+	{ "instance", PST_PEER_DENIED,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI("athenz://instanceid/athenz.gcp.eu/i-666") } } },
+	{ "instance in capitals is another", PST_NONE,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI("athenz://instanceid/athenz.gcp.eu/I-666") } } },
+	{ "serial", PST_PEER_DENIED,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, BYTES(serial, "\xab\xcd") } },
+	{ "serial with a leading zero", PST_PEER_DENIED,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, BYTES(serial, "\x0a\xbc") } },
+	{ "a longer serial", PST_NONE,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, BYTES(serial, "\xab\xcd\x00") } },
+	{ "owner of a role", PST_PEER_DENIED,
+	  { .cns = { CN(ROLE) },
+	    .sans = { SAN_URI("athenz://principal/vespa.evil.host"), SAN_URI(URI) } } },
+};
+
+/* Each breaks its rule and all those behind it that it can: the first broken rule is the answer.
+ * The order is that of docs/identity.md. */
+static const struct test_peerid_row test_peerid_order[] = {
+	{ "1. one common name", PST_CN_COUNT,
+	  { .cns = { CN("vespa:role.a"), CN("x") }, .is_san_twice = true,
+	    .sans = { SAN_URI("spiffe://a/sa/b") } } },
+	{ "2. no role that is not listed", PST_ROLE_CERT,
+	  { .cns = { CN(":role.\0") }, .is_san_twice = true,
+	    .sans = { SAN_URI("spiffe://a/sa/b") } } },
+	{ "3. a principal", PST_CN_FORMAT,
+	  { .cns = { CN("x") }, .is_san_twice = true, .sans = { SAN_URI("spiffe://a/sa/b") } } },
+	{ "4. alternative names that can be decoded", PST_CERT_FIELD,
+	  { .cns = { CN(ROLE) }, .is_san_twice = true, .sans = { SAN_URI("spiffe://a/sa/b") } } },
+	{ "5. the owner of a role", PST_ROLE_CERT,
+	  { .cns = { CN(ROLE) }, .sans = { SAN_URI("athenz://instanceid/\0"), SAN_URI(SPIFFE) } } },
+	{ "6. characters of a name", PST_CERT_FIELD,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI("athenz://instanceid/\0"),
+					  SAN_URI("athenz://instanceid/a") } } },
+	{ "7. form of an instance id", PST_INSTANCE_ID,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI("athenz://instanceid/a"),
+					  SAN_URI("spiffe://a/sa/b"), SAN_URI(URI) } } },
+	{ "7. or SPIFFE, as they come", PST_SAN_DISAGREES,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI("spiffe://a/sa/b"),
+					  SAN_URI("athenz://instanceid/a") } } },
+	{ "8. one instance id", PST_INSTANCE_ID,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI("athenz://instanceid/a/b"), SAN_DNS(DNS_ID),
+					  SAN_URI("athenz://instanceid/a/c") } } },
+	{ "9. the DNS id agrees", PST_SAN_DISAGREES,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI("athenz://instanceid/a/b"), SAN_DNS(DNS_ID) },
+	    BYTES(serial, "\1"), .is_serial_negative = true } },
+	{ "10. the provider is allowed", PST_PROVIDER_DENIED,
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI("athenz://instanceid/a/i-666") },
+	    BYTES(serial, "\1"), .is_serial_negative = true } },
+	{ "11. serial and dates", PST_CERT_FIELD,
+	  { .cns = { CN("vespa.evil.host") }, .sans = { SAN_URI(URI) },
+	    BYTES(serial, "\1"), .is_serial_negative = true } },
+	{ "12. not denied", PST_PEER_DENIED,
+	  { .cns = { CN("vespa.evil.host") }, .sans = { SAN_URI(URI) } } },
+};
+/* clang-format on */
+
+static const char test_peerid_deny_text[] = "principal Vespa.Evil.Host\n"
+					    "instance i-666\n"
+					    "serial ABCD\n"
+					    "serial 00000abc\n";
+
+/* test_peerid_role_host with that list. */
+static void test_peerid_run_denying(const struct test_peerid_row *rows, size_t n_rows)
+{
+	_cleanup_(denylist_freep) struct denylist *deny = NULL;
+	struct peerid_rule rule = test_peerid_role_host;
+	char error[DENYLIST_ERROR_MAX];
+
+	CU_ASSERT_EQUAL(denylist_parse("deny", test_peerid_deny_text, strlen(test_peerid_deny_text),
+				       &deny, error),
+			0);
+	rule.deny = deny;
+	test_peerid_run(rows, n_rows, &rule);
+}
+
+static void test_peerid_refuses_roles(void)
+{
+	test_peerid_run(test_peerid_role_certs, ARRAY_SIZE(test_peerid_role_certs),
+			&test_peerid_role_host);
+}
+
+static void test_peerid_refuses_denied(void)
+{
+	test_peerid_run_denying(test_peerid_denied, ARRAY_SIZE(test_peerid_denied));
+}
+
+static void test_peerid_keeps_the_order(void)
+{
+	test_peerid_run_denying(test_peerid_order, ARRAY_SIZE(test_peerid_order));
+}
 
 static void test_peerid_refuses_cns(void)
 {
@@ -265,7 +459,7 @@ static void test_peerid_knows_servers(void)
 
 static void test_peerid_needs_a_provider_list(void)
 {
-	const struct peerid_rule nobody = { true, NULL, 0 };
+	const struct peerid_rule nobody = { .need_instance = true };
 	const struct mkcert spec = { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) } };
 	struct peerid id;
 
@@ -278,6 +472,7 @@ static void test_peerid_reads_all(void)
 		.cns = { CN("Vespa.Tenant.ACME.aws-123456789012.Tenant-Host") },
 		.sans = { SAN_DNS("x.example"), SAN_URI(URI), SAN_DNS(DNS_ID), SAN_URI(SPIFFE) },
 		BYTES(serial, "\x80\x01\xff"),
+		.not_before = "20290102030405Z",
 		.not_after = "20300102030405Z",
 	};
 	struct peerid id;
@@ -288,6 +483,67 @@ static void test_peerid_reads_all(void)
 	CU_ASSERT_STRING_EQUAL(id.instance_id, "i-0123456789abcdef0");
 	CU_ASSERT_STRING_EQUAL(id.serial, "8001ff");
 	CU_ASSERT_EQUAL(id.expires_wall, 1893553445); /* date -u -d 2030-01-02T03:04:05 +%s */
+	CU_ASSERT_EQUAL(id.not_before_wall, 1862017445);
+	CU_ASSERT_STRING_EQUAL(id.role, "");
+	CU_ASSERT_FALSE(id.restricted);
+}
+
+static void test_peerid_reads_role(void)
+{
+	const struct mkcert spec = { .cns = { CN("Vespa.Tenant:role.Reader") },
+				     .sans = { SAN_URI(URI), SAN_URI(OWNER) } };
+	struct peerid id;
+
+	CU_ASSERT_EQUAL(test_peerid_read(&spec, &test_peerid_role_host, &id), PST_NONE);
+	CU_ASSERT_STRING_EQUAL(id.principal, WHO);
+	CU_ASSERT_STRING_EQUAL(id.role, ROLE);
+	CU_ASSERT_STRING_EQUAL(id.instance_id, "i-0123456789abcdef0");
+}
+
+#define OU(text) .ou = MKCERT_NAME(V_ASN1_UTF8STRING, text)
+
+static void test_peerid_reads_restricted(void)
+{
+	static const struct {
+		struct mkcert spec;
+		bool restricted;
+	} rows[] = {
+		{ { .cns = { CN("a.b") }, OU("athenz.aws:restricted") }, true },
+		{ { .cns = { CN("a.b") }, OU(":restricted") }, true },
+		{ { .cns = { CN("a.b") }, OU("x\0:restricted") }, true },
+		{ { .cns = { CN("a.b") },
+		    .ou = MKCERT_NAME(V_ASN1_BMPSTRING, "\0:\0r\0e\0s\0t\0r\0i\0c\0t\0e\0d") },
+		  true },
+		{ { .cns = { CN("a.b") }, OU("restricted") }, false },
+		{ { .cns = { CN("a.b") }, OU("x:restricted:y") }, false },
+		{ { .cns = { CN("a.b") }, OU("x:restricted\0") }, false },
+		{ { .cns = { CN("a.b") }, OU("x:Restricted") }, false },
+		{ { .cns = { CN("a.b") }, OU("") }, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct peerid id;
+
+		CU_ASSERT_EQUAL(test_peerid_read(&rows[i].spec, &test_peerid_any, &id), PST_NONE);
+		CU_ASSERT_EQUAL(id.restricted, rows[i].restricted);
+	}
+}
+
+/* Two domains that look the same in DNS, where the dots are dashes. */
+static void test_peerid_does_not_mix_domains(void)
+{
+	static const char *const names[] = { "a.b-c.d", "a-b.c.d" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const struct mkcert spec = {
+			.cns = { { V_ASN1_UTF8STRING, names[i], strlen(names[i]) } },
+			.sans = { SAN_URI(URI), SAN_DNS("d.a-b-c.aws.example") },
+		};
+		struct peerid id;
+
+		CU_ASSERT_EQUAL(test_peerid_read(&spec, &test_peerid_host, &id), PST_NONE);
+		CU_ASSERT_STRING_EQUAL(id.principal, names[i]);
+	}
 }
 
 static void test_peerid_reads_server(void)
@@ -323,11 +579,17 @@ static void test_peerid_cn_limit(void)
 			       .sans = { SAN_URI(URI) } };
 	struct peerid id;
 
+	/* 64 is what X.520 allows, 63 what a buffer of that size holds. */
+	static const size_t lens[] = { 63, 64, 65, PEERID_PRINCIPAL_MAX - 2,
+				       PEERID_PRINCIPAL_MAX - 1 };
+
 	memset(name, 'x', sizeof(name));
 	name[10] = '.';
-	spec.cns[0].len = PEERID_PRINCIPAL_MAX - 1;
-	CU_ASSERT_EQUAL(test_peerid_read(&spec, &test_peerid_host, &id), PST_NONE);
-	CU_ASSERT_EQUAL(strlen(id.principal), PEERID_PRINCIPAL_MAX - 1);
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		spec.cns[0].len = lens[i];
+		CU_ASSERT_EQUAL(test_peerid_read(&spec, &test_peerid_host, &id), PST_NONE);
+		CU_ASSERT_EQUAL(strlen(id.principal), lens[i]);
+	}
 	spec.cns[0].len = PEERID_PRINCIPAL_MAX;
 	CU_ASSERT_EQUAL(test_peerid_read(&spec, &test_peerid_host, &id), PST_CN_FORMAT);
 }
@@ -383,7 +645,7 @@ static int test_peerid_read_tortured(void *ctx)
 	bool is_silent = OpenSSL_version_num() >= 0x30500000UL;
 	struct peerid id;
 	enum pst code;
-	int r = peerid_read(ctx, &test_peerid_host, &id, &code);
+	int r = peerid_read(ctx, &test_peerid_role_host, &id, &code);
 
 	return r == -EPERM && !is_silent ? 1 : r;
 }
@@ -394,11 +656,17 @@ static void test_peerid_out_of_memory(void)
 		.cns = { CN(WHO) },
 		.sans = { SAN_DNS(DNS_ID), SAN_URI(URI), SAN_URI(SPIFFE), SAN_IP("\x7f\0\0\1") },
 	};
+	const struct mkcert role = { .cns = { CN(ROLE) },
+				     .sans = { SAN_URI(OWNER), SAN_URI(URI) } };
 	_cleanup_(test_peerid_free_cert) X509 *cert = mkcert_make(&spec);
+	_cleanup_(test_peerid_free_cert) X509 *role_cert = mkcert_make(&role);
 
 	CU_ASSERT_PTR_NOT_NULL(cert);
-	if (cert)
-		CU_ASSERT_TRUE(torture(test_peerid_read_tortured, cert) >= 10);
+	CU_ASSERT_PTR_NOT_NULL(role_cert);
+	if (!cert || !role_cert)
+		return;
+	CU_ASSERT_TRUE(torture(test_peerid_read_tortured, cert) >= 10);
+	CU_ASSERT_TRUE(torture(test_peerid_read_tortured, role_cert) >= 10);
 }
 
 /* An error that somebody else left in the queue is not ours. */
@@ -446,6 +714,12 @@ static const struct tap_test test_peerid_tests[] = {
 	{ "names that must agree", test_peerid_wants_agreement },
 	{ "malformed fields", test_peerid_refuses_fields },
 	{ "configuration servers", test_peerid_knows_servers },
+	{ "role certificates", test_peerid_refuses_roles },
+	{ "denied", test_peerid_refuses_denied },
+	{ "order of the rules", test_peerid_keeps_the_order },
+	{ "reads a role", test_peerid_reads_role },
+	{ "reads whether restricted", test_peerid_reads_restricted },
+	{ "does not mix domains", test_peerid_does_not_mix_domains },
 	{ "an empty provider list allows nobody", test_peerid_needs_a_provider_list },
 	{ "reads everything", test_peerid_reads_all },
 	{ "reads a server", test_peerid_reads_server },

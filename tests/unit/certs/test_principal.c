@@ -251,6 +251,137 @@ static void test_principal_checks_spiffe(void)
 	}
 }
 
+static const struct test_principal_row test_principal_roles[] = {
+	{ TEXT("a:role.b"), 0, "a:role.b", "1" },
+	{ TEXT("Vespa.Tenant:Role.Reader.All"), 0, "vespa.tenant:role.reader.all", "12" },
+	{ TEXT("a.b-c:role._d-"), 0, "a.b-c:role._d-", "5" },
+	{ TEXT(""), PRINCIPAL_E_OTHER, NULL, NULL },
+	{ TEXT("a.role.b"), PRINCIPAL_E_OTHER, NULL, NULL },
+	{ TEXT("a:role"), PRINCIPAL_E_OTHER, NULL, NULL },
+	{ TEXT("a:group.b"), PRINCIPAL_E_OTHER, NULL, NULL },
+	{ TEXT(":role.b"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT("a:role."), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT("a.:role.b"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT("a:role.b."), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT("a:role..b"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT("a:role.b:role.c"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT("a b:role.c"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT("a:role.b\0"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT("a\0:role.b"), PRINCIPAL_E_FORMAT, NULL, NULL },
+};
+
+static void test_principal_parses_roles(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(test_principal_roles); i++) {
+		const struct test_principal_row *row = &test_principal_roles[i];
+		struct principal_role role;
+		char domain_len[8];
+
+		test_principal_expect(row, principal_parse_role(row->text, row->len, &role));
+		if (row->result != 0)
+			continue;
+		snprintf(domain_len, sizeof(domain_len), "%zu", role.domain_len);
+		CU_ASSERT_STRING_EQUAL(role.name, row->first);
+		CU_ASSERT_STRING_EQUAL(domain_len, row->second);
+	}
+}
+
+static void test_principal_role_limit(void)
+{
+	char name[PRINCIPAL_MAX + 1];
+	struct principal_role role = { .domain_len = 77 };
+
+	memset(name, 'r', sizeof(name));
+	memcpy(name, "a:role.", 7);
+	CU_ASSERT_EQUAL(principal_parse_role(name, PRINCIPAL_MAX, &role), PRINCIPAL_E_FORMAT);
+	CU_ASSERT_EQUAL(role.domain_len, 77);
+	CU_ASSERT_EQUAL(principal_parse_role(name, PRINCIPAL_MAX - 1, &role), 0);
+	CU_ASSERT_EQUAL(strlen(role.name), PRINCIPAL_MAX - 1);
+}
+
+#define OWNER "athenz://principal/"
+
+static const struct test_principal_row test_principal_uris[] = {
+	{ TEXT(OWNER "a.b"), 0, "a.b", NULL },
+	{ TEXT(OWNER "Vespa.Tenant.Host"), 0, "vespa.tenant.host", NULL },
+	{ TEXT(""), PRINCIPAL_E_OTHER, NULL, NULL },
+	{ TEXT("athenz://principal"), PRINCIPAL_E_OTHER, NULL, NULL },
+	{ TEXT("athenz://proxyuser/a.b"), PRINCIPAL_E_OTHER, NULL, NULL },
+	{ TEXT("x" OWNER "a.b"), PRINCIPAL_E_OTHER, NULL, NULL },
+	{ TEXT("Athenz://principal/a.b"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT("athenz://Principal/a.b"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT(OWNER), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT(OWNER "a"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT(OWNER "a.b/"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT(OWNER "/a.b"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT(OWNER "a:role.b"), PRINCIPAL_E_FORMAT, NULL, NULL },
+	{ TEXT(OWNER "a.b\0"), PRINCIPAL_E_FORMAT, NULL, NULL },
+};
+
+static void test_principal_parses_uris(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(test_principal_uris); i++) {
+		const struct test_principal_row *row = &test_principal_uris[i];
+		struct principal p = { .name = "" };
+
+		test_principal_expect(row, principal_parse_uri(row->text, row->len, &p));
+		CU_ASSERT_STRING_EQUAL(p.name, row->result == 0 ? row->first : "");
+	}
+}
+
+/* All against the role a.b:role.c.d */
+static const struct test_principal_row test_principal_role_spiffes[] = {
+	{ TEXT("spiffe://a.b/ra/c.d"), 0, NULL, NULL },
+	{ TEXT("Spiffe://A.b/RA/c.D"), 0, NULL, NULL },
+	{ TEXT("spiffe://athenz.io/ns/a.b/ra/c.d"), 0, NULL, NULL },
+	{ TEXT("athenz://principal/a.b"), PRINCIPAL_E_OTHER, NULL, NULL },
+	{ TEXT("spiffe://a.b/sa/c.d"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("spiffe://a.b.c/ra/d"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("spiffe://a.b/ra/c"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("spiffe://a.b/ra/c.d.e"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("spiffe://x/ns/a/ra/c.d"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("spiffe://x/ns/a.b/ra/c.d/"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("spiffe:///ns/a.b/ra/c.d"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("spiffe://x/ns/y/sa/a.b:role.c.d"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("spiffe://a.b/ra/c.d\0"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+};
+
+static void test_principal_checks_role_spiffe(void)
+{
+	struct principal_role role;
+
+	CU_ASSERT_EQUAL_FATAL(principal_parse_role(TEXT("a.b:role.c.d"), &role), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(test_principal_role_spiffes); i++) {
+		const struct test_principal_row *row = &test_principal_role_spiffes[i];
+
+		test_principal_expect(row, principal_check_role_spiffe(&role, row->text, row->len));
+	}
+}
+
+/* All against the principal a.b-c.d */
+static const struct test_principal_row test_principal_mails[] = {
+	{ TEXT("a.b-c.d@aws.example"), 0, NULL, NULL },
+	{ TEXT("A.B-c.D@x"), 0, NULL, NULL },
+	{ TEXT(""), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("a.b-c.d"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("a.b-c.d@"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("a.b-c@x"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("a.b-c.de@x"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+	{ TEXT("x a.b-c.d@x"), PRINCIPAL_E_DISAGREES, NULL, NULL },
+};
+
+static void test_principal_checks_mail(void)
+{
+	struct principal p;
+
+	CU_ASSERT_EQUAL_FATAL(principal_parse(TEXT("a.b-c.d"), &p), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(test_principal_mails); i++) {
+		const struct test_principal_row *row = &test_principal_mails[i];
+
+		test_principal_expect(row, principal_check_mail(&p, row->text, row->len));
+	}
+}
+
 static const struct tap_test test_principal_tests[] = {
 	{ "parses names", test_principal_parses_names },
 	{ "length limit", test_principal_length_limit },
@@ -259,6 +390,11 @@ static const struct tap_test test_principal_tests[] = {
 	{ "instance limits", test_principal_instance_limits },
 	{ "parses DNS ids", test_principal_parses_dns },
 	{ "checks SPIFFE", test_principal_checks_spiffe },
+	{ "parses roles", test_principal_parses_roles },
+	{ "role length limit", test_principal_role_limit },
+	{ "parses owners of roles", test_principal_parses_uris },
+	{ "checks SPIFFE of a role", test_principal_checks_role_spiffe },
+	{ "checks mail of a role", test_principal_checks_mail },
 	{ 0 },
 };
 

@@ -43,7 +43,9 @@ static int whois_verify(X509 *ca, X509 *cert, int purpose)
 
 static int whois_print(X509 *ca, X509 *cert, bool is_host)
 {
-	const struct peerid_rule rule = { is_host, whois_providers, 1 };
+	const struct peerid_rule rule = { .need_instance = is_host,
+					  .providers = whois_providers,
+					  .n_providers = 1 };
 	int error = whois_verify(ca, cert,
 				 is_host ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER);
 	enum pst code = PST_NONE;
