@@ -20,10 +20,10 @@
 
 /* What goes into a request. Borrowed texts; NULL or "" = left out. */
 struct csr_spec {
-	const char *principal;   /* domain.service: the common name, of any length */
+	const char *principal; /* domain.service: the common name, of any length */
 	const char *provider;
 	const char *instance_id;
-	const char *private_ip;  /* text form, IPv4 or IPv6 */
+	const char *private_ip;      /* text form, IPv4 or IPv6 */
 	const struct certconf *conf; /* [csr] */
 };
 
@@ -36,22 +36,28 @@ struct csr_name {
 
 /* What a request says. */
 struct csr {
-	EVP_PKEY *key;                  /* owned */
+	EVP_PKEY *key;                   /* owned */
 	char common_name[PRINCIPAL_MAX]; /* as written; "" when there is none */
 	char country[8], organization[256], organizational_unit[256]; /* "" when there is none */
-	struct csr_name *names;         /* owned */
+	struct csr_name *names;                                       /* owned */
 	size_t n_names;
 };
 
-/* Makes a request signed by @key, PEM. Gives *ret (free() it). Errors: 0; -EINVAL for names that
- * do not fit; -EIO when OpenSSL refuses; -ENOMEM. */
+/* Makes a request signed by @key with SHA-256, PEM: subject C, O, OU, CN; a DNS name for each
+ * suffix, the legacy DNS name of the instance under the first suffix, the URIs of SPIFFE and of the
+ * instance, the address; all as @spec and its conf say. Borrows all. Gives *ret (free() it).
+ * Errors: 0; -EINVAL for names that no reader would accept; -EIO when OpenSSL refuses; -ENOMEM. */
 int csr_make(EVP_PKEY *key, const struct csr_spec *spec, char **ret) _warn_unused_;
 
-/* Reads the @len bytes of one PEM request: exactly one block; at most one common name, O and OU,
- * printable, no NUL; only DNS, URI, IP and mail names, at most CSR_SANS_MAX; a key of EC P-256 or
- * P-384, or RSA of 2048...4096 bits; signed by that key.
+/* Reads the @len bytes of one PEM request: exactly one block and nothing but white space behind it;
+ * a key that keypair_judge_key() likes; signed by that key with SHA-256, SHA-384 or SHA-512; in the
+ * subject only C, O, OU and CN, each at most once and in a set of its own, printable ASCII; at most
+ * one attribute of extensions with at most one list of alternative names: only DNS, URI, IP and
+ * mail, printable ASCII without blanks, at most CSR_SANS_MAX. Other attributes and extensions do
+ * not matter, and nobody sees them. Empties OpenSSL's error queue of this thread.
+ * Gives *ret (csr_release()).
  * Errors: 0; -EBADMSG with *ret_why, static text for people; -ENOMEM. */
 int csr_read(const char *pem, size_t len, struct csr *ret, const char **ret_why) _warn_unused_;
 
-/* For _cleanup_(csr_release). */
+/* Releases what it owns. For _cleanup_(csr_release). */
 void csr_release(struct csr *c);

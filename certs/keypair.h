@@ -40,6 +40,11 @@ struct keypair_facts {
 	bool expired; /* whole and ours, but over */
 };
 
+/* What is wrong with a public or private key that is to be in a certificate: only EC on the named
+ * curves P-256 and P-384, and RSA of 2048...4096 bits with an odd exponent of 17...64 bits, do.
+ * Static text for people; NULL when nothing is. May leave errors in OpenSSL's queue. */
+const char *keypair_judge_key(const EVP_PKEY *key);
+
 /* Makes a new key. Gives *ret (EVP_PKEY_free()). Errors: 0; -EIO. */
 int keypair_generate(enum certconf_key type, EVP_PKEY **ret) _warn_unused_;
 
@@ -47,11 +52,14 @@ int keypair_generate(enum certconf_key type, EVP_PKEY **ret) _warn_unused_;
  * Gives *ret (wipe and free() it). Errors: 0; -EIO; -ENOMEM. */
 int keypair_write_key(EVP_PKEY *key, char **ret) _warn_unused_;
 
-/* Checks: all three parse; the key belongs to the first certificate; that one is for TLS clients,
- * is the identity wanted (certs/peerid.h) and chains to the CAs; its time has come and is not over
- * (then facts.expired and PST_CERT_EXPIRED).
+/* Checks, in this order: all three parse and the key belongs to the first certificate
+ * (PST_PAIR_UNUSABLE); its names are those of an identity (codes of certs/peerid.h), the one that
+ * is wanted (PST_PRINCIPAL_UNEXPECTED, PST_PROVIDER_DENIED); it is for TLS clients and chains to
+ * the CAs (PST_CERT_UNTRUSTED; PST_CERT_EXPIRED when a CA is over); it is for this instance
+ * (PST_INSTANCE_CHANGED); its time has come or comes within skew_s (PST_CLOCK_WRONG), and is not
+ * over (PST_CERT_EXPIRED and facts.expired). Text around the PEM blocks does not matter.
  * Errors: 0; -EPERM with *ret_code and @ret_detail (one printable line); -ENOMEM. *ret is filled
- * as far as it was read, also on -EPERM. */
+ * as far as it was read, also on -EPERM. Empties OpenSSL's error queue of this thread. */
 int keypair_check(const struct keypair_pem *pem, const struct keypair_want *want,
 		  struct keypair_facts *ret, enum pst *ret_code,
 		  char ret_detail[static KEYPAIR_DETAIL_MAX]) _warn_unused_;
