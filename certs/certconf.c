@@ -73,11 +73,10 @@ static int certconf_set_country(const struct conf_item *item, const char *label,
 	return conf_set_str(item, label, value, obj);
 }
 
-/* The characters of certs/principal.h: a comma would break lists of Athenz. */
 static int certconf_set_instance(const struct conf_item *item, const char *label, const char *value,
 				 void *obj)
 {
-	if (value[strspn(value, CERTCONF_LOWER CERTCONF_UPPER CERTCONF_DIGITS "._~=+@$:-")])
+	if (!principal_is_instance_id(value, strlen(value)))
 		return -EINVAL;
 	return conf_set_str(item, label, value, obj);
 }
@@ -94,23 +93,28 @@ static int certconf_set_role_path(const struct conf_item *item, const char *labe
 	return conf_set_str(item, label, value, obj);
 }
 
+/* Steps over "[IPv6 address]". NULL when it is none. */
+static const char *certconf_skip_literal(const char *s)
+{
+	char text[IP6_ADDR_TEXT];
+	struct in6_addr addr;
+	size_t n = strcspn(s + 1, "]");
+
+	if (!s[1 + n] || n >= sizeof(text))
+		return NULL;
+	memcpy(text, s + 1, n);
+	text[n] = '\0';
+	return ip6_parse_addr(text, &addr) < 0 ? NULL : s + n + 2;
+}
+
 /* Steps over the host of an URL: a name, in which "{region}" may stand when @region, or an IPv6
  * address in brackets. Gives what follows, NULL when there is no host. */
 static const char *certconf_skip_host(const char *s, bool region)
 {
 	const char *start = s;
 
-	if (*s == '[') {
-		char text[IP6_ADDR_TEXT];
-		struct in6_addr addr;
-		size_t n = strcspn(s + 1, "]");
-
-		if (!s[1 + n] || n >= sizeof(text))
-			return NULL;
-		memcpy(text, s + 1, n);
-		text[n] = '\0';
-		return ip6_parse_addr(text, &addr) < 0 ? NULL : s + n + 2;
-	}
+	if (*s == '[')
+		return certconf_skip_literal(s);
 	for (;;) {
 		s += strspn(s, CERTCONF_LOWER CERTCONF_UPPER CERTCONF_DIGITS ".-");
 		if (!region || strncmp(s, CERTCONF_REGION, strlen(CERTCONF_REGION)) != 0)
