@@ -22,25 +22,26 @@
 #define ATHENZ_PEM_MAX 131072      /* bytes of a bundle in PEM */
 #define ATHENZ_MESSAGE_MAX 512     /* bytes with NUL of an error message */
 #define ATHENZ_NAME_MAX 256
-#define ATHENZ_DOCUMENT_MAX 16384  /* bytes of an instance identity document */
+#define ATHENZ_DOCUMENT_MAX 16384 /* bytes of an instance identity document */
 
 /* Body of POST /instance; for a refresh provider, domain and service stand in the path. */
 struct athenz_request {
 	char provider[PRINCIPAL_PROVIDER_MAX]; /* lower-cased by the decoder, as are the next two */
 	char domain[PRINCIPAL_MAX];
 	char service[PRINCIPAL_MAX];
-	char *evidence; /* attestationData: opaque here; "" when absent; owned */
-	char *csr;      /* PEM; "" when absent; owned */
-	char hostname[ATHENZ_NAME_MAX];    /* "" when absent, as are the next two */
-	char name_space[ATHENZ_NAME_MAX];  /* member "namespace" */
+	char *evidence;                   /* attestationData: opaque here; "" when absent; owned */
+	char *csr;                        /* PEM; "" when absent; owned */
+	char hostname[ATHENZ_NAME_MAX];   /* "" when absent, as are the next two */
+	char name_space[ATHENZ_NAME_MAX]; /* member "namespace" */
 	char cloud[ATHENZ_NAME_MAX];
 	char instance_id[PRINCIPAL_INSTANCE_MAX]; /* member "x509CertInstanceId"; "" when absent */
-	int32_t expiry_min;                /* member "expiryTime"; 0 when absent */
+	int32_t expiry_min;                       /* member "expiryTime"; 0 when absent */
 };
 
-/* What was wrong with a request, in Athenz' words behind "Invalid ... error: ". */
+/* What was wrong with a request: the whole message of a 400 in Athenz' words, "Invalid Object: …"
+ * or "Invalid InstanceRegisterInformation error: …". */
 struct athenz_problem {
-	char text[ATHENZ_MESSAGE_MAX];
+	char text[ATHENZ_MESSAGE_MAX]; /* printable ASCII */
 };
 
 /* The answer: InstanceIdentity. */
@@ -53,7 +54,7 @@ struct athenz_identity {
 };
 
 struct athenz_error {
-	unsigned int code; /* HTTP status as the body says it; 0 when it does not */
+	unsigned int code;                /* HTTP status as the body says it; 0 when it does not */
 	char message[ATHENZ_MESSAGE_MAX]; /* printable ASCII; "" when it has none */
 };
 
@@ -71,7 +72,7 @@ struct athenz_document {
 	char account[64]; /* accountId, digits */
 	char instance_id[PRINCIPAL_INSTANCE_MAX];
 	char region[64];
-	char private_ip[46]; /* "" when null or absent */
+	char private_ip[46];   /* "" when null or absent */
 	uint64_t pending_wall; /* pendingTime, seconds since 1970 */
 };
 
@@ -79,18 +80,23 @@ struct athenz_document {
  * credentials: wipe first). Errors: 0; -EMSGSIZE; -EILSEQ for text that is not UTF-8; -ENOMEM. */
 int athenz_encode_request(const struct athenz_request *in, bool registering,
 			  char **ret) _warn_unused_;
-/* The pair of athenz_encode_request(). Errors: 0; -EBADMSG with *ret_problem, and then *ret is
- * untouched: "Invalid Object" when it is no JSON object; -ENOMEM. */
+/* The pair of athenz_encode_request(). null counts as absent, as in Athenz. For a refresh the
+ * members that stand in the path are not looked at. Gives *ret (athenz_request_release()).
+ * Errors: 0; -EBADMSG with *ret_problem, and then *ret is untouched; -ENOMEM. */
 int athenz_decode_request(const char *bytes, size_t len, bool registering,
 			  struct athenz_request *ret,
 			  struct athenz_problem *ret_problem) _warn_unused_;
+/* Wipes and frees what @r owns. For _cleanup_(athenz_request_release). */
 void athenz_request_release(struct athenz_request *r);
 
-/* Encodes an answer. Gives *ret (free() it). Errors: 0; -ENOMEM. */
+/* Encodes an answer. Gives *ret (free() it). Errors: as athenz_encode_request(). */
 int athenz_encode_identity(const struct athenz_identity *in, char **ret) _warn_unused_;
-/* The pair of athenz_encode_identity(). Errors: 0; -EBADMSG; -ENOMEM. */
+/* The pair of athenz_encode_identity(). Provider and name come lower-cased; the three names and the
+ * certificate must be there. Whether they are what was asked for is for the caller.
+ * Errors: 0; -EBADMSG; -ENOMEM. */
 int athenz_decode_identity(const char *bytes, size_t len,
 			   struct athenz_identity *ret) _warn_unused_;
+/* As athenz_request_release(). */
 void athenz_identity_release(struct athenz_identity *i);
 
 /* Encodes {"code","message"}. Gives *ret (free() it). Errors: 0; -ENOMEM. */
@@ -106,17 +112,22 @@ enum pst athenz_classify(unsigned int status, const char *message);
 /* Encodes attestationData. Gives *ret (free() it, wipe first). Errors: as
  * athenz_encode_request(). */
 int athenz_encode_evidence(const struct athenz_evidence *in, char **ret) _warn_unused_;
-/* The pair of athenz_encode_evidence(). Errors: 0; -EBADMSG; -ENOMEM. */
+/* The pair of athenz_encode_evidence(). The document comes byte for byte, "" when it is absent; the
+ * credentials are there all three or not at all, printable and without blanks.
+ * Errors: 0; -EBADMSG; -ENOMEM. */
 int athenz_decode_evidence(const char *bytes, size_t len,
 			   struct athenz_evidence *ret) _warn_unused_;
-void athenz_evidence_release(struct athenz_evidence *e); /* wipes */
+/* As athenz_request_release(). */
+void athenz_evidence_release(struct athenz_evidence *e);
 
-/* Reads an instance identity document. Errors: 0; -EBADMSG; -ENOMEM. */
+/* Reads an instance identity document; only privateIp may be missing. Its signature is checked
+ * elsewhere, before. Errors: 0; -EBADMSG; -ENOMEM. */
 int athenz_decode_document(const char *bytes, size_t len,
 			   struct athenz_document *ret) _warn_unused_;
 
 /* The role credentials as IMDS gives them (AccessKeyId, SecretAccessKey, Token), into the fields
- * access, secret and token of *ret. Errors: 0; -EBADMSG; -ENOMEM. */
+ * access, secret and token of *ret, in place of what was there.
+ * Errors: 0; -EBADMSG, also when "Code" is not "Success"; -ENOMEM. */
 int athenz_decode_credentials(const char *bytes, size_t len,
 			      struct athenz_evidence *ret) _warn_unused_;
 /* The member InstanceProfileArn of /latest/meta-data/iam/info into @ret of @cap bytes.
