@@ -163,7 +163,7 @@ demo_claims()
 # ---- the show -------------------------------------------------------------------------------------
 
 tell "$(paint '1' "Postern: cfg1-3, host1 and host2 of one tenant, and a hostile outside, on Linux $(uname -r)")"
-stage "the network: 9 namespaces, a router between them" zone_up
+stage "the network: 11 namespaces, a router between them" zone_up
 stage "programs, identities in the Athenz profile, configuration" postern_prepare host1 host2
 stage "the policy, before anything else may talk" demo_policies
 stage "a capture on host1's uplink, the judge of every leak" claims_capture

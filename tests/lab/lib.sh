@@ -248,6 +248,9 @@ build_net()
 #   peer             2001:db8:1:9::2    10.1.9.2       a third, for host-to-host claims
 #   lb               2001:db8:100:1::2  10.128.32.2    load balancer network
 #   outside          2001:db8:bad::2    203.0.113.2    the hostile Internet
+#   zts              2001:db8:5::2                     the issuer of identities
+#   imds             2001:db8:6::2      10.6.0.2       the cloud: STS, and instance metadata at
+#                    fd00:ec2::254      169.254.169.254
 #   inet             the router between them; its devices are named after the namespace they lead to
 #
 # Every other namespace has one uplink named eth0 with the default route to inet.
@@ -289,6 +292,12 @@ zone_declare()
 		2001:db8:100:1::1 10.128.32.1 --
 	lab_zone_leaf outside 2001:db8:bad::1/64,203.0.113.1/24 2001:db8:bad::2/64,203.0.113.2/24 \
 		2001:db8:bad::1 203.0.113.1 --
+	lab_zone_leaf zts 2001:db8:5::1/64 2001:db8:5::2/64 2001:db8:5::1 --
+	lab_zone_leaf imds 2001:db8:6::1/64,10.6.0.1/24 \
+		2001:db8:6::2/64,10.6.0.2/24,fd00:ec2::254/128,169.254.169.254/32 \
+		2001:db8:6::1 10.6.0.1 --
+	route inet fd00:ec2::254/128 via 2001:db8:6::2
+	route inet 169.254.169.254/32 via 10.6.0.2
 }
 
 # zone_up [NETEM…]: builds the standard zone.
