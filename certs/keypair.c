@@ -84,6 +84,18 @@ static void keypair_release(struct keypair_parsed *p)
 	keypair_free_certs(&p->cas);
 }
 
+/* Empties the thread's error queue. Gives whether an allocation had failed: lack of memory must not
+ * be taken for a bad pair. */
+static bool keypair_drain_errors(void)
+{
+	bool no_memory = false;
+	unsigned long e;
+
+	while ((e = ERR_get_error()) != 0)
+		no_memory |= ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE;
+	return no_memory;
+}
+
 static const char *keypair_judge_rsa(const EVP_PKEY *key)
 {
 	_cleanup_(keypair_free_number) BIGNUM *e = NULL;
@@ -152,11 +164,11 @@ int keypair_generate(enum certconf_key type, EVP_PKEY **ret)
 	return 0;
 }
 
-int keypair_write_key(EVP_PKEY *key, char **ret)
+static int keypair_encode_key(EVP_PKEY *key, char **ret)
 {
 	/* Wipes what it held, also when it grows. */
 	_cleanup_(keypair_free_bio) BIO *bio = BIO_new(BIO_s_mem());
-	char *pem, *bytes;
+	char *bytes;
 	long len;
 
 	if (!bio || PEM_write_bio_PrivateKey_traditional(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
@@ -164,13 +176,22 @@ int keypair_write_key(EVP_PKEY *key, char **ret)
 	len = BIO_get_mem_data(bio, &bytes);
 	if (len <= 0 || len > KEYPAIR_KEY_MAX)
 		return -EIO;
-	pem = malloc((size_t)len + 1);
-	if (!pem)
+	*ret = strndup(bytes, (size_t)len);
+	return *ret ? 0 : -ENOMEM;
+}
+
+int keypair_write_key(EVP_PKEY *key, char **ret)
+{
+	char *pem = NULL;
+	int r;
+
+	ERR_clear_error();
+	r = keypair_encode_key(key, &pem);
+	if (keypair_drain_errors() && r != 0)
 		return -ENOMEM;
-	memcpy(pem, bytes, (size_t)len);
-	pem[len] = '\0';
-	*ret = pem;
-	return 0;
+	if (r == 0)
+		*ret = pem;
+	return r;
 }
 
 /* Instead of OpenSSL's own, which would ask at the terminal. */
@@ -406,18 +427,6 @@ static struct keypair_verdict keypair_judge(const struct keypair_pem *pem,
 	if (v.code == PST_NONE)
 		v = keypair_check_life(want, facts);
 	return v;
-}
-
-/* Empties the thread's error queue. Gives whether an allocation had failed: lack of memory must not
- * be taken for a bad pair. */
-static bool keypair_drain_errors(void)
-{
-	bool no_memory = false;
-	unsigned long e;
-
-	while ((e = ERR_get_error()) != 0)
-		no_memory |= ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE;
-	return no_memory;
 }
 
 int keypair_check(const struct keypair_pem *pem, const struct keypair_want *want,
