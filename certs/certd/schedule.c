@@ -218,6 +218,13 @@ static struct schedule_verdict schedule_revoked(struct schedule *s, uint64_t wal
 	return v;
 }
 
+/* What is wrong with the files, not with the issuer. */
+static bool schedule_is_pair(enum pst code)
+{
+	return code == PST_PAIR_UNUSABLE || code == PST_IDENTITY_FILES ||
+	       (code >= PST_CN_COUNT && code <= PST_CERT_FIELD);
+}
+
 static struct schedule_verdict schedule_judge(struct schedule *s, enum pst code,
 					      uint32_t retry_after_s, uint64_t wall)
 {
@@ -227,6 +234,10 @@ static struct schedule_verdict schedule_judge(struct schedule *s, enum pst code,
 		return schedule_revoked(s, wall);
 	if (code == PST_ZTS_ATTESTATION || code == PST_INSTANCE_CHANGED)
 		s->asks_again = true;
+	if (s->running == SCHEDULE_REFRESH && schedule_is_pair(code)) {
+		s->stored = SCHEDULE_UNCHECKED;
+		s->suspect = true;
+	}
 	if (schedule_is_for_people(code)) {
 		v.alarm = true;
 		v.wait_s = schedule_slow(s, SCHEDULE_SLOW_S, wall);
@@ -298,11 +309,16 @@ void schedule_on_pair(struct schedule *s, const struct schedule_pair *pair, cons
 		s->pair.since = pair->not_before;
 	s->pair.renew = schedule_renewal(s, serial);
 	s->fetched = false;
-	s->must_register = false;
+	s->must_register = s->must_register && !is_new;
+	s->late_ns = 0;
+	/* One that is refused again and again for what a check does not see must not be tried ever
+	 * faster. */
+	if (s->suspect && !is_new)
+		return;
+	s->suspect = false;
 	s->failures = 0;
 	s->last_code = PST_NONE;
 	s->retry_ns = 0;
-	s->late_ns = 0;
 }
 
 void schedule_on_bad_pair(struct schedule *s, enum pst code)

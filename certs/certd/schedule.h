@@ -65,6 +65,7 @@ struct schedule {
 	bool asks_again;           /* identify before the next request */
 	bool fetched;              /* a new pair waits to be proven, until @held_wall at most */
 	bool must_register;        /* the issuer refreshes the pair no more */
+	bool suspect;              /* a refresh found fault with the stored pair */
 	bool urged;                /* somebody asked for an attempt now */
 	unsigned int failures;     /* in a row */
 	uint64_t held_wall;        /* notBefore of the fetched pair; 0 = prove it at once */

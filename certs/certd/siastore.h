@@ -35,7 +35,7 @@ struct siastore {
 	uint64_t staged;                         /* 0 = none */
 };
 
-/* For siastore_open() and _cleanup_(siastore_close). */
+/* Nothing open. */
 #define SIASTORE_INIT                                                                              \
 	{                                                                                          \
 		.dir_fd = -1, .pairs_fd = -1, .keys_fd = -1, .certs_fd = -1                        \
@@ -47,7 +47,7 @@ struct siastore {
  * place of a directory; -EEXIST when "current" is not a link of ours; -errno. */
 int siastore_open(struct siastore *s, const char *dir) _warn_unused_;
 
-/* Closes. */
+/* Closes what is open; the files stay as they are. For _cleanup_(siastore_close). */
 void siastore_close(struct siastore *s);
 
 /* Writes @pair to a directory of its own, synced, that no reader sees yet. One that was staged

@@ -328,6 +328,30 @@ static void test_schedule_attestation(void)
 	CU_ASSERT_TRUE(schedule_is_ready(&test_schedule_it, test_schedule_now.wall));
 }
 
+/* Files that were damaged meanwhile are looked at before they are given up; what a check does not
+ * see is not tried faster for it. */
+static void test_schedule_suspect_pair(void)
+{
+	static const enum pst codes[] = { PST_PAIR_UNUSABLE, PST_IDENTITY_FILES, PST_CN_COUNT,
+					  PST_CERT_EXPIRED };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		test_schedule_setup();
+		test_schedule_have(86400);
+		test_schedule_fail(SCHEDULE_REFRESH, codes[i]);
+		TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 5, 10);
+		test_schedule_pass(10);
+		test_schedule_begin(SCHEDULE_CHECK);
+		test_schedule_give(86400, "aa", false);
+		CU_ASSERT_EQUAL(test_schedule_it.failures, 1);
+		test_schedule_begin(SCHEDULE_REFRESH);
+		test_schedule_give(86400, "ab", true);
+		CU_ASSERT_EQUAL(test_schedule_it.failures, 0);
+	}
+	test_schedule_fail(SCHEDULE_REFRESH, PST_ZTS_UNREACHABLE);
+	CU_ASSERT_EQUAL(test_schedule_it.stored, SCHEDULE_GOOD);
+}
+
 /* ---- revoked ---- */
 
 static void test_schedule_heals_once(void)
@@ -664,6 +688,7 @@ static const struct tap_test test_schedule_failures[] = {
 	{ "retry after", test_schedule_retry_after },
 	{ "slow codes", test_schedule_slow_codes },
 	{ "attestation", test_schedule_attestation },
+	{ "suspect pair", test_schedule_suspect_pair },
 	{ "heals once", test_schedule_heals_once },
 	{ "heals once over restarts", test_schedule_heals_once_over_restarts },
 	{ "resume", test_schedule_resume },
