@@ -18,7 +18,8 @@
 
 /* ---- memory ---- */
 
-/* Tells an allocation that failed from a text that is not UTF-8: jansson says NULL to both. */
+/* An allocation failed while building. jansson says so as it says that a text is not UTF-8, or not
+ * at all. */
 static bool athenz_starved;
 
 static void *athenz_malloc(size_t size)
@@ -194,8 +195,11 @@ static int athenz_write(const json_t *root, size_t max, char **ret)
 {
 	char *text = json_dumps(root, JSON_COMPACT);
 
-	if (!text)
+	/* Out of memory jansson may leave a piece out and go on. */
+	if (!text || athenz_starved) {
+		athenz_drop(&text);
 		return -ENOMEM;
+	}
 	if (strlen(text) > max) {
 		athenz_drop(&text);
 		return -EMSGSIZE;
