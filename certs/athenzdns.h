@@ -33,6 +33,6 @@ bool athenzdns_has_label(const char *name, size_t len, const char *label);
  * dashes>.<suffix>", and the service is one complete label of what stands before. */
 bool athenzdns_serves(const char *name, const struct principal *p, const char *suffix);
 
-/* True when @name is "<id>.instanceid.athenz.<suffix>" with exactly this suffix; *ret_id_len then is
- * the length of the id. */
+/* True when @name is "<id>.instanceid.athenz.<suffix>" with exactly this suffix; *ret_id_len is the
+ * length of the id then. */
 bool athenzdns_is_instance(const char *name, const char *suffix, size_t *ret_id_len);

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "certs/denylist.h"
 #include "common/attr.h"
 #include "common/log.h"
 #include "common/sandbox.h"
@@ -25,9 +26,18 @@
 #include "config.h"
 #include "tunneld/gateway/gwconf.h"
 #include "tunneld/gateway/gwserve.h"
+#include "tunneld/gateway/starter.h"
 #include "common/jsonin.h"
 
 #define WORKER_OTHER_FDS 32 /* descriptors that are not connections */
+#define WORKER_LOAD_TRIES 5 /* the files may be switched between two reads */
+
+/* What one worker reads before its sandbox closes. */
+struct worker_files {
+	struct gwconf *conf;
+	SSL_CTX *tls;
+	struct denylist *deny; /* NULL = nobody is denied */
+};
 
 /* What libevent, OpenSSL and libc need to serve connections on an open socket. Nothing here opens a
  * file, makes a socket or executes anything. */
@@ -47,7 +57,7 @@ static const int worker_syscalls[] = {
 
 static void worker_usage(FILE *to)
 {
-	fputs("usage: gatewayd-worker --config FILE\n"
+	fputs("usage: gatewayd-worker --config FILE [--check]\n"
 	      "Worker of gatewayd; it is not started by hand. See gatewayd(8).\n",
 	      to);
 }
@@ -93,11 +103,14 @@ static int worker_enter_sandbox(uid_t uid, gid_t gid)
 	return r;
 }
 
-static int worker_serve(const struct gwconf *conf, SSL_CTX *tls)
+static int worker_serve(const struct worker_files *files)
 {
-	struct gwserve_spec spec = {
-		.conf = conf, .tls = tls, .listen_fd = SPAWN_EXTRA_FD, .chan_fd = SPAWN_CHAN_FD
-	};
+	const struct gwconf *conf = files->conf;
+	struct gwserve_spec spec = { .conf = conf,
+				     .deny = files->deny,
+				     .tls = files->tls,
+				     .listen_fd = SPAWN_EXTRA_FD,
+				     .chan_fd = SPAWN_CHAN_FD };
 	struct event_base *base = event_base_new();
 	struct gwserve *serve = NULL;
 	uid_t uid = getuid();
@@ -121,27 +134,58 @@ static int worker_serve(const struct gwconf *conf, SSL_CTX *tls)
 	return r;
 }
 
-static int worker_run(const char *path)
+static void worker_release(struct worker_files *f)
 {
-	_cleanup_(tlsserver_freep) SSL_CTX *tls = NULL;
-	_cleanup_(gwconf_freep) struct gwconf *conf = NULL;
-	struct conf_error error = { .text = "out of memory" };
-	struct tlsserver_files files;
-	const char *what = "out of memory";
+	tlsserver_freep(&f->tls);
+	gwconf_freep(&f->conf);
+	denylist_freep(&f->deny);
+}
 
-	if (gwconf_load(path, &conf, &error) < 0) {
+static int worker_load_identity(struct worker_files *f)
+{
+	const struct tlsserver_files files = { .cert = f->conf->cert,
+					       .key = f->conf->key,
+					       .ca = f->conf->ca };
+	const char *what = "out of memory";
+	int r = -EINVAL;
+
+	for (unsigned int i = 0; i < WORKER_LOAD_TRIES && r < 0; i++)
+		r = tlsserver_open(&files, &f->tls, &what);
+	if (r < 0)
+		log_pst(LOG_LEVEL_ERROR, PST_IDENTITY_FILES, "%s (cert %s, key %s, ca %s)", what,
+			files.cert, files.key, files.ca);
+	return r;
+}
+
+/* Gives the exit status. Without its deny-list a worker would let in who must stay out. */
+static int worker_load(const char *path, struct worker_files *f)
+{
+	struct conf_error error = { .text = "out of memory" };
+	char why[DENYLIST_ERROR_MAX];
+
+	if (gwconf_load(path, &f->conf, &error) < 0) {
 		log_error("%s", error.text);
 		return 1;
 	}
-	files = (struct tlsserver_files){ .cert = conf->cert, .key = conf->key, .ca = conf->ca };
-	if (tlsserver_open(&files, &tls, &what) < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_IDENTITY_FILES, "%s (cert %s, key %s, ca %s)", what,
-			files.cert, files.key, files.ca);
+	if (worker_load_identity(f) < 0)
 		return 1;
-	}
-	worker_raise_fds(conf);
+	if (!*f->conf->deny_file || denylist_load(f->conf->deny_file, &f->deny, why) == 0)
+		return 0;
+	log_pst(LOG_LEVEL_ERROR, PST_DENYLIST_UNUSABLE,
+		"%s; no worker starts without its deny-list", why);
+	return STARTER_EXIT_DENYLIST;
+}
+
+static int worker_run(const char *path, bool only_check)
+{
+	_cleanup_(worker_release) struct worker_files files = { .conf = NULL };
+	int exit_status = worker_load(path, &files);
+
+	if (exit_status != 0 || only_check)
+		return exit_status;
+	worker_raise_fds(files.conf);
 	jsonin_warm_up();
-	return worker_serve(conf, tls) < 0 ? 1 : 0;
+	return worker_serve(&files) < 0 ? 1 : 0;
 }
 
 static bool worker_is_socket(int fd)
@@ -162,11 +206,13 @@ int main(int argc, char **argv)
 		worker_usage(stdout);
 		return 0;
 	}
+	if (argc == 4 && !strcmp(argv[1], "--config") && !strcmp(argv[3], "--check"))
+		return worker_run(argv[2], true);
 	if (argc != 3 || strcmp(argv[1], "--config") || !worker_is_socket(SPAWN_CHAN_FD) ||
 	    !worker_is_socket(SPAWN_EXTRA_FD)) {
 		worker_usage(stderr);
 		return 64;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	return worker_run(argv[2]);
+	return worker_run(argv[2], false);
 }

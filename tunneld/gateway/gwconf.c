@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certs/principal.h"
+
 /* Stores a name of at most @size - 1 bytes at @at: conf_set_name() for a place of our choice. */
 static int gwconf_put_name(const struct conf_item *item, const char *value, char *at, size_t size)
 {
@@ -75,6 +77,21 @@ static int gwconf_add_tenant(const struct conf_item *item, const char *label, co
 	if (r == 0)
 		c->n_tenants++;
 	return r;
+}
+
+static int gwconf_add_role(const struct conf_item *item, const char *label, const char *value,
+			   void *obj)
+{
+	struct principal_role role;
+	struct gwconf *c = obj;
+
+	if (c->n_roles == GWCONF_ROLES_MAX)
+		return -E2BIG;
+	/* Compared with the name in a certificate, which is lower-cased first. */
+	if (principal_parse_role(value, strlen(value), &role) || strcmp(role.name, value) != 0)
+		return -EINVAL;
+	memcpy(c->roles[c->n_roles++], role.name, sizeof(role.name));
+	return 0;
 }
 
 /* The sibling of that name, made when it is new; NULL when the list is full. */
@@ -174,9 +191,15 @@ static const struct conf_item gwconf_items[] = {
 	  .range = "an absolute path", .doc = "Private key of the certificate, PEM." },
 	{ "identity", "ca", conf_set_path, GWCONF_FIELD(ca), .flags = CONF_REQUIRED,
 	  .range = "an absolute path", .doc = "Certificates of the CAs that sign hosts, PEM." },
+	{ "identity", "deny_file", conf_set_path, GWCONF_FIELD(deny_file),
+	  .range = "an absolute path",
+	  .doc = "Who is refused although the certificate is good; see gatewayd(8)." },
 	{ "tenants", "allow", gwconf_add_tenant, .flags = CONF_REQUIRED | CONF_LIST,
 	  .range = "principals (domain.service), at most 4096",
 	  .doc = "Who is served: exact principals." },
+	{ "tenants", "allow_roles", gwconf_add_role, .flags = CONF_LIST,
+	  .range = "roles (domain:role.role) in lower case, at most 64",
+	  .doc = "Role certificates that are taken for those in allow; without it none is." },
 	{ "sibling", "url", gwconf_set_url, .flags = CONF_LABELLED,
 	  .range = "https://..., at most 127 characters, at most 16 siblings",
 	  .doc = "Another configuration server of the zone, told to hosts as information." },
@@ -226,6 +249,8 @@ static int gwconf_check(struct gwconf *c, const char *name, struct conf_error *r
 				   "[gateway] routes: at most 15 beside the tunnel address");
 	for (size_t i = 0; i < c->n_providers; i++)
 		c->provider_list[i] = c->providers[i];
+	for (size_t i = 0; i < c->n_roles; i++)
+		c->role_list[i] = c->roles[i];
 	return 0;
 }
 

@@ -22,6 +22,7 @@
 #define GWCONF_PROVIDER_MAX 128  /* bytes, with NUL */
 #define GWCONF_PROVIDERS_MAX 16
 #define GWCONF_TENANTS_MAX 4096
+#define GWCONF_ROLES_MAX 64
 #define GWCONF_WORKERS_MAX 64
 
 struct gwconf {
@@ -52,8 +53,12 @@ struct gwconf {
 	struct offer_gateway siblings[OFFER_GATEWAYS_MAX];
 	size_t n_siblings;
 	char cert[GWCONF_FILE_MAX], key[GWCONF_FILE_MAX], ca[GWCONF_FILE_MAX];
+	char deny_file[GWCONF_FILE_MAX]; /* "" = nobody is denied */
 	char tenants[GWCONF_TENANTS_MAX][GWCONF_PRINCIPAL_MAX];
 	size_t n_tenants;
+	char roles[GWCONF_ROLES_MAX][GWCONF_PRINCIPAL_MAX]; /* "domain:role.role" */
+	const char *role_list[GWCONF_ROLES_MAX];            /* points into roles */
+	size_t n_roles;
 };
 
 /* Reads and checks everything. Gives *ret (gwconf_free()), which is large and points into itself.

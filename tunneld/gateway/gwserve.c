@@ -134,15 +134,31 @@ static enum pst gwserve_check_http(const struct httpsd_call *call)
 	return gwserve_is_json(httpsd_header(call, "Content-Type")) ? PST_NONE : PST_CONTENT_TYPE;
 }
 
-static enum pst gwserve_check_identity(struct gwserve *s, const struct httpsd_call *call,
-				       struct peerid *ret)
+/* Errors: as peerid_read(), but *ret is filled for one who is denied: the log shall say who. */
+static int gwserve_read_peer(const struct gwserve *s, const X509 *cert, struct peerid *ret,
+			     enum pst *ret_code)
 {
 	const struct gwconf *conf = s->spec.conf;
 	struct peerid_rule rule = {
 		.need_instance = true,
 		.providers = conf->provider_list,
 		.n_providers = conf->n_providers,
+		.roles = conf->role_list,
+		.n_roles = conf->n_roles,
+		.deny = s->spec.deny,
 	};
+	enum pst other;
+	int r = peerid_read(cert, &rule, ret, ret_code);
+
+	if (r != -EPERM || *ret_code != PST_PEER_DENIED)
+		return r;
+	rule.deny = NULL;
+	return peerid_read(cert, &rule, ret, &other) < 0 ? -ENOMEM : -EPERM;
+}
+
+static enum pst gwserve_check_identity(struct gwserve *s, const struct httpsd_call *call,
+				       struct peerid *ret)
+{
 	SSL *ssl = httpsd_ssl(call);
 	const X509 *cert = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
 	enum pst code = PST_NONE;
@@ -150,12 +166,12 @@ static enum pst gwserve_check_identity(struct gwserve *s, const struct httpsd_ca
 
 	if (!cert)
 		return PST_CERT_MISSING;
-	r = peerid_read(cert, &rule, ret, &code);
+	r = gwserve_read_peer(s, cert, ret, &code);
 	if (r == -EPERM)
 		return code;
 	if (r < 0)
 		return PST_RETRY_LATER;
-	return gate_serves(conf, ret->principal) ? PST_NONE : PST_TENANT_DENIED;
+	return gate_serves(s->spec.conf, ret->principal) ? PST_NONE : PST_TENANT_DENIED;
 }
 
 static enum pst gwserve_check_body(struct httpsd_call *call, struct exreq *ret)

@@ -13,14 +13,16 @@
 #define GWSERVE_PATH "/tunnel/v1/exchange"
 #define GWSERVE_RETRY_S 5 /* Retry-After when the keeper cannot even be asked */
 
+struct denylist;
 struct event_base;
 struct gwserve;
 
 struct gwserve_spec {
-	const struct gwconf *conf; /* kept */
-	SSL_CTX *tls;              /* kept */
-	int listen_fd;             /* kept */
-	int chan_fd;               /* kept; to the keeper */
+	const struct gwconf *conf;   /* kept */
+	const struct denylist *deny; /* kept; NULL = nobody is denied */
+	SSL_CTX *tls;                /* kept */
+	int listen_fd;               /* kept */
+	int chan_fd;                 /* kept; to the keeper */
 };
 
 /* Waits on the channel for the keeper's facts, then listens. The loop ends (event_base_loopexit())

@@ -8,12 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "common/clk.h"
 #include "common/files.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "tunneld/gateway/filewatch.h"
 #include "tunneld/gateway/granter.h"
 #include "tunneld/gateway/gwkernel.h"
 #include "tunneld/gateway/gwstats.h"
@@ -40,6 +41,18 @@ struct keeper_worker {
 	bool draining;
 };
 
+/* Workers load their files only at their start. New files are proven by a probe, before a worker
+ * that still works is given up for them; then the workers are replaced one after the other. */
+struct keeper_roll {
+	struct filewatch watch;
+	bool wanted; /* there is something new that no probe has read well */
+	bool probing;
+	bool stale;            /* the probe that runs may have read what was there before */
+	uint64_t probe_ns;     /* when the probe was started, or when the next one may be */
+	unsigned int n_failed; /* probes in a row */
+	uint32_t slot;         /* next worker to replace; conf->workers = none */
+};
+
 struct keeper {
 	const struct gwconf *conf;
 	const struct keeper_spec *spec;
@@ -58,8 +71,7 @@ struct keeper {
 	struct event *on_audit;
 	struct event *on_identity;
 	struct event *on_stats;
-	struct timespec identity[3]; /* when certificate, key and CA file last changed */
-	uint32_t roll_slot;          /* next worker to replace; conf->workers = none */
+	struct keeper_roll roll;
 	char stats_path[FILES_PATH_MAX];
 	int result;
 };
@@ -311,20 +323,151 @@ static void keeper_on_restart(evutil_socket_t fd, short what, void *arg)
 	keeper_touch_stats(w->k);
 }
 
-/* Lets the next worker finish and replaces it; a worker loads its certificate only at its start. */
+/* Every worker runs, and none is about to end. */
+static bool keeper_is_whole(const struct keeper *k)
+{
+	for (uint32_t slot = 0; slot < k->conf->workers; slot++)
+		if (k->workers[slot].chan_fd < 0 || k->workers[slot].draining)
+			return false;
+	return true;
+}
+
+/* Lets the next worker finish and replaces it, when nobody else is missing. */
 static void keeper_roll_next(struct keeper *k)
 {
 	struct keeper_worker *w;
 	struct chan_msg msg;
 
-	if (k->roll_slot >= k->conf->workers)
+	if (k->roll.slot >= k->conf->workers || !keeper_is_whole(k))
 		return;
-	w = &k->workers[k->roll_slot++];
-	if (w->chan_fd < 0)
-		return;
+	w = &k->workers[k->roll.slot++];
 	gwframe_init_drain(0, &msg);
 	w->draining = true;
 	keeper_send(w, &msg);
+}
+
+/* Identity files */
+
+static void keeper_look_now(struct keeper *k)
+{
+	keeper_after_ms(k->on_identity, 0);
+}
+
+/* Those that wait to be started again have probably waited for these files. */
+static void keeper_wake_workers(struct keeper *k)
+{
+	for (uint32_t slot = 0; slot < k->conf->workers; slot++)
+		if (event_pending(k->workers[slot].on_restart, EV_TIMEOUT, NULL))
+			keeper_after_ms(k->workers[slot].on_restart, 0);
+}
+
+/* The files are good: from now on every worker may be replaced. */
+static void keeper_begin_roll(struct keeper *k)
+{
+	k->roll.wanted = false;
+	k->roll.slot = 0;
+	log_info("identity files are good, workers are replaced one after the other");
+	keeper_wake_workers(k);
+	keeper_look_now(k);
+}
+
+static void keeper_put_roll_off(struct keeper *k, enum pst code, const char *text)
+{
+	uint64_t wait_s = KEEPER_PROBE_FIRST_S;
+
+	for (unsigned int i = 0; i < k->roll.n_failed && wait_s < KEEPER_PROBE_LAST_S; i++)
+		wait_s *= 2;
+	wait_s = wait_s < KEEPER_PROBE_LAST_S ? wait_s : KEEPER_PROBE_LAST_S;
+	k->roll.n_failed++;
+	k->roll.probe_ns = clk_now_ns() + wait_s * CLK_NS_PER_S;
+	log_pst(LOG_LEVEL_ERROR, code,
+		"new files are not used: the worker that tried them %s; the others go on with what "
+		"they have read; tried again in %" PRIu64 " s, or when a file changes",
+		text, wait_s);
+	keeper_count(k, code);
+}
+
+static void keeper_on_probe(struct keeper *k, const struct starter_event *event, const char *text)
+{
+	int status = event->pid && WIFEXITED(event->status) ? WEXITSTATUS(event->status) : -1;
+
+	k->roll.probing = false;
+	if (k->roll.stale) {
+		k->roll.stale = false;
+		keeper_look_now(k);
+	} else if (status == 0) {
+		keeper_begin_roll(k);
+	} else {
+		keeper_put_roll_off(k,
+				    status == STARTER_EXIT_DENYLIST ? PST_DENYLIST_UNUSABLE :
+								      PST_IDENTITY_FILES,
+				    text);
+	}
+}
+
+static void keeper_probe(struct keeper *k)
+{
+	int r = starter_probe(k->spec->starter_fd);
+
+	if (r < 0) {
+		keeper_put_roll_off(k, PST_IDENTITY_FILES, strerror(-r));
+		return;
+	}
+	k->roll.probing = true;
+	k->roll.probe_ns = clk_now_ns();
+}
+
+/* A probe that hangs (a FIFO in the place of a file) must not be the last one. */
+static void keeper_mind_probe(struct keeper *k)
+{
+	uint64_t late_ns = k->roll.probe_ns + KEEPER_PROBE_S * CLK_NS_PER_S;
+
+	if (clk_now_ns() > late_ns && starter_stop(k->spec->starter_fd, STARTER_PROBE_SLOT) < 0)
+		log_debug("the probe could not be stopped");
+}
+
+/* What a probe has begun to read may be older than what is wanted now: its word counts no more. */
+static void keeper_want_roll(struct keeper *k, const char *why)
+{
+	log_info("%s: the files are tried before a worker is replaced", why);
+	k->roll.wanted = true;
+	k->roll.stale = k->roll.probing;
+	k->roll.n_failed = 0;
+	k->roll.probe_ns = 0;
+}
+
+static void keeper_on_identity(evutil_socket_t fd, short what, void *arg)
+{
+	struct keeper *k = arg;
+
+	if (filewatch_changed(&k->roll.watch))
+		keeper_want_roll(k, "a file of [identity] has changed");
+	if (k->roll.probing)
+		keeper_mind_probe(k);
+	else if (k->roll.wanted && clk_now_ns() >= k->roll.probe_ns)
+		keeper_probe(k);
+	keeper_roll_next(k);
+	keeper_after_ms(k->on_identity,
+			k->roll.slot < k->conf->workers ? 1000 : 1000 * KEEPER_IDENTITY_S);
+}
+
+/* The keeper only looks at the files; where it may not even do that, SIGHUP is left. */
+static int keeper_watch(struct keeper *k)
+{
+	const char *const files[] = { k->conf->cert, k->conf->key, k->conf->ca,
+				      k->conf->deny_file };
+
+	k->roll.slot = k->conf->workers;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		int r = *files[i] ? filewatch_add(&k->roll.watch, files[i]) : 0;
+
+		if (r == -E2BIG)
+			return r;
+		if (r < 0)
+			log_warning("%s: %s; a change of it may be seen only with SIGHUP", files[i],
+				    strerror(-r));
+	}
+	return 0;
 }
 
 static void keeper_on_starter(evutil_socket_t fd, short what, void *arg)
@@ -336,13 +479,17 @@ static void keeper_on_starter(evutil_socket_t fd, short what, void *arg)
 
 	if (r == -EAGAIN)
 		return;
-	if (r != 0 || event.slot >= k->conf->workers) {
+	if (r != 0 || (event.slot >= k->conf->workers && event.slot != STARTER_PROBE_SLOT)) {
 		log_error("the starter process is gone");
 		k->result = -ECHILD;
 		event_base_loopexit(k->base, NULL);
 		return;
 	}
 	starter_describe(&event, text, sizeof(text));
+	if (event.slot == STARTER_PROBE_SLOT) {
+		keeper_on_probe(k, &event, text);
+		return;
+	}
 	if (!k->workers[event.slot].draining)
 		log_warning("worker %u %s", event.slot, text);
 	if (!event.pid)
@@ -438,45 +585,13 @@ static void keeper_on_audit(evutil_socket_t fd, short what, void *arg)
 	keeper_after_ms(k->on_audit, 1000 * KEEPER_AUDIT_S);
 }
 
-/* Identity files */
-
-/* Notes when the files last changed; true when that is not what was noted before. */
-static bool keeper_identity_changed(struct keeper *k)
-{
-	const char *const files[3] = { k->conf->cert, k->conf->key, k->conf->ca };
-	bool changed = false;
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		struct stat st;
-
-		if (stat(files[i], &st) < 0)
-			return false; /* in the middle of a replacement: look again later */
-		changed = changed || memcmp(&k->identity[i], &st.st_mtim, sizeof(st.st_mtim));
-		k->identity[i] = st.st_mtim;
-	}
-	return changed;
-}
-
-static void keeper_on_identity(evutil_socket_t fd, short what, void *arg)
-{
-	struct keeper *k = arg;
-
-	if (k->roll_slot >= k->conf->workers && keeper_identity_changed(k)) {
-		log_info("identity files have changed, workers are replaced one after the other");
-		k->roll_slot = 0;
-	}
-	keeper_roll_next(k);
-	keeper_after_ms(k->on_identity,
-			k->roll_slot < k->conf->workers ? 1000 : 1000 * KEEPER_IDENTITY_S);
-}
-
 static void keeper_on_signal(evutil_socket_t fd, short what, void *arg)
 {
 	struct keeper *k = arg;
 
 	if (fd == SIGHUP) {
-		k->roll_slot = 0;
-		keeper_after_ms(k->on_identity, 0);
+		keeper_want_roll(k, "SIGHUP");
+		keeper_look_now(k);
 		return;
 	}
 	(void)notify_stopping();
@@ -568,11 +683,11 @@ static int keeper_start(struct keeper *k)
 	if (r == 0)
 		r = granter_new(k->conf, k->db, &k->stats, &k->granter);
 	if (r == 0)
+		r = keeper_watch(k);
+	if (r == 0)
 		r = keeper_make_workers(k);
 	if (r < 0)
 		return r;
-	(void)keeper_identity_changed(k);
-	k->roll_slot = k->conf->workers;
 	keeper_after_ms(k->on_identity, 1000 * KEEPER_IDENTITY_S);
 	keeper_after_ms(k->on_audit, 1000 * KEEPER_AUDIT_S);
 	keeper_schedule_expiry(k);

@@ -149,9 +149,13 @@ static int main_fork_starter(const struct main_options *o, const struct gwconf *
 {
 	char path[FILES_PATH_MAX];
 	const char *const argv[] = { "gatewayd-worker", "--config", o->config, NULL };
-	struct starter_spec spec = {
-		.path = path, .argv = argv, .listen_fds = fds, .n_slots = conf->workers
-	};
+	const char *const probe_argv[] = { "gatewayd-worker", "--config", o->config, "--check",
+					   NULL };
+	struct starter_spec spec = { .path = path,
+				     .argv = argv,
+				     .probe_argv = probe_argv,
+				     .listen_fds = fds,
+				     .n_slots = conf->workers };
 	int r = spawn_find("gatewayd-worker", path, sizeof(path));
 
 	if (r == 0 && access(path, X_OK) < 0)

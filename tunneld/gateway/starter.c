@@ -20,12 +20,13 @@ static const struct chan_op starter_ops[] = {
 	{ STARTER_START, "start", 4, 4, true },
 	{ STARTER_STOP, "stop", 4, 4, false },
 	{ STARTER_ENDED, "ended", 12, 12, false },
+	{ STARTER_PROBE, "probe", 4, 4, false },
 };
 
 struct starter {
 	const struct starter_spec *spec;
 	int chan_fd;
-	pid_t pids[STARTER_SLOTS_MAX]; /* 0 = none */
+	pid_t pids[STARTER_SLOTS_MAX + 1]; /* 0 = none; the last is the probe */
 };
 
 static int starter_ask(int fd, enum starter_type type, uint32_t slot, int chan_fd)
@@ -44,6 +45,11 @@ static int starter_ask(int fd, enum starter_type type, uint32_t slot, int chan_f
 int starter_start(int fd, uint32_t slot, int chan_fd)
 {
 	return starter_ask(fd, STARTER_START, slot, chan_fd);
+}
+
+int starter_probe(int fd)
+{
+	return starter_ask(fd, STARTER_PROBE, STARTER_PROBE_SLOT, -1);
 }
 
 int starter_stop(int fd, uint32_t slot)
@@ -102,23 +108,54 @@ static void starter_kill(struct starter *s, uint32_t slot)
 }
 
 /* The old worker in the slot is gone before the new one comes: both would accept. */
-static void starter_run_worker(struct starter *s, uint32_t slot, int chan_fd)
+static void starter_run(struct starter *s, uint32_t slot, const struct spawn_spec *spec)
 {
-	struct spawn_spec spec = {
-		.path = s->spec->path,
-		.argv = s->spec->argv,
-		.chan_fd = chan_fd,
-		.extra_fd = s->spec->listen_fds[slot],
-	};
 	int r;
 
 	starter_kill(s, slot);
 	if (s->pids[slot])
 		waitpid(s->pids[slot], NULL, 0);
 	s->pids[slot] = 0;
-	r = spawn_start(&spec, &s->pids[slot]);
+	r = spawn_start(spec, &s->pids[slot]);
 	if (r < 0 && starter_tell(s, slot, 0, r) < 0)
 		_exit(1); /* the keeper cannot be told: it is as good as gone */
+}
+
+static void starter_run_worker(struct starter *s, uint32_t slot, int chan_fd)
+{
+	const struct spawn_spec spec = {
+		.path = s->spec->path,
+		.argv = s->spec->argv,
+		.chan_fd = chan_fd,
+		.extra_fd = s->spec->listen_fds[slot],
+	};
+
+	starter_run(s, slot, &spec);
+}
+
+/* It gets the end of a channel that nobody holds the other end of. */
+static void starter_run_probe(struct starter *s)
+{
+	struct spawn_spec spec = { .path = s->spec->path,
+				   .argv = s->spec->probe_argv,
+				   .extra_fd = -1 };
+	int pair[2];
+	int r = chan_pair(pair);
+
+	if (r < 0) {
+		if (starter_tell(s, STARTER_PROBE_SLOT, 0, r) < 0)
+			_exit(1);
+		return;
+	}
+	closep(&pair[0]);
+	spec.chan_fd = pair[1];
+	starter_run(s, STARTER_PROBE_SLOT, &spec);
+	closep(&pair[1]);
+}
+
+static bool starter_has_slot(const struct starter *s, uint32_t slot)
+{
+	return slot < s->spec->n_slots || slot == STARTER_PROBE_SLOT;
 }
 
 /* Errors: 0; anything else ends the starter. */
@@ -133,13 +170,24 @@ static int starter_serve(struct starter *s)
 		return r == -EAGAIN ? 0 : r;
 	w = wire_reader(msg.body, msg.len);
 	slot = wire_get_u32(&w);
-	if (msg.op->type == STARTER_ENDED || slot >= s->spec->n_slots)
+	if (!starter_has_slot(s, slot))
 		return -EBADMSG;
-	if (msg.op->type == STARTER_START)
+	switch ((enum starter_type)msg.op->type) {
+	case STARTER_START:
+		if (slot == STARTER_PROBE_SLOT)
+			return -EBADMSG;
 		starter_run_worker(s, slot, msg.fd);
-	else
+		return 0;
+	case STARTER_STOP:
 		starter_kill(s, slot);
-	return 0;
+		return 0;
+	case STARTER_PROBE:
+		starter_run_probe(s);
+		return 0;
+	case STARTER_ENDED:
+		break;
+	}
+	return -EBADMSG;
 }
 
 static int starter_reap(struct starter *s)
@@ -148,7 +196,7 @@ static int starter_reap(struct starter *s)
 	pid_t pid;
 
 	while (r == 0 && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (uint32_t slot = 0; slot < s->spec->n_slots; slot++) {
+		for (uint32_t slot = 0; slot <= STARTER_PROBE_SLOT; slot++) {
 			if (s->pids[slot] != pid)
 				continue;
 			s->pids[slot] = 0;

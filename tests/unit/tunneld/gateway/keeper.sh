@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# keeper.sh GATEWAYD WORKER-DIR PKI: runs gatewayd on a kernel in memory with real workers. A worker that
-# is killed is replaced and counted, SIGHUP replaces workers without counting, SIGTERM ends it all.
+# keeper.sh GATEWAYD WORKER-DIR PKI EXCHANGES: runs gatewayd on a kernel in memory with real workers. A
+# worker that is killed is replaced and counted, SIGHUP replaces workers without counting; new
+# certificates and deny-lists are taken while exchanges run, bad ones are not; SIGTERM ends it all.
 
 set -euo pipefail
 
-gatewayd=$1 pki=$3
+gatewayd=$1 pki=$3 exchanges=$4
 export POSTERN_LIBEXECDIR=$2
 export ASAN_OPTIONS=detect_leaks=0 # a worker's sandbox does not let it work
 if [ "$(id -u)" != 0 ]; then
@@ -15,9 +16,10 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 dir=$(mktemp -d)
-pid=
+pid='' load=''
 finish()
 {
+	[ -z "$load" ] || kill -KILL "$load" 2>/dev/null || true
 	[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
 	rm -rf "$dir"
 }
@@ -54,24 +56,60 @@ workers()
 	cat "/proc/${starter// /}/task/${starter// /}/children"
 }
 
+# switch_to PAIR: as certd does it, in one step.
+switch_to()
+{
+	ln -s "$1" "$dir/current.new"
+	mv -T "$dir/current.new" "$dir/current"
+}
+
+# serves PAIR: the last exchange was with a worker that has this certificate.
+serves()
+{
+	[ "$(tail -n 1 "$dir/exchanges" 2>/dev/null)" = "ok $(serial "$1")" ]
+}
+
+serial()
+{
+	openssl x509 -in "$dir/$1/cert.pem" -noout -serial | sed 's/^serial=0*//'
+}
+
+# event CODE: it was counted.
+event()
+{
+	grep -q "^postern_gateway_events_total{code=\"$1\"}" "$dir/run/gatewayd.prom"
+}
+
+port=$((20000 + $$ % 10000))
 bash "$pki" init "$dir"
-bash "$pki" server "$dir" cfg1
+bash "$pki" host "$dir" h1
+for i in 1 2 3 4; do
+	bash "$pki" server "$dir" "cfg$i"
+	mkdir "$dir/pair$i"
+	cp "$dir/cfg$i.cert.pem" "$dir/pair$i/cert.pem"
+	cp "$dir/cfg$i.key.pem" "$dir/pair$i/key.pem"
+	cp "$dir/ca.pem" "$dir/pair$i/ca.pem"
+done
+cp "$dir/cfg4.key.pem" "$dir/pair3/key.pem" # of another certificate
+: >"$dir/deny"
+switch_to pair1
 cat >"$dir/gateway.conf" <<-E
 	[gateway]
 	name = cfg1
 	zone = prod
-	listen = [::1]:$((20000 + $$ % 10000))
+	listen = [::1]:$port
 	endpoints = [2001:db8:c::1]:51820
 	address = fd12:3456:789a::1
 	hosts_prefix = fd12:3456:789a:1::/64
 	providers = athenz.aws.us-east-1
 	user = 65533
 	[identity]
-	cert = $dir/cfg1.cert.pem
-	key = $dir/cfg1.key.pem
-	ca = $dir/ca.pem
+	cert = $dir/current/cert.pem
+	key = $dir/current/key.pem
+	ca = $dir/current/ca.pem
+	deny_file = $dir/deny
 	[tenants]
-	allow = a.b
+	allow = vespa.tenant.acme.aws-123456789012.tenant-host
 E
 
 chmod 711 "$dir"
@@ -99,6 +137,51 @@ for worker in $(workers); do
 	grep -q '^Uid:[[:space:]]*65534' "/proc/$worker/status" || fail "a worker is not nobody"
 	grep -q '^Seccomp:[[:space:]]*2' "/proc/$worker/status" || fail "a worker has no seccomp filter"
 done
+
+mkfifo "$dir/stop"
+exec 7<>"$dir/stop"
+"$exchanges" $port "$dir" h1 "$dir/exchanges" <"$dir/stop" &
+load=$!
+until_ok "exchanges succeed" serves pair1
+
+switch_to pair2
+until_ok "each worker is replaced for the new certificate" counter worker_starts_total 7
+until_ok "the new certificate is served" serves pair2
+
+switch_to pair3
+until_ok "a pair that does not fit is counted" event PST-2001
+grep -q "new files are not used" "$dir/log" || fail "the bad pair is not in the log"
+counter worker_starts_total 7 || fail "a worker was given up for a bad pair"
+counter workers 2 || fail "not two workers"
+switch_to pair4
+until_ok "each worker is replaced after the bad pair" counter worker_starts_total 9
+until_ok "the newest certificate is served" serves pair4
+
+echo "everybody" >"$dir/deny"
+until_ok "a bad deny-list is counted" event PST-2114
+grep -q "deny:1: a line is" "$dir/log" || fail "the bad line is not in the log"
+counter worker_starts_total 9 || fail "a worker was given up for a bad deny-list"
+until_ok "two workers" counter workers 2
+until_ok "exchanges succeed still" serves pair4
+
+echo >&7
+wait "$load" || fail "$(grep -c failed "$dir/exchanges") exchanges of $(grep -c . "$dir/exchanges") failed"
+load=
+[ "$(sort -u "$dir/exchanges" | grep -c .)" = 3 ] || fail "not three certificates were served"
+
+echo "instance i-0123456789abcdef0" >"$dir/deny"
+until_ok "each worker is replaced for the deny-list" counter worker_starts_total 11
+until_ok "two workers with the deny-list" counter workers 2
+read -rt 0.2 <&7 || true # what ended the first run
+"$exchanges" $port "$dir" h1 "$dir/denied" <"$dir/stop" &
+load=$!
+until_ok "the denied host is refused" grep -sqx "failed 403" "$dir/denied"
+echo >&7
+wait "$load" && fail "a denied host was served"
+load=
+! grep -q ok "$dir/denied" || fail "a denied host was served once"
+grep -q "PST-2113.*tenant-host: the peer is on the deny-list" "$dir/log" ||
+	fail "who was denied is not in the log"
 
 last=$(workers)
 kill -TERM "$pid"

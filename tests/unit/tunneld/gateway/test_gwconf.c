@@ -43,6 +43,27 @@ static void test_gwconf_defaults(void)
 	gwconf_free(c);
 }
 
+static void test_gwconf_reads_identity(void)
+{
+	struct conf_error e;
+	struct gwconf *c = gwfixture_conf();
+
+	CU_ASSERT_STRING_EQUAL(c->deny_file, "");
+	CU_ASSERT_EQUAL(c->n_roles, 0);
+	gwconf_free(c);
+	CU_ASSERT_EQUAL(test_gwconf_load("[tenants]\n",
+					 "deny_file = /etc/postern/deny\n"
+					 "[tenants]\nallow_roles = a:role.b c.d:role.e.f\n",
+					 &c, &e),
+			0);
+	if (!c)
+		return;
+	CU_ASSERT_STRING_EQUAL(c->deny_file, "/etc/postern/deny");
+	CU_ASSERT_EQUAL(c->n_roles, 2);
+	CU_ASSERT_STRING_EQUAL(c->role_list[1], "c.d:role.e.f");
+	gwconf_free(c);
+}
+
 static void test_gwconf_own_route_first(void)
 {
 	struct conf_error e;
@@ -82,6 +103,10 @@ static void test_gwconf_refuses(void)
 		{ "cert = /nowhere", "cert = nowhere", "an absolute path" },
 		{ "[identity]", "[sibling cfg2]\nurl = http://x\n[identity]", "https" },
 		{ "[identity]", "typo = 1\n[identity]", "unknown key" },
+		{ "cert = /nowhere", "deny_file = deny\ncert = /nowhere", "an absolute path" },
+		{ "allow = ", "allow_roles = a.b\nallow = ", "domain:role.role" },
+		{ "allow = ", "allow_roles = a:role.\nallow = ", "domain:role.role" },
+		{ "allow = ", "allow_roles = A:role.b\nallow = ", "lower case" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -121,6 +146,8 @@ static void test_gwconf_limits(void)
 	} lists[] = {
 		{ "allow = " GWFIXTURE_TENANT "\n", "allow = a.b", "\n", GWCONF_TENANTS_MAX,
 		  -E2BIG },
+		{ "[tenants]\n", "[tenants]\nallow_roles = a:role.b", "\n", GWCONF_ROLES_MAX,
+		  -E2BIG },
 		{ "providers = " GWFIXTURE_PROVIDER "\n", "providers = p", "\n",
 		  GWCONF_PROVIDERS_MAX, -E2BIG },
 		/* One place is for the tunnel address. */
@@ -142,13 +169,14 @@ static void test_gwconf_limits(void)
 			tap_fail(__FILE__, __LINE__, "list %zu: %d at its limit, %d above", i, at,
 				 over);
 	}
-	CU_ASSERT_EQUAL(test_gwconf_list(lists[2].from, lists[2].head, lists[2].tail,
+	CU_ASSERT_EQUAL(test_gwconf_list(lists[3].from, lists[3].head, lists[3].tail,
 					 OFFER_ROUTES_MAX + 1),
 			-E2BIG);
 }
 
 static const struct tap_test test_gwconf_tests[] = {
 	{ "defaults", test_gwconf_defaults },
+	{ "deny-list and roles", test_gwconf_reads_identity },
 	{ "the tunnel address leads the routes", test_gwconf_own_route_first },
 	{ "refuses with the place and the reason", test_gwconf_refuses },
 	{ "lists at their limits", test_gwconf_limits },

@@ -23,6 +23,7 @@
 #include "tests/unit/tunneld/gateway/client.h"
 #include "tests/unit/tunneld/gateway/gwfixture.h"
 #include "tunneld/gateway/gwserve.h"
+#include "tunneld/gateway/starter.h"
 #include "tunneld/proto/bind.h"
 #include "tunneld/proto/exreq.h"
 #include "tunneld/proto/exresp.h"
@@ -38,6 +39,9 @@ static struct gwconf *test_gwconf;
 static int test_chan = -1;
 static uint16_t test_port;
 static pid_t test_pid;
+#define TEST_DENIED "i-666"
+#define TEST_ROLE "vespa.tenant.acme.aws-123456789012:role.tenant-host"
+
 static const struct wgkey test_gateway_key = { { 9 } };
 
 /* ---- set-up ---- */
@@ -63,14 +67,16 @@ static void test_run(const char *const *argv)
 
 static void test_make_certificates(void)
 {
-	static const char *const rows[][5] = {
+	static const char *const rows[][6] = {
 		{ "server", "cfg1" },
 		{ "host", "good" },
 		{ "host", "expired", "--expired" },
 		{ "host", "early", "--not-yet" },
 		{ "host", "foreign", "--ca", "other" },
 		{ "host", "twins", "--two-cn" },
-		{ "host", "role", "--role" },
+		{ "host", "role", "--role", "--service", "other" },
+		{ "host", "reader", "--role" },
+		{ "host", "denied", "--instance", TEST_DENIED },
 		{ "host", "stray", "--no-instance" },
 		{ "host", "cloud", "--provider", "athenz.other" },
 		{ "host", "tenant", "--tenant", "evil" },
@@ -79,8 +85,8 @@ static void test_make_certificates(void)
 
 	test_run(init);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const char *argv[] = { "/bin/bash", test_pki_path, rows[i][0], test_dir,
-				       rows[i][1],  rows[i][2],    rows[i][3], NULL };
+		const char *argv[] = { "/bin/bash", test_pki_path, rows[i][0], test_dir, rows[i][1],
+				       rows[i][2],  rows[i][3],    rows[i][4], NULL };
 
 		test_run(argv);
 	}
@@ -96,10 +102,13 @@ static void test_write_conf(void)
 		"address = fd12:3456:789a::1\nhosts_prefix = fd12:3456:789a:1::/64\n"
 		"providers = " GWFIXTURE_PROVIDER "\nrequest_timeout_ms = %d\nconns_max = %d\n"
 		"[identity]\ncert = %s/cfg1.cert.pem\nkey = %s/cfg1.key.pem\nca = %s/ca.pem\n"
-		"[tenants]\nallow = " GWFIXTURE_TENANT "\n",
-		TEST_SLOW_MS, TEST_CONNS_MAX, test_dir, test_dir, test_dir);
+		"deny_file = %s/deny\n[tenants]\nallow = " GWFIXTURE_TENANT
+		"\nallow_roles = " TEST_ROLE "\n",
+		TEST_SLOW_MS, TEST_CONNS_MAX, test_dir, test_dir, test_dir, test_dir);
+	static const char deny[] = "instance " TEST_DENIED "\n";
 
 	if (tmpdir_write("gateway.conf", text, (size_t)n) < 0 ||
+	    tmpdir_write("deny", deny, sizeof(deny) - 1) < 0 ||
 	    gwconf_load(tmpdir_path(test_conf, "gateway.conf"), &test_gwconf, &error) < 0)
 		test_die("gateway.conf");
 }
@@ -119,6 +128,15 @@ static int test_listen(void)
 	return fd;
 }
 
+static void test_make_files(void)
+{
+	if (test_gwconf)
+		return;
+	snprintf(test_dir, sizeof(test_dir), "%s", tmpdir_get());
+	test_make_certificates();
+	test_write_conf();
+}
+
 static void test_setup(void)
 {
 	const char *const argv[] = { "gatewayd-worker", "--config", test_conf, NULL };
@@ -127,11 +145,7 @@ static void test_setup(void)
 	struct chan_msg msg;
 	int pair[2];
 
-	if (!test_gwconf) {
-		snprintf(test_dir, sizeof(test_dir), "%s", tmpdir_get());
-		test_make_certificates();
-		test_write_conf();
-	}
+	test_make_files();
 	if (chan_pair(pair) < 0)
 		test_die("chan_pair");
 	spec.chan_fd = pair[1];
@@ -248,7 +262,7 @@ static const char *test_body(const char *key, const char *more)
 
 /* ---- tests ---- */
 
-static void test_open_good(struct client *c, const char *body)
+static void test_open(struct client *c, const char *who, const char *body)
 {
 	char text[2048];
 	int n = snprintf(text, sizeof(text),
@@ -258,8 +272,13 @@ static void test_open_good(struct client *c, const char *body)
 			 strlen(body), body);
 
 	CU_ASSERT_TRUE(client_connect(c, test_port));
-	CU_ASSERT_TRUE(client_shake(c, test_dir, "good", TLS1_3_VERSION));
+	CU_ASSERT_TRUE(client_shake(c, test_dir, who, TLS1_3_VERSION));
 	CU_ASSERT_TRUE(client_write(c, text, (size_t)n));
+}
+
+static void test_open_good(struct client *c, const char *body)
+{
+	test_open(c, "good", body);
 }
 
 /* The host derives the same PSK from its end of the same TLS session. */
@@ -309,6 +328,22 @@ static void test_gwserve_grants(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(reply.text, "Connection: close"));
 	CU_ASSERT_PTR_NULL(strcasestr(reply.text, "\r\nserver:"));
 	CU_ASSERT_FALSE(SSL_SESSION_is_resumable(SSL_get_session(c.ssl)));
+	client_close(&c);
+}
+
+/* The certificate of a role that is configured: served as the principal who acts in it. */
+static void test_gwserve_grants_role(void)
+{
+	struct client c = { .fd = -1 };
+	struct gwframe_grant grant = { .epoch = 0 };
+	struct chan_msg msg = { .fd = -1 };
+
+	test_open(&c, "reader", test_body(test_key, ""));
+	CU_ASSERT_TRUE(test_receive(&msg, TEST_DEADLINE_MS));
+	CU_ASSERT_EQUAL(gwframe_decode_grant(&msg, &grant), 0);
+	test_check_grant(&grant, c.ssl);
+	test_answer(msg.seq, PST_NONE, 0);
+	CU_ASSERT_EQUAL(client_read(&c).status, 200);
 	client_close(&c);
 }
 
@@ -506,7 +541,7 @@ static void test_gwserve_certificates(void)
 		{ "early", 0, PST_CERT_EXPIRED },     { "foreign", 0, PST_CERT_UNTRUSTED },
 		{ "twins", 403, PST_CN_COUNT },       { "role", 403, PST_ROLE_CERT },
 		{ "stray", 403, PST_INSTANCE_ID },    { "cloud", 403, PST_PROVIDER_DENIED },
-		{ "tenant", 403, PST_TENANT_DENIED },
+		{ "tenant", 403, PST_TENANT_DENIED }, { "denied", 403, PST_PEER_DENIED },
 	};
 	const char *body = test_body(test_key, "");
 
@@ -618,8 +653,44 @@ static void test_gwserve_drains(void)
 	CU_ASSERT_TRUE(p.revents & POLLHUP);
 }
 
+/* Gives the exit status of a worker that only reads its files. */
+static int test_check_files(void)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0) {
+		execl(test_worker_path, "gatewayd-worker", "--config", test_conf, "--check", NULL);
+		_exit(127);
+	}
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Fail closed: without its deny-list no worker starts. */
+static void test_gwserve_needs_its_files(void)
+{
+	static const char good[] = "instance " TEST_DENIED "\n", bad[] = "instance\n";
+	char deny[PATH_MAX], cert[PATH_MAX], aside[PATH_MAX];
+
+	tmpdir_path(deny, "deny");
+	tmpdir_path(cert, "cfg1.cert.pem");
+	tmpdir_path(aside, "aside");
+	CU_ASSERT_EQUAL(test_check_files(), 0);
+	CU_ASSERT_EQUAL(tmpdir_write("deny", bad, sizeof(bad) - 1), 0);
+	CU_ASSERT_EQUAL(test_check_files(), STARTER_EXIT_DENYLIST);
+	CU_ASSERT_EQUAL(unlink(deny), 0);
+	CU_ASSERT_EQUAL(test_check_files(), STARTER_EXIT_DENYLIST);
+	CU_ASSERT_EQUAL(tmpdir_write("deny", good, sizeof(good) - 1), 0);
+	CU_ASSERT_EQUAL(rename(cert, aside), 0);
+	CU_ASSERT_EQUAL(test_check_files(), 1);
+	CU_ASSERT_EQUAL(rename(aside, cert), 0);
+	CU_ASSERT_EQUAL(test_check_files(), 0);
+}
+
 static const struct tap_test test_gwserve_tests[] = {
 	{ "grants, with the PSK of this very session", test_gwserve_grants },
+	{ "grants to a role that is configured", test_gwserve_grants_role },
 	{ "passes the keeper's refusals on", test_gwserve_passes_refusals_on },
 	{ "a client that leaves", test_gwserve_client_leaves },
 	{ "bad bodies", test_gwserve_bad_bodies },
@@ -635,8 +706,14 @@ static const struct tap_test test_gwserve_tests[] = {
 	{ 0 },
 };
 
+static const struct tap_test test_files_tests[] = {
+	{ "no worker without them", test_gwserve_needs_its_files },
+	{ 0 },
+};
+
 static const struct tap_suite test_gwserve_suites[] = {
 	{ "gwserve", test_gwserve_tests, test_setup, test_teardown },
+	{ "files", test_files_tests, test_make_files, NULL },
 	{ 0 },
 };
 
