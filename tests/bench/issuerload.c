@@ -26,6 +26,7 @@
 #include "certs/athenz.h"
 #include "certs/csr.h"
 #include "certs/keypair.h"
+#include "certs/ztsd/regtoken.h"
 #include "common/clk.h"
 #include "common/files.h"
 #include "common/tlsserver.h"
@@ -39,7 +40,7 @@ enum { LOAD_REGISTER, LOAD_REFRESH };
 /* One instance as its client sees it. */
 struct load_host {
 	char id[32];
-	char *token;
+	char token[REGTOKEN_MAX];
 	char *csr;  /* the same for both requests */
 	char *cert; /* PEM, of the last answer */
 };
@@ -52,7 +53,7 @@ struct load_tally {
 
 struct load {
 	const char *provider, *domain, *service, *suffix;
-	const char *ca, *token_file, *pki;
+	const char *ca, *key_file, *pki;
 	struct sockaddr_in6 to;
 	long issuer; /* pid */
 	size_t n_hosts, n_clients;
@@ -80,44 +81,42 @@ static void load_pin(int cpu)
 
 /* ---- the requests ----------------------------------------------------------------------------- */
 
-static void load_prepare_host(struct load *l, size_t i, char *token)
+static void load_prepare_host(const struct load *l, const struct regtoken_key *secret,
+			      struct load_host *h, size_t i)
 {
 	static struct certconf conf = { .n_suffixes = 1, .spiffe = false };
 	char principal[PRINCIPAL_MAX];
-	struct load_host *h = &l->hosts[i];
+	struct regtoken token = { .expires_wall = clk_now_wall() + 86400 };
 	struct csr_spec spec = {
 		.principal = principal, .provider = l->provider, .instance_id = h->id, .conf = &conf
 	};
 
+	snprintf(h->id, sizeof(h->id), "i-%017zx", i);
+	snprintf(token.provider, sizeof(token.provider), "%s", l->provider);
+	snprintf(token.domain, sizeof(token.domain), "%s", l->domain);
+	snprintf(token.service, sizeof(token.service), "%s", l->service);
+	memcpy(token.instance_id, h->id, sizeof(h->id));
 	snprintf(conf.suffixes[0], sizeof(conf.suffixes[0]), "%s", l->suffix);
 	snprintf(principal, sizeof(principal), "%s.%s", l->domain, l->service);
-	snprintf(h->id, sizeof(h->id), "i-%017zx", i);
-	h->token = token;
-	errno = -csr_make(l->key, &spec, &h->csr);
-	if (!h->csr)
-		load_die("csr_make");
+	if (regtoken_make(&token, secret, h->token) < 0 || csr_make(l->key, &spec, &h->csr) < 0)
+		load_die("token and request");
 }
 
-/* One token a line, for the instances i-0, i-1, ... in 17 hexadecimal digits. */
-static void load_prepare(struct load *l)
+static void load_prepare(const struct load *l)
 {
-	uint8_t *text = NULL;
-	char *save, *line;
-	size_t len, i = 0;
+	struct regtoken_key secret;
+	char why[REGTOKEN_WHY_MAX];
 
-	errno = -files_read(l->token_file, 64U << 20, &text, &len);
-	if (!text)
-		load_die(l->token_file);
-	for (line = strtok_r((char *)text, "\n", &save); line && i < l->n_hosts;
-	     line = strtok_r(NULL, "\n", &save))
-		load_prepare_host(l, i++, line);
-	if (i < l->n_hosts)
-		load_die("too few tokens");
+	if (regtoken_load_key(l->key_file, &secret, why) < 0)
+		load_die(why);
+	for (size_t i = 0; i < l->n_hosts; i++)
+		load_prepare_host(l, &secret, &l->hosts[i], i);
+	regtoken_wipe(&secret);
 }
 
 static char *load_body(const struct load *l, const struct load_host *h, bool registering)
 {
-	struct athenz_request r = { .evidence = h->token, .csr = h->csr };
+	struct athenz_request r = { .evidence = (char *)h->token, .csr = h->csr };
 	char *body = NULL;
 
 	snprintf(r.provider, sizeof(r.provider), "%s", l->provider);
@@ -488,7 +487,7 @@ static void load_read_args(struct load *l, char **argv)
 	l->n_hosts = strtoul(argv[3], NULL, 10);
 	l->n_clients = strtoul(argv[4], NULL, 10);
 	l->pki = argv[5];
-	l->token_file = argv[6];
+	l->key_file = argv[6];
 	l->provider = argv[7];
 	l->domain = argv[8];
 	l->service = argv[9];
@@ -508,7 +507,7 @@ int main(int argc, char **argv)
 	pid_t raw_pid;
 
 	if (argc != 12) {
-		fputs("usage: issuerload PORT PID HOSTS CLIENTS PKI-DIR TOKENS PROVIDER DOMAIN"
+		fputs("usage: issuerload PORT PID HOSTS CLIENTS PKI-DIR TOKEN-KEY PROVIDER DOMAIN"
 		      " SERVICE SUFFIX RUNS\n",
 		      stderr);
 		return 64;
