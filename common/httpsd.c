@@ -426,6 +426,8 @@ void httpsd_answer(struct httpsd_call *call, const struct httpsd_reply *reply)
 		snprintf(seconds, sizeof(seconds), "%u", reply->retry_after_s);
 		httpsd_add_header(call, "Retry-After", seconds);
 	}
+	for (size_t i = 0; i < reply->n_headers; i++)
+		httpsd_add_header(call, reply->headers[i].name, reply->headers[i].value);
 	if (reply->body)
 		(void)evbuffer_add(body, reply->body, strlen(reply->body));
 	evhttp_send_reply(call->req, (int)reply->status, NULL, NULL);

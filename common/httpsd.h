@@ -55,11 +55,17 @@ struct httpsd_spec {
 	unsigned int request_ms; /* from accept to the complete request, and again for the answer */
 };
 
+struct httpsd_header {
+	const char *name, *value; /* no line ends in them */
+};
+
 struct httpsd_reply {
-	unsigned int status;    /* 200 */
-	const char *body;       /* JSON; NULL = none */
-	const char *allow;      /* "Allow" header; NULL = none */
-	uint32_t retry_after_s; /* 0 = none */
+	unsigned int status;                 /* 200 */
+	const char *body;                    /* JSON; NULL = none */
+	const char *allow;                   /* "Allow" header; NULL = none */
+	uint32_t retry_after_s;              /* 0 = none */
+	const struct httpsd_header *headers; /* more of them; may be NULL */
+	size_t n_headers;
 };
 
 /* Starts serving. Keeps @base, @spec->tls and @hooks->ctx; copies the structs. Gives *ret.

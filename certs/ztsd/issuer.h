@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The daemon itself: what it loads while it may read everything, and then the loop that serves,
+ * watches the deny-list, and writes the counters, without any privilege.
+ */
+#include "certs/ztsd/ztsdconf.h"
+#include "common/attr.h"
+
+#define ISSUER_STATS_MS 2000 /* how late the counters in the file are at most */
+#define ISSUER_DENY_S 5      /* how late a change of the deny-list is seen at most */
+#define ISSUER_DRAIN_MS 2000 /* how long what is open may go on when the program ends */
+
+struct issuer;
+
+/* Loads keys, certificates and secrets, and opens the attestors. Keeps @conf and @listen_fd.
+ * Logs what is wrong. Gives *ret. Errors: 0; -EINVAL; -errno. */
+int issuer_open(const struct ztsdconf *conf, int listen_fd, struct issuer **ret) _warn_unused_;
+
+/* Opens the store in @state_dir and serves until a signal ends it. Errors: 0; -errno, logged. */
+int issuer_run(struct issuer *s, const char *state_dir, const char *run_dir) _warn_unused_;
+
+/* NULL is allowed. */
+void issuer_close(struct issuer *s);
+/* As issuer_close(), for _cleanup_(issuer_closep). */
+void issuer_closep(struct issuer **p);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The CA: holds its key (a PEM file, or whatever OpenSSL's providers reach by a URI) and makes
+ * certificates in the Athenz profile out of names that were checked. Nothing of a request is copied
+ * as it stands but the public key. Source: docs/zts.md, "The certificate".
+ */
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "certs/csr.h"
+#include "common/attr.h"
+
+#define SIGNER_SERIAL_MAX 64 /* bytes with NUL: lower-case hex, as in struct peerid */
+#define SIGNER_WHY_MAX 256
+#define SIGNER_PURPOSE_CLIENT 1u
+#define SIGNER_PURPOSE_SERVER 2u
+
+struct signer;
+
+/* What one certificate says. Borrowed; NULL or "" in the subject = left out. */
+struct signer_order {
+	EVP_PKEY *key;
+	const char *country, *organization, *organizational_unit, *common_name;
+	const struct csr_name *const *names;
+	size_t n_names;
+	const char *serial; /* of signer_make_serial() */
+	uint64_t not_before_wall, not_after_wall;
+	unsigned int purposes; /* SIGNER_PURPOSE_... */
+};
+
+/* Loads certificate and key of the CA. The certificate must be one of a CA and belong to the key.
+ * Gives *ret. Errors: 0; -EINVAL with @ret_why; -ENOMEM. */
+int signer_open(const char *cert_path, const char *key, struct signer **ret,
+		char ret_why[static SIGNER_WHY_MAX]) _warn_unused_;
+
+/* The certificates of the CA file, PEM. Borrowed from @s. */
+const char *signer_bundle(const struct signer *s);
+
+/* notAfter of the CA itself: nothing signed outlives it. */
+uint64_t signer_expires_wall(const struct signer *s);
+
+/* A new serial: 158 random bits in 20 bytes, positive, without a leading zero. Errors: 0; -EIO. */
+int signer_make_serial(char ret[static SIGNER_SERIAL_MAX]) _warn_unused_;
+
+/* Makes the certificate. Gives *ret, PEM (free() it). Errors: 0; -EIO when OpenSSL or the key's
+ * token refuses; -ENOMEM. */
+int signer_issue(const struct signer *s, const struct signer_order *order,
+		 char **ret) _warn_unused_;
+
+/* NULL is allowed. */
+void signer_free(struct signer *s);
+/* As signer_free(), for _cleanup_(signer_freep). */
+void signer_freep(struct signer **p);
+
+/* Makes a CA that signs itself with the new key of @order: only key, common name, serial and times
+ * are taken. Gives *ret, PEM (free() it). Errors: as signer_issue(). */
+int signer_make_root(const struct signer_order *order, char **ret) _warn_unused_;
