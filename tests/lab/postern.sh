@@ -425,7 +425,7 @@ certd_serial()
 # certd_said HOST CODE: whether its log has that code.
 certd_said()
 {
-	grep -q "PST-$2" "$LAB_OUT/$1-certd.log"
+	grep -qE "PST-$2" "$LAB_OUT/$1-certd.log"
 }
 
 # ---- the whole zone -------------------------------------------------------------------------------

@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What scenarios about identities share: judging the files of a host without certd's help, and evidence
+# that must be refused. Sourced by scenarios.
+
+# shellcheck source=tests/lab/postern.sh
+[ -n "${postern_zone:-}" ] || . "$LAB_TREE/tests/lab/postern.sh"
+
+# identity_pair HOST: whether the pair in use belongs together, is valid now, and chains to the CA.
+# It is read through one directory, as programs should, while certd may switch to another.
+identity_pair()
+{
+	local at
+	at=$(readlink -f "$postern_at/$1/sia/current")
+	[ "$(openssl pkey -in "$at/key.pem" -pubout)" = "$(openssl x509 -in "$at/cert.pem" -noout -pubkey)" ] &&
+		openssl verify -CAfile "$postern_at/pki/ca.pem" "$at/cert.pem"
+}
+
+# identity_life HOST SECONDS: whether the certificate in use is valid for that long.
+identity_life()
+{
+	openssl x509 -in "$postern_at/$1/sia/current/cert.pem" -noout -checkend "$2"
+}
+
+identity_changed()
+{
+	[ "$(certd_serial "$1")" != "$2" ]
+}
+
+# identity_renew HOST: one renewal at once; returns when another certificate is in use.
+identity_renew()
+{
+	local serial
+	serial=$(certd_serial "$1")
+	certd_urge "$1"
+	until_ok 30 "$1 has another certificate" identity_changed "$1" "$serial"
+}
+
+# identity_watch HOST: from now on notes every moment at which the pair is missing, mixed or not valid.
+identity_watch()
+{
+	identity_watching=$1
+	# a shell of its own: the player ends it with the scenario
+	(
+		while [ ! -e "$LAB_OUT/.watch-$1" ]; do
+			identity_pair "$1" >"$LAB_OUT/.pair" 2>&1 || {
+				date +%T.%N
+				cat "$LAB_OUT/.pair"
+			}
+			lab_nap 0.1
+		done
+	) >"$LAB_OUT/watch-$1.txt" 2>&1 &
+	identity_watcher=$!
+}
+
+# identity_watched: ends it; not one such moment was seen.
+identity_watched()
+{
+	: >"$LAB_OUT/.watch-$identity_watching"
+	wait "$identity_watcher"
+	expect_eq "moments without a good pair" "" "$(cat "$LAB_OUT/watch-$identity_watching.txt")"
+}
+
+# identity_stays_out HOST CODE: certd says CODE, the issuer has no record, there is no pair.
+identity_stays_out()
+{
+	until_ok 60 "$1 is refused with PST-$2" certd_said "$1" "$2"
+	refute "$1 is ready" certd_is_ready "$1"
+	refute "there is a pair" test -e "$postern_at/$1/sia/current"
+	refute "the issuer has a record of it" zts_record "$1"
+}
+
+# identity_refused CODE LINES…: with instance metadata changed by LINES host1 gets no identity, and gets
+# it by itself when they are as they should be.
+identity_refused()
+{
+	identity_up host1
+	cloud_set "${@:2}"
+	certd_start host1
+	identity_stays_out host1 "$1"
+	expect "the issuer says why" grep -q 'PST-5004' "$LAB_OUT/zts-ztsd.log"
+	cloud_set '# as it should be'
+	certd_urge host1
+	certd_wait host1
+	expect "the pair is good" identity_pair host1
+}
