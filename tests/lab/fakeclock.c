@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A wall clock that is wrong: preloaded into one program of the lab (LD_PRELOAD), it moves what that
- * program takes for the time by LAB_CLOCK_SHIFT seconds. Clocks that count from the boot stay.
+ * A wall clock that is wrong: preloaded into one program of the lab (LD_PRELOAD), it moves what
+ * that program takes for the time by LAB_CLOCK_SHIFT seconds. Clocks that count from the boot stay.
  */
 #include <stdint.h>
 #include <stdlib.h>
