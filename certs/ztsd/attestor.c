@@ -242,14 +242,13 @@ static void on_sts(void *user, enum stscall_end end, const char *text)
 	free(w);
 }
 
-static int ask_sts(struct attestor *a, const struct attestor_claim *claim,
-		   const struct athenz_evidence *e, struct wait *w)
+static void ask_sts(struct attestor *a, const struct attestor_claim *claim,
+		    const struct athenz_evidence *e, struct wait *w)
 {
 	const struct sigv4_keys keys = { e->access, e->secret, e->token };
 
 	snprintf(w->prefix, sizeof(w->prefix), ROLE_ARN, claim->account, e->role);
 	stscall_ask(a->sts, &keys, claim->now_wall, on_sts, w);
-	return 0;
 }
 
 /* What can be said at once. */
@@ -290,12 +289,11 @@ static void check_credentials(struct attestor *a, const struct attestor_claim *c
 
 	if (e->identity_token) {
 		r = check_jwt(a, claim, e, why);
-	} else if (e->access && e->secret && e->token && a->sts) {
+	} else if (e->access && a->sts) {
 		ask_sts(a, claim, e, w);
 		return;
-	} else if (e->access || e->secret || e->token) {
-		snprintf(why, sizeof(why), BAD_CREDENTIALS ": %s",
-			 a->sts ? "they are not complete" : "credentials are not taken here");
+	} else if (e->access) {
+		snprintf(why, sizeof(why), BAD_CREDENTIALS ": they are not taken here");
 	} else {
 		snprintf(why, sizeof(why), "Instance identity credentials are missing");
 		r = a->spec->need_credentials ? ATTESTOR_E_REFUSED : 0;

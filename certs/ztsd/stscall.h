@@ -50,5 +50,6 @@ int stscall_open(struct event_base *base, const struct stscall_spec *spec, struc
 void stscall_ask(struct stscall *s, const struct sigv4_keys *keys, uint64_t now_wall,
 		 stscall_done_fn *done, void *user);
 
-/* Ends it; who waits is answered with STSCALL_FAILED first. Not from a callback. NULL is allowed. */
+/* Ends it; who waits is answered with STSCALL_FAILED first. Not from a callback. NULL is
+ * allowed. */
 void stscall_close(struct stscall *s);

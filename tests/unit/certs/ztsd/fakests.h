@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * An STS for tests: TLS on a port of the loopback address, in threads of the test program. It checks
- * the signature of each question and answers as told. Ends the program when anything of its own
- * goes wrong.
+ * An STS for tests: TLS on a port of the loopback address, in threads of the test program. It
+ * checks the signature of each question and answers as told. Ends the program when anything of its
+ * own goes wrong.
  */
 #include <stdint.h>
 
