@@ -239,7 +239,8 @@ static const struct conf_item policyconf_items[] = {
 static const struct conf_schema policyconf_schema = {
 	.items = policyconf_items,
 	.n_items = ARRAY_SIZE(policyconf_items),
-	.foreign = (const char *const[]){ "server", "identity", "log", "tunneld", NULL },
+	.foreign = (const char *const[]){ "server", "identity", "log", "tunneld", "certd", "csr",
+					  "aws", NULL },
 };
 
 static int policyconf_default(struct policy_prefixes *to, const char *text)

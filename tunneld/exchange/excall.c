@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "certs/denylist.h"
 #include "certs/peerid.h"
 #include "common/clk.h"
 #include "common/files.h"
@@ -99,16 +100,47 @@ static int excall_check_pair(const struct excall_identity *id, struct exjob_resu
 	return -EINVAL;
 }
 
-int excall_load(const struct exjob_start *job, struct excall_identity *ret,
-		struct exjob_result *ret_result)
+/* Reads the pair as it is at this moment, in place of what was read before. */
+static int excall_load_pair(const struct exjob_start *job, struct excall_identity *ret,
+			    struct exjob_result *ret_result)
 {
-	int r = excall_load_one(job->cert, &ret->cert, &ret->cert_len, ret_result);
+	int r;
 
+	excall_release(ret);
+	r = excall_load_one(job->cert, &ret->cert, &ret->cert_len, ret_result);
 	if (r == 0)
 		r = excall_load_one(job->key, &ret->key, &ret->key_len, ret_result);
 	if (r == 0)
 		r = excall_load_one(job->ca, &ret->ca, &ret->ca_len, ret_result);
 	return r < 0 ? r : excall_check_pair(ret, ret_result);
+}
+
+/* A list that cannot be used lets nobody through. */
+static int excall_load_deny(const struct exjob_start *job, struct excall_identity *ret,
+			    struct exjob_result *ret_result)
+{
+	char why[DENYLIST_ERROR_MAX];
+	int r;
+
+	if (!*job->deny_file)
+		return 0;
+	r = denylist_load(job->deny_file, &ret->deny, why);
+	if (r < 0)
+		excall_fail(ret_result, PST_DENYLIST_UNUSABLE, why);
+	return r;
+}
+
+int excall_load(const struct exjob_start *job, struct excall_identity *ret,
+		struct exjob_result *ret_result)
+{
+	int r = -EAGAIN;
+
+	for (unsigned int i = 0; i < EXCALL_LOAD_TRIES && r < 0 && r != -ENOMEM; i++)
+		r = excall_load_pair(job, ret, ret_result);
+	if (r < 0)
+		return r;
+	excall_fail(ret_result, PST_NONE, "");
+	return excall_load_deny(job, ret, ret_result);
 }
 
 void excall_release(struct excall_identity *id)
@@ -118,6 +150,7 @@ void excall_release(struct excall_identity *id)
 	free(id->cert);
 	free(id->key);
 	free(id->ca);
+	denylist_free(id->deny);
 	*id = (struct excall_identity){ 0 };
 }
 
@@ -431,7 +464,7 @@ void excall_run(const struct exjob_start *job, const struct excall_identity *id,
 		.body = response,
 	};
 
-	extls_init(&call.tls, job->principal, job->require_post_quantum);
+	extls_init(&call.tls, job->principal, id->deny, job->require_post_quantum);
 	if (!response || exreq_encode(&job->request, &request) < 0)
 		excall_fail(ret, PST_WORKER_DIED, "cannot write the request");
 	else if (excall_connect(&call, fd))

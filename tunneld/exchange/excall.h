@@ -8,16 +8,22 @@
 #include "common/attr.h"
 #include "tunneld/proto/exjob.h"
 
-/* Certificate, key and CA as PEM, read before the sandbox closes the file system. */
+struct denylist;
+
+/* Certificate, key and CA as PEM, and who is denied; read before the sandbox closes the file
+ * system. */
 struct excall_identity {
 	uint8_t *cert, *key, *ca; /* owned */
 	size_t cert_len, key_len, ca_len;
+	struct denylist *deny; /* owned; NULL = nobody is denied */
 };
 
-#define EXCALL_PEM_MAX 65536 /* bytes of one identity file */
+#define EXCALL_PEM_MAX 65536  /* bytes of one identity file */
+#define EXCALL_LOAD_TRIES 100 /* certd may switch the files between two reads, but not for ever */
 
-/* Reads the three files named in @job. Gives *ret. Errors: 0; -errno with @ret->code and detail in
- * @ret_result. */
+/* Reads the files named in @job: the three of the identity again and again, at most
+ * EXCALL_LOAD_TRIES times, until key and certificate belong together. Gives *ret. Errors: 0; -errno
+ * with the code and detail in @ret_result; what was read stays in @ret. */
 int excall_load(const struct exjob_start *job, struct excall_identity *ret,
 		struct exjob_result *ret_result) _warn_unused_;
 

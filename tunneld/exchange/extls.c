@@ -13,9 +13,12 @@
 
 #define EXTLS_CHAIN_DEPTH 4 /* leaf, two intermediates, root */
 
-void extls_init(struct extls *t, const char *principal, bool require_post_quantum)
+void extls_init(struct extls *t, const char *principal, const struct denylist *deny,
+		bool require_post_quantum)
 {
-	*t = (struct extls){ .principal = principal, .require_post_quantum = require_post_quantum };
+	*t = (struct extls){ .principal = principal,
+			     .deny = deny,
+			     .require_post_quantum = require_post_quantum };
 }
 
 void extls_wipe(struct extls *t)
@@ -35,7 +38,7 @@ static void extls_fail(struct extls *t, enum pst code, const char *detail)
 /* The chain is good: is it the server we were sent to? */
 static bool extls_check_principal(struct extls *t, X509 *cert)
 {
-	const struct peerid_rule rule = { .need_instance = false };
+	const struct peerid_rule rule = { .need_instance = false, .deny = t->deny };
 	char detail[EXJOB_DETAIL_MAX];
 	struct peerid id;
 	enum pst code = PST_CN_FORMAT;

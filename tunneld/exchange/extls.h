@@ -14,19 +14,23 @@
 #include "common/secret.h"
 #include "tunneld/proto/exjob.h"
 
+struct denylist;
+
 struct extls {
-	const char *principal;     /* kept */
+	const char *principal;       /* kept */
+	const struct denylist *deny; /* kept; NULL = nobody is denied */
 	bool require_post_quantum;
-	bool finished;             /* handshake done and exported below */
+	bool finished; /* handshake done and exported below */
 	uint64_t finished_ns;
 	struct secret exported;
 	char group[EXJOB_GROUP_MAX];
-	enum pst code;             /* why the handshake failed, PST_NONE when it did not say */
+	enum pst code; /* why the handshake failed, PST_NONE when it did not say */
 	char detail[EXJOB_DETAIL_MAX];
 };
 
-/* Prepares @t. Keeps @principal. */
-void extls_init(struct extls *t, const char *principal, bool require_post_quantum);
+/* Prepares @t. Keeps @principal and @deny. */
+void extls_init(struct extls *t, const char *principal, const struct denylist *deny,
+		bool require_post_quantum);
 
 /* Sets everything on @ctx: TLS 1.3, groups, no resumption, peer check. Keeps @t until @ctx is gone.
  * Errors: 0; -EOPNOTSUPP when a post-quantum group is required but not there; -EIO. */

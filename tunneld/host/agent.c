@@ -355,6 +355,7 @@ static void agent_fill_job(const struct agent *a, const struct server *s, struct
 	memcpy(ret->cert, a->conf->cert, sizeof(ret->cert));
 	memcpy(ret->key, a->conf->key, sizeof(ret->key));
 	memcpy(ret->ca, a->conf->ca, sizeof(ret->ca));
+	memcpy(ret->deny_file, a->conf->deny_file, sizeof(ret->deny_file));
 }
 
 static void agent_start(struct agent *a, struct server *s)

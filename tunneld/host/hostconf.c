@@ -65,6 +65,8 @@ static int hostconf_set_hostname(const struct conf_item *item, const char *label
 	return conf_set_str(item, label, value, obj);
 }
 
+#define HOSTCONF_SIA "/var/lib/sia/current/" /* where certd keeps the pair in use */
+
 #define HOSTCONF_FIELD(f)                                                                          \
 	.offset = offsetof(struct hostconf, f), .size = sizeof(((struct hostconf *)0)->f)
 
@@ -86,13 +88,17 @@ static const struct conf_item hostconf_items[] = {
 	{ "server", "principal", hostconf_set_principal, .flags = CONF_LABELLED | CONF_REQUIRED,
 	  .range = "domain.service in lower case, for example vespa.vespa.cfg",
 	  .doc = "Principal that the configuration server's certificate must carry." },
-	{ "identity", "cert", conf_set_path, HOSTCONF_FIELD(cert), .flags = CONF_REQUIRED,
-	  .range = "an absolute path", .doc = "Certificate of this host, PEM." },
-	{ "identity", "key", conf_set_path, HOSTCONF_FIELD(key), .flags = CONF_REQUIRED,
+	{ "identity", "cert", conf_set_path, HOSTCONF_FIELD(cert),
+	  .fallback = HOSTCONF_SIA "cert.pem", .range = "an absolute path",
+	  .doc = "Certificate of this host, PEM; the default is what certd keeps." },
+	{ "identity", "key", conf_set_path, HOSTCONF_FIELD(key), .fallback = HOSTCONF_SIA "key.pem",
 	  .range = "an absolute path", .doc = "Private key of the certificate, PEM." },
-	{ "identity", "ca", conf_set_path, HOSTCONF_FIELD(ca), .flags = CONF_REQUIRED,
-	  .range = "an absolute path",
+	{ "identity", "ca", conf_set_path, HOSTCONF_FIELD(ca),
+	  .fallback = HOSTCONF_SIA "ca.cert.pem", .range = "an absolute path",
 	  .doc = "Certificates of the CAs that sign configuration servers, PEM." },
+	{ "identity", "deny_file", conf_set_path, HOSTCONF_FIELD(deny_file),
+	  .range = "an absolute path",
+	  .doc = "Servers that are refused although their certificate is good." },
 	{ "tunnel", "interface", conf_set_name, HOSTCONF_FIELD(interface), .fallback = "postern0",
 	  .range = "an interface name of at most 15 characters", .doc = "WireGuard interface." },
 	{ "tunnel", "spare_interface", conf_set_name, HOSTCONF_FIELD(spare_interface),
@@ -132,7 +138,7 @@ static const struct conf_item hostconf_items[] = {
 static const struct conf_schema hostconf_schema = {
 	.items = hostconf_items,
 	.n_items = ARRAY_SIZE(hostconf_items),
-	.foreign = (const char *const[]){ "policy", NULL },
+	.foreign = (const char *const[]){ "policy", "certd", "csr", "aws", NULL },
 };
 
 static int hostconf_fail(struct conf_error *e, const char *path, const char *text)

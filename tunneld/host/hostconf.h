@@ -36,6 +36,7 @@ struct hostconf {
 	uint32_t priority;               /* of the rule */
 	uint32_t wg_port, exchange_port; /* read so that both programs agree */
 	char cert[EXJOB_PATH_MAX], key[EXJOB_PATH_MAX], ca[EXJOB_PATH_MAX];
+	char deny_file[EXJOB_PATH_MAX];    /* "" = no server is denied */
 	char user[64];                     /* "" = stay as started */
 	char hostname[EXREQ_HOSTNAME_MAX]; /* "" = ask the kernel */
 	uint32_t timeout_ms;               /* of one exchange */

@@ -62,6 +62,7 @@ int exjob_encode_start(const struct exjob_start *in, int fd, struct chan_msg *re
 	wire_put_str(&w, in->cert);
 	wire_put_str(&w, in->key);
 	wire_put_str(&w, in->ca);
+	wire_put_str(&w, in->deny_file);
 	wire_put_u32(&w, in->timeout_ms);
 	wire_put_u8(&w, in->require_post_quantum);
 	wire_put_str(&w, in->zone);
@@ -84,6 +85,7 @@ int exjob_decode_start(const struct chan_msg *msg, struct exjob_start *ret)
 	wire_get_str(&w, job.cert, sizeof(job.cert));
 	wire_get_str(&w, job.key, sizeof(job.key));
 	wire_get_str(&w, job.ca, sizeof(job.ca));
+	wire_get_str(&w, job.deny_file, sizeof(job.deny_file));
 	job.timeout_ms = wire_get_u32(&w);
 	job.require_post_quantum = wire_get_bool(&w);
 	wire_get_str(&w, job.zone, sizeof(job.zone));

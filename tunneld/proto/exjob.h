@@ -26,27 +26,28 @@ enum exjob_type {
 };
 
 struct exjob_start {
-	char authority[IP6_ENDPOINT_TEXT]; /* "[2001:db8::1]:4443" */
+	char authority[IP6_ENDPOINT_TEXT];   /* "[2001:db8::1]:4443" */
 	char principal[EXJOB_PRINCIPAL_MAX]; /* the server's certificate must carry it */
 	char cert[EXJOB_PATH_MAX];
 	char key[EXJOB_PATH_MAX];
 	char ca[EXJOB_PATH_MAX];
-	uint32_t timeout_ms; /* for everything */
+	char deny_file[EXJOB_PATH_MAX]; /* "" = no server is denied */
+	uint32_t timeout_ms;            /* for everything */
 	bool require_post_quantum;
-	char zone[OFFER_NAME_MAX];      /* with the next: the host's address is derived again */
+	char zone[OFFER_NAME_MAX]; /* with the next: the host's address is derived again */
 	struct ip6_prefix hosts_prefix;
 	struct exreq request;
 };
 
 struct exjob_result {
-	enum pst code;               /* PST_NONE = granted */
-	uint32_t retry_after_s;      /* 0 = not given */
+	enum pst code;                 /* PST_NONE = granted */
+	uint32_t retry_after_s;        /* 0 = not given */
 	char detail[EXJOB_DETAIL_MAX]; /* for the log, may be empty */
-	uint32_t connect_us;         /* from start to TCP established */
-	uint32_t tls_us;             /* ... to TLS finished; 0 = not reached */
-	uint32_t total_us;           /* ... to the end */
-	char group[EXJOB_GROUP_MAX]; /* TLS key exchange group */
-	struct offer offer;          /* valid when granted, as is the PSK */
+	uint32_t connect_us;           /* from start to TCP established */
+	uint32_t tls_us;               /* ... to TLS finished; 0 = not reached */
+	uint32_t total_us;             /* ... to the end */
+	char group[EXJOB_GROUP_MAX];   /* TLS key exchange group */
+	struct offer offer;            /* valid when granted, as is the PSK */
 	struct secret psk;
 };
 

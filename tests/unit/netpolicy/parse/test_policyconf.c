@@ -45,7 +45,9 @@ static void test_policyconf_takes(void)
 	CU_ASSERT_EQUAL(test_load("ipv4 = imds\ndns = 2001:db8:5::1\nenforce = no\n"
 				  "egress = a,2001:db8:9::1+2001:db8:9::2,tcp/1+udp/2-3,root\n"
 				  "egress = b,2001:db8:a::1,tcp/1\n"
-				  "[tunneld]\nuser = x\n[server cfg1]\nanything = goes\n",
+				  "[tunneld]\nuser = x\n[server cfg1]\nanything = goes\n"
+				  "[identity]\ndeny_file = /d\n[certd]\nuser = x\n[csr]\nx = 1\n"
+				  "[aws]\nx = 1\n",
 				  &h, &error),
 			0);
 	if (!h)

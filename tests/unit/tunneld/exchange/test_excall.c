@@ -4,16 +4,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
+#include "certs/denylist.h"
+#include "common/clk.h"
+#include "common/files.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 #include "tests/support/torture.h"
 #include "tests/unit/tunneld/exchange/excert.h"
 #include "tunneld/exchange/excall.h"
+
+#define TEST_SWITCH_LOADS 10000
+#define TEST_SWITCH_NS (4 * CLK_NS_PER_S) /* the loads end after this in any case */
 
 static struct exjob_start test_excall_job;
 static struct excall_identity test_excall_id;
@@ -130,6 +140,128 @@ static void test_excall_largest_file(void)
 	test_excall_expect_refusal(__LINE__, -EFBIG, "ca.pem");
 }
 
+static void test_excall_deny_list(void)
+{
+	snprintf(test_excall_job.deny_file, EXJOB_PATH_MAX, "/nonexistent/deny");
+	CU_ASSERT_EQUAL(test_excall_load(), -ENOENT);
+	CU_ASSERT_EQUAL(test_excall_result.code, PST_DENYLIST_UNUSABLE);
+	CU_ASSERT_STRING_EQUAL(test_excall_result.detail,
+			       "/nonexistent/deny: No such file or directory");
+	test_excall_path(test_excall_job.deny_file, "deny");
+	CU_ASSERT_EQUAL(tmpdir_write("deny", "serial x\n", 9), 0);
+	CU_ASSERT_EQUAL(test_excall_load(), -EINVAL);
+	CU_ASSERT_EQUAL(test_excall_result.code, PST_DENYLIST_UNUSABLE);
+	CU_ASSERT_EQUAL(tmpdir_write("deny", "serial 1\n", 9), 0);
+	CU_ASSERT_EQUAL(test_excall_load(), 0);
+	CU_ASSERT_EQUAL(test_excall_result.code, PST_NONE);
+	CU_ASSERT_EQUAL(denylist_size(test_excall_id.deny), 1);
+}
+
+/* Two good pairs, each in a directory of its own as certd keeps them. */
+struct test_excall_pair {
+	uint8_t *cert, *key; /* owned */
+	size_t cert_len, key_len;
+};
+
+static void test_excall_make_pair(const char *dir, struct test_excall_pair *ret)
+{
+	char path[EXJOB_PATH_MAX], name[64];
+	struct excert cert;
+
+	test_excall_path(path, dir);
+	CU_ASSERT_TRUE(mkdir(path, 0700) == 0 || errno == EEXIST);
+	excert_make("a.b", false, &cert);
+	snprintf(name, sizeof(name), "%s/cert.pem", dir);
+	excert_write_cert(&cert, name);
+	test_excall_path(path, name);
+	CU_ASSERT_EQUAL(files_read(path, EXCALL_PEM_MAX, &ret->cert, &ret->cert_len), 0);
+	snprintf(name, sizeof(name), "%s/ca.pem", dir);
+	excert_write_cert(&cert, name);
+	snprintf(name, sizeof(name), "%s/key.pem", dir);
+	excert_write_key(&cert, name);
+	test_excall_path(path, name);
+	CU_ASSERT_EQUAL(files_read(path, EXCALL_PEM_MAX, &ret->key, &ret->key_len), 0);
+	excert_release(&cert);
+}
+
+/* Lets "current" lead to @dir, in one step. Gives false when that fails. */
+static bool test_excall_switch(const char *dir)
+{
+	char link[EXJOB_PATH_MAX], fresh[EXJOB_PATH_MAX];
+
+	test_excall_path(link, "current");
+	test_excall_path(fresh, "current.new");
+	return symlink(dir, fresh) == 0 && rename(fresh, link) == 0;
+}
+
+/* A child that switches as fast as it can until it is killed. */
+static pid_t test_excall_start_switching(void)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (getppid() == parent && test_excall_switch("one") && test_excall_switch("two"))
+		continue;
+	_exit(1);
+}
+
+static bool test_excall_is(const struct test_excall_pair *pair)
+{
+	return test_excall_id.cert_len == pair->cert_len &&
+	       test_excall_id.key_len == pair->key_len &&
+	       memcmp(test_excall_id.cert, pair->cert, pair->cert_len) == 0 &&
+	       memcmp(test_excall_id.key, pair->key, pair->key_len) == 0;
+}
+
+/* Loads again and again; counts how often it was which pair, and stops at anything else. */
+static void test_excall_load_often(const struct test_excall_pair pairs[2], unsigned int n[2])
+{
+	uint64_t end_ns = clk_now_ns() + TEST_SWITCH_NS;
+
+	for (unsigned int i = 0; i < TEST_SWITCH_LOADS && clk_now_ns() < end_ns; i++) {
+		int r = test_excall_load();
+
+		if (r == 0 && test_excall_is(&pairs[0])) {
+			n[0]++;
+		} else if (r == 0 && test_excall_is(&pairs[1])) {
+			n[1]++;
+		} else {
+			tap_fail(__FILE__, __LINE__, "load %u: %d, %s", i, r,
+				 r < 0 ? test_excall_result.detail : "a mixed pair");
+			return;
+		}
+	}
+}
+
+static void test_excall_switched_meanwhile(void)
+{
+	struct test_excall_pair pairs[2] = { { .cert = NULL }, { .cert = NULL } };
+	unsigned int n[2] = { 0, 0 };
+	int status = 0;
+	pid_t pid;
+
+	test_excall_make_pair("one", &pairs[0]);
+	test_excall_make_pair("two", &pairs[1]);
+	CU_ASSERT_TRUE(test_excall_switch("one"));
+	test_excall_path(test_excall_job.cert, "current/cert.pem");
+	test_excall_path(test_excall_job.key, "current/key.pem");
+	test_excall_path(test_excall_job.ca, "current/ca.pem");
+	pid = test_excall_start_switching();
+	test_excall_load_often(pairs, n);
+	kill(pid, SIGKILL);
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_TRUE(WIFSIGNALED(status)); /* it switched to the end */
+	CU_ASSERT_TRUE(n[0] > 0 && n[1] > 0);
+	tap_note("%u and %u loads", n[0], n[1]);
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		free(pairs[i].cert);
+		free(pairs[i].key);
+	}
+}
+
 /* Runs on @fd, which stays the caller's. */
 static enum pst test_excall_run(int fd)
 {
@@ -216,6 +348,8 @@ static const struct tap_test test_excall_tests[] = {
 	{ "not PEM", test_excall_not_pem },
 	{ "another key", test_excall_another_key },
 	{ "largest file", test_excall_largest_file },
+	{ "deny-list", test_excall_deny_list },
+	{ "switched meanwhile", test_excall_switched_meanwhile },
 	{ "connecting for ever", test_excall_connecting_for_ever },
 	{ "no TLS", test_excall_no_tls },
 	{ "out of memory", test_excall_out_of_memory },

@@ -5,6 +5,7 @@
 #include <openssl/x509_vfy.h>
 #include <string.h>
 
+#include "certs/denylist.h"
 #include "tests/support/tap.h"
 #include "tests/unit/tunneld/exchange/excert.h"
 #include "tunneld/exchange/extls.h"
@@ -29,7 +30,7 @@ static void test_extls_prepare(const char *cn, bool expired)
 	excert_use(&test_extls_cert, test_extls_server_ctx);
 	X509_STORE_add_cert(SSL_CTX_get_cert_store(test_extls_client_ctx), test_extls_cert.cert);
 	extls_wipe(&test_extls_it);
-	extls_init(&test_extls_it, TEST_EXTLS_PRINCIPAL, false);
+	extls_init(&test_extls_it, TEST_EXTLS_PRINCIPAL, NULL, false);
 }
 
 static void test_extls_hang_up(void)
@@ -123,6 +124,32 @@ static void test_extls_what_is_demanded(void)
 	CU_ASSERT_EQUAL(SSL_CTX_get_verify_mode(ctx), SSL_VERIFY_PEER);
 }
 
+/* The serial of excert's certificates is 1. */
+static void test_extls_denied(void)
+{
+	static const struct {
+		const char *text;
+		enum pst code;
+	} rows[] = {
+		{ "principal " TEST_EXTLS_PRINCIPAL, PST_PEER_DENIED },
+		{ "serial 1", PST_PEER_DENIED },
+		{ "serial 2\ninstance 1\nprincipal vespa.vespa.other", PST_NONE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(denylist_freep) struct denylist *deny = NULL;
+		char error[DENYLIST_ERROR_MAX];
+
+		CU_ASSERT_EQUAL(denylist_parse("deny", rows[i].text, strlen(rows[i].text), &deny,
+					       error),
+				0);
+		test_extls_prepare(TEST_EXTLS_PRINCIPAL, false);
+		extls_init(&test_extls_it, TEST_EXTLS_PRINCIPAL, deny, false);
+		CU_ASSERT_EQUAL(test_extls_connect(), rows[i].code);
+		CU_ASSERT_EQUAL(test_extls_it.finished, rows[i].code == PST_NONE);
+	}
+}
+
 static void test_extls_other_principal(void)
 {
 	test_extls_prepare("vespa.other.cfg", false);
@@ -184,7 +211,7 @@ static void test_extls_post_quantum(void)
 	struct extls *t = &test_extls_it;
 	int r;
 
-	extls_init(t, TEST_EXTLS_PRINCIPAL, true);
+	extls_init(t, TEST_EXTLS_PRINCIPAL, NULL, true);
 	r = extls_attach(t, test_extls_client_ctx);
 	if (OpenSSL_version_num() < 0x30500000L) {
 		CU_ASSERT_EQUAL(r, -EOPNOTSUPP);
@@ -246,6 +273,7 @@ static const struct tap_test test_extls_tests[] = {
 	{ "finished", test_extls_finished },
 	{ "no resumption", test_extls_no_resumption },
 	{ "what is demanded", test_extls_what_is_demanded },
+	{ "denied server", test_extls_denied },
 	{ "other principal", test_extls_other_principal },
 	{ "no principal", test_extls_no_principal },
 	{ "expired", test_extls_expired },

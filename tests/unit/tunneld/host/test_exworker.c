@@ -56,6 +56,7 @@ struct test_exworker_case {
 	size_t blanks;    /* behind the body */
 	int tls_version;
 	bool require_post_quantum;
+	const char *deny; /* text of the deny-list; NULL: there is none */
 	const char *zone; /* that the host believes to be in; NULL: the right one */
 	enum pst code;
 	const char *detail; /* part of the detail, may be NULL */
@@ -77,6 +78,13 @@ static const struct test_exworker_case test_exworker_cases[] = {
 	  .detail = "vespa.vespa.cfg" },
 	{ .name = "expired", .server = "s-expired", .code = PST_CERT_EXPIRED },
 	{ .name = "not yet valid", .server = "s-not-yet", .code = PST_CERT_EXPIRED },
+	{ .name = "server of a role", .server = "s-role", .code = PST_ROLE_CERT },
+	{ .name = "denied server", .deny = "principal vespa.vespa.cfg\n", .code = PST_PEER_DENIED },
+	{ .name = "another is denied", .deny = "principal vespa.vespa.cfg2\n", .code = PST_NONE },
+	{ .name = "bad deny-list",
+	  .deny = "# line 1\nvespa.vespa.cfg2\n",
+	  .code = PST_DENYLIST_UNUSABLE,
+	  .detail = "deny:2: a line is" },
 	{ .name = "two common names", .server = "s-two-cn", .code = PST_CN_COUNT },
 	{ .name = "our certificate refused", .host = "h-other", .code = PST_CERT_REFUSED },
 	{ .name = "our certificate expired", .host = "h-expired", .code = PST_CERT_REFUSED },
@@ -154,6 +162,7 @@ static void test_exworker_prepare(void)
 	test_exworker_make("server", "s-expired", "--expired", NULL);
 	test_exworker_make("server", "s-not-yet", "--not-yet", NULL);
 	test_exworker_make("server", "s-two-cn", "--two-cn", NULL);
+	test_exworker_make("server", "s-role", "--role", NULL);
 }
 
 static void test_exworker_path(char path[static EXJOB_PATH_MAX], const char *name,
@@ -182,6 +191,10 @@ static void test_exworker_job(const struct test_exworker_case *c, int port, stru
 	test_exworker_path(ret->cert, host, ".cert.pem");
 	test_exworker_path(ret->key, c->key ? c->key : host, ".key.pem");
 	test_exworker_path(ret->ca, c->ca ? c->ca : "ca.pem", "");
+	if (!c->deny)
+		return;
+	CU_ASSERT_EQUAL(tmpdir_write("deny", c->deny, strlen(c->deny)), 0);
+	test_exworker_path(ret->deny_file, "deny", "");
 }
 
 static int test_exworker_begin(struct exworker *w, const struct exjob_start *job, int port)

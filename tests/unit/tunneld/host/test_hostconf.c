@@ -42,6 +42,26 @@ static void test_hostconf_reads_a_good_one(void)
 	CU_ASSERT_EQUAL(c->table, 20559);
 	CU_ASSERT_EQUAL(c->mtu, 1280);
 	CU_ASSERT_FALSE(c->require_post_quantum);
+	CU_ASSERT_STRING_EQUAL(c->cert, "/c");
+	CU_ASSERT_STRING_EQUAL(c->deny_file, "");
+}
+
+/* What certd keeps is the default; its sections are not ours. */
+static void test_hostconf_identity_defaults(void)
+{
+	const struct hostconf *c = &test_hostconf_read;
+	const char *at = strstr(test_hostconf_good, "cert = /c\nkey = /k\nca = /a\n");
+	char text[2000];
+
+	snprintf(text, sizeof(text),
+		 "%.*sdeny_file = /etc/postern/deny\n"
+		 "[certd]\nx = y\n[csr]\nx = y\n[aws]\nx = y\n",
+		 (int)(at - test_hostconf_good), test_hostconf_good);
+	CU_ASSERT_EQUAL(test_hostconf_load(text, strlen(text)), 0);
+	CU_ASSERT_STRING_EQUAL(c->cert, "/var/lib/sia/current/cert.pem");
+	CU_ASSERT_STRING_EQUAL(c->key, "/var/lib/sia/current/key.pem");
+	CU_ASSERT_STRING_EQUAL(c->ca, "/var/lib/sia/current/ca.cert.pem");
+	CU_ASSERT_STRING_EQUAL(c->deny_file, "/etc/postern/deny");
 }
 
 /* One piece replaced: refused, and the message names the key. */
@@ -60,6 +80,8 @@ static void test_hostconf_bad_values(void)
 		{ "vespa.vespa.cfg", "cfg", "principal" },
 		{ "principal = vespa.vespa.cfg\n", "", "principal" },
 		{ "cert = /c", "cert = c", "cert" },
+		{ "cert = /c", "cert = /c\ndeny_file = deny", "deny_file" },
+		{ "[policy]", "[unknown]", "unknown" },
 		{ "hostname = h1", "hostname = h 1", "hostname" },
 		{ "hostname = h1", "hostname = h\xc3\xa9", "hostname" },
 		{ "hostname = h1", "timeout_ms = 999", "timeout_ms" },
@@ -98,6 +120,7 @@ static void test_hostconf_server_limit(void)
 
 static const struct tap_test test_hostconf_tests[] = {
 	{ "reads a good one", test_hostconf_reads_a_good_one },
+	{ "where certd keeps its files", test_hostconf_identity_defaults },
 	{ "bad values", test_hostconf_bad_values },
 	{ "server limit", test_hostconf_server_limit },
 	{ 0 },

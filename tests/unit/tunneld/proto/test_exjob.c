@@ -185,6 +185,7 @@ static void test_exjob_start_round_trip(void)
 	memset(in.cert, 'c', sizeof(in.cert) - 1);
 	memset(in.key, 'k', sizeof(in.key) - 1);
 	memset(in.ca, 'C', sizeof(in.ca) - 1);
+	memset(in.deny_file, 'd', sizeof(in.deny_file) - 1);
 	memset(&in.request.public_key, 7, sizeof(in.request.public_key));
 	memset(in.request.hostname, 'h', sizeof(in.request.hostname) - 1);
 	memset(in.request.software, 's', sizeof(in.request.software) - 1);
