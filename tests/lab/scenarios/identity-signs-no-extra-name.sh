@@ -69,10 +69,14 @@ ask()
 		-w '%{http_code}' https://zts.example:4443/zts/v1/instance
 }
 
-# refused NAME: no certificate with that name, nor any other, comes back.
+# refused NAME: no certificate with that name, nor any other, comes back. 400 by the rules for requests, 403
+# by the provider, whose affair names below its suffixes and addresses are.
 refused()
 {
-	expect_eq "status with $1" 400 "$(ask "$1")"
+	local status
+	status=$(ask "$1")
+	expect "status $status with $1" grep -qE '^40[03]$' <<<"$status"
+	say "$(cat "$LAB_OUT/answer")"
 	refute "there is a certificate in the answer" grep -q 'BEGIN CERTIFICATE' "$LAB_OUT/answer"
 	expect "the answer says why" grep -q '"message"' "$LAB_OUT/answer"
 }
