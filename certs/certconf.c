@@ -68,9 +68,8 @@ static int certconf_set_word(const struct conf_item *item, const char *label, co
 static int certconf_set_country(const struct conf_item *item, const char *label, const char *value,
 				void *obj)
 {
-	if (strlen(value) != 2 || strspn(value, CERTCONF_UPPER) != 2)
-		return -EINVAL;
-	return conf_set_str(item, label, value, obj);
+	/* The field has room for two. */
+	return strspn(value, CERTCONF_UPPER) == 2 ? conf_set_str(item, label, value, obj) : -EINVAL;
 }
 
 static int certconf_set_instance(const struct conf_item *item, const char *label, const char *value,

@@ -386,6 +386,8 @@ static void test_fetchjob_result_damaged(void)
 /* Each decoder refuses what was made for another. */
 static void test_fetchjob_types_are_not_mixed(void)
 {
+	size_t n_ops;
+
 	test_fetchjob_fill_start();
 	test_fetchjob_fill_result();
 	CU_ASSERT_EQUAL(test_fetchjob_send_start(), 0);
@@ -394,6 +396,8 @@ static void test_fetchjob_types_are_not_mixed(void)
 	CU_ASSERT_EQUAL(test_fetchjob_send_part(3), 0);
 	CU_ASSERT_EQUAL(fetchjob_decode_start(&test_fetchjob_msg, &test_fetchjob_got), -EBADMSG);
 	CU_ASSERT_EQUAL(fetchjob_decode_result(&test_fetchjob_msg, &test_fetchjob_out), -EBADMSG);
+	test_fetchjob_msg.op = fetchjob_ops(&n_ops); /* a body that would do, under another name */
+	CU_ASSERT_EQUAL(fetchjob_decode_part(&test_fetchjob_msg, &test_fetchjob_piece), -EBADMSG);
 	CU_ASSERT_EQUAL(test_fetchjob_send_result(), 0);
 	CU_ASSERT_EQUAL(fetchjob_decode_start(&test_fetchjob_msg, &test_fetchjob_got), -EBADMSG);
 	CU_ASSERT_EQUAL(fetchjob_decode_part(&test_fetchjob_msg, &test_fetchjob_piece), -EBADMSG);
