@@ -2,6 +2,7 @@
 #include "common/jsonin.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,14 @@ static void *jsonin_malloc(size_t size)
 	return p;
 }
 
+/* What is parsed may hold credentials, and the parser's own copies of them end here. */
+static void jsonin_free(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
 static int jsonin_fail(const json_error_t *error, enum pst *ret_code)
 {
 	enum json_error_code code = json_error_code(error);
@@ -79,7 +88,7 @@ int jsonin_parse(const char *bytes, size_t len, json_t **ret, enum pst *ret_code
 		*ret_code = PST_JSON_DEPTH;
 		return -EBADMSG;
 	}
-	json_set_alloc_funcs(jsonin_malloc, free);
+	json_set_alloc_funcs(jsonin_malloc, jsonin_free);
 	jsonin_starved = false;
 	root = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
 	if (jsonin_starved)
