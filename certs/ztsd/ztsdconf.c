@@ -30,7 +30,7 @@ static int ztsdconf_add_path(const struct conf_item *item, const char *label, co
 	return *value == '/' ? ztsdconf_add(item, label, value, obj) : -EINVAL;
 }
 
-/* Sets the whole list, values with "|" between them, for they may hold blanks. */
+/* Sets the whole list, values with "|" between them, for they may hold blanks inside. */
 static int ztsdconf_set_bars(const struct conf_item *item, const char *label, const char *value,
 			     void *obj)
 {
@@ -41,8 +41,12 @@ static int ztsdconf_set_bars(const struct conf_item *item, const char *label, co
 	while (value && r == 0) {
 		const char *bar = strchr(value, '|');
 		char one[ZTSDCONF_TEXT_MAX];
-		size_t n = bar ? (size_t)(bar - value) : strlen(value);
+		size_t n;
 
+		value += strspn(value, " \t");
+		n = strcspn(value, "|");
+		while (n && (value[n - 1] == ' ' || value[n - 1] == '\t'))
+			n--;
 		if (n >= sizeof(one))
 			return -EINVAL;
 		memcpy(one, value, n);

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "certs/keypair.h"
+#include "certs/peerid.h"
+#include "certs/ztsd/signer.h"
+#include "tests/support/tap.h"
+#include "tests/support/tmpdir.h"
+
+#define TEST_SIGNER_NOW UINT64_C(1790000000)
+
+static EVP_PKEY *test_signer_ca_key, *test_signer_key, *test_signer_rsa;
+static char test_signer_cert_path[PATH_MAX], test_signer_key_path[PATH_MAX];
+static char test_signer_serial[SIGNER_SERIAL_MAX];
+
+static void test_signer_write(const char *name, const char *text, char path[PATH_MAX])
+{
+	if (tmpdir_write(name, text, strlen(text)) < 0)
+		exit(2);
+	tmpdir_path(path, name);
+}
+
+static struct signer_order test_signer_order(EVP_PKEY *key)
+{
+	return (struct signer_order){ .key = key,
+				      .common_name = "dom.a.svc",
+				      .serial = test_signer_serial,
+				      .not_before_wall = TEST_SIGNER_NOW - 60,
+				      .not_after_wall = TEST_SIGNER_NOW + 3600,
+				      .purposes = SIGNER_PURPOSE_CLIENT | SIGNER_PURPOSE_SERVER };
+}
+
+static bool test_signer_make_ca(void)
+{
+	struct signer_order order;
+	char *key = NULL, *cert = NULL;
+	bool ok;
+
+	if (keypair_generate(CERTCONF_EC_P256, &test_signer_ca_key) < 0 ||
+	    keypair_generate(CERTCONF_EC_P256, &test_signer_key) < 0 ||
+	    keypair_generate(CERTCONF_RSA_2048, &test_signer_rsa) < 0 ||
+	    signer_make_serial(test_signer_serial) < 0)
+		return false;
+	order = test_signer_order(test_signer_ca_key);
+	order.common_name = "Test CA";
+	order.not_after_wall = TEST_SIGNER_NOW + 100000;
+	ok = keypair_write_key(test_signer_ca_key, &key) == 0 &&
+	     signer_make_root(&order, &cert) == 0;
+	if (ok) {
+		test_signer_write("ca.key.pem", key, test_signer_key_path);
+		test_signer_write("ca.cert.pem", cert, test_signer_cert_path);
+	}
+	free(key);
+	free(cert);
+	return ok;
+}
+
+static struct signer *test_signer_open(void)
+{
+	char why[SIGNER_WHY_MAX] = "";
+	struct signer *s = NULL;
+
+	if (signer_open(test_signer_cert_path, test_signer_key_path, &s, why) < 0)
+		tap_fail(__FILE__, __LINE__, "%s", why);
+	return s;
+}
+
+static X509 *test_signer_parse(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	BIO_free(bio);
+	return cert;
+}
+
+/* Issues by @order and parses the result, NULL when it was refused. */
+static X509 *test_signer_issue(const struct signer_order *order)
+{
+	struct signer *s = test_signer_open();
+	char *pem = NULL;
+	X509 *cert = NULL;
+
+	if (s && signer_issue(s, order, &pem) == 0)
+		cert = test_signer_parse(pem);
+	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
+	free(pem);
+	signer_free(s);
+	return cert;
+}
+
+static void test_signer_profile(void)
+{
+	static const struct csr_name names[] = { { CSR_DNS, "svc.dom-a.aws.example" },
+						 { CSR_URI, "spiffe://dom.a/sa/svc" },
+						 { CSR_URI, "athenz://instanceid/p.aws/i-01" },
+						 { CSR_IP, "10.1.2.3" },
+						 { CSR_IP, "2001:db8::7" } };
+	const struct csr_name *at[ARRAY_SIZE(names)];
+	struct signer_order order = test_signer_order(test_signer_key);
+	struct peerid_rule rule = { .need_instance = true,
+				    .providers = (const char *const[]){ "p.aws" },
+				    .n_providers = 1 };
+	struct peerid id = { .principal = "" };
+	enum pst code = PST_NONE;
+	char subject[256] = "";
+	X509 *cert;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		at[i] = &names[i];
+	order.names = at;
+	order.n_names = ARRAY_SIZE(names);
+	order.country = "NO";
+	order.organization = "Acme Inc.";
+	order.organizational_unit = "p.aws";
+	cert = test_signer_issue(&order);
+	CU_ASSERT_PTR_NOT_NULL(cert);
+	if (!cert)
+		return;
+	CU_ASSERT_EQUAL(X509_get_version(cert), X509_VERSION_3);
+	X509_NAME_oneline(X509_get_subject_name(cert), subject, sizeof(subject));
+	CU_ASSERT_STRING_EQUAL(subject, "/C=NO/O=Acme Inc./OU=p.aws/CN=dom.a.svc");
+	X509_NAME_oneline(X509_get_issuer_name(cert), subject, sizeof(subject));
+	CU_ASSERT_STRING_EQUAL(subject, "/CN=Test CA");
+	CU_ASSERT_EQUAL(X509_verify(cert, test_signer_ca_key), 1);
+	CU_ASSERT_EQUAL(EVP_PKEY_eq(X509_get0_pubkey(cert), test_signer_key), 1);
+	CU_ASSERT_EQUAL(X509_check_ca(cert), 0);
+	CU_ASSERT_EQUAL(X509_get_key_usage(cert), KU_DIGITAL_SIGNATURE);
+	CU_ASSERT_EQUAL(X509_get_extended_key_usage(cert), XKU_SSL_CLIENT | XKU_SSL_SERVER);
+	CU_ASSERT_PTR_NOT_NULL(X509_get0_authority_key_id(cert));
+	CU_ASSERT_TRUE(X509_get_extension_flags(cert) & EXFLAG_BCONS);
+	CU_ASSERT_EQUAL(X509_get_ext_count(cert), 5);
+	CU_ASSERT_EQUAL(X509_check_host(cert, "svc.dom-a.aws.example", 0, 0, NULL), 1);
+	CU_ASSERT_EQUAL(X509_check_ip_asc(cert, "10.1.2.3", 0), 1);
+	CU_ASSERT_EQUAL(X509_check_ip_asc(cert, "2001:db8::7", 0), 1);
+	CU_ASSERT_EQUAL(peerid_read(cert, &rule, &id, &code), 0);
+	CU_ASSERT_STRING_EQUAL(id.principal, "dom.a.svc");
+	CU_ASSERT_STRING_EQUAL(id.instance_id, "i-01");
+	CU_ASSERT_STRING_EQUAL(id.serial, test_signer_serial);
+	CU_ASSERT_EQUAL(id.not_before_wall, TEST_SIGNER_NOW - 60);
+	CU_ASSERT_EQUAL(id.expires_wall, TEST_SIGNER_NOW + 3600);
+	X509_free(cert);
+}
+
+static void test_signer_rsa_usage(void)
+{
+	struct signer_order order = test_signer_order(test_signer_rsa);
+	X509 *cert = test_signer_issue(&order);
+
+	CU_ASSERT_PTR_NOT_NULL(cert);
+	if (!cert)
+		return;
+	CU_ASSERT_EQUAL(X509_get_key_usage(cert), KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT);
+	X509_free(cert);
+	order.purposes = SIGNER_PURPOSE_CLIENT;
+	cert = test_signer_issue(&order);
+	CU_ASSERT_PTR_NOT_NULL(cert);
+	if (cert)
+		CU_ASSERT_EQUAL(X509_get_extended_key_usage(cert), XKU_SSL_CLIENT);
+	X509_free(cert);
+}
+
+/* OpenSSL's own limit of 64 does not hold here. */
+static void test_signer_long_name(void)
+{
+	struct signer_order order = test_signer_order(test_signer_key);
+	char name[PRINCIPAL_MAX];
+	struct peerid id;
+	enum pst code;
+	X509 *cert;
+
+	memset(name, 'd', sizeof(name));
+	name[100] = '.';
+	name[sizeof(name) - 1] = '\0';
+	order.common_name = name;
+	cert = test_signer_issue(&order);
+	CU_ASSERT_PTR_NOT_NULL(cert);
+	if (!cert)
+		return;
+	CU_ASSERT_EQUAL(peerid_read(cert, &(struct peerid_rule){ 0 }, &id, &code), 0);
+	CU_ASSERT_STRING_EQUAL(id.principal, name);
+	X509_free(cert);
+}
+
+static void test_signer_bad_names(void)
+{
+	static const struct csr_name bad[] = { { CSR_EMAIL, "a@b" }, { CSR_IP, "10.1.2" } };
+	struct signer_order order = test_signer_order(test_signer_key);
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		order.names = (const struct csr_name *const[]){ &bad[i] };
+		order.n_names = 1;
+		CU_ASSERT_PTR_NULL(test_signer_issue(&order));
+	}
+	order.n_names = 0;
+	order.serial = "";
+	CU_ASSERT_PTR_NULL(test_signer_issue(&order));
+}
+
+static void test_signer_serials(void)
+{
+	char last[SIGNER_SERIAL_MAX] = "", serial[SIGNER_SERIAL_MAX];
+
+	for (int i = 0; i < 1000; i++) {
+		CU_ASSERT_EQUAL(signer_make_serial(serial), 0);
+		CU_ASSERT_EQUAL(strlen(serial), 40);
+		CU_ASSERT_TRUE(serial[0] >= '4' && serial[0] <= '7');
+		CU_ASSERT_EQUAL(strspn(serial, "0123456789abcdef"), 40);
+		CU_ASSERT_STRING_NOT_EQUAL(serial, last);
+		memcpy(last, serial, sizeof(last));
+	}
+}
+
+static void test_signer_facts(void)
+{
+	struct signer *s = test_signer_open();
+
+	if (!s)
+		return;
+	CU_ASSERT_EQUAL(signer_expires_wall(s), TEST_SIGNER_NOW + 100000);
+	CU_ASSERT_EQUAL(strncmp(signer_bundle(s), "-----BEGIN CERTIFICATE-----", 27), 0);
+	signer_free(s);
+	signer_free(NULL);
+}
+
+/* The same key by way of OpenSSL's store. */
+static void test_signer_uri(void)
+{
+	char uri[PATH_MAX + 8], why[SIGNER_WHY_MAX] = "";
+	struct signer_order order = test_signer_order(test_signer_key);
+	struct signer *s = NULL;
+	char *pem = NULL;
+
+	snprintf(uri, sizeof(uri), "file:%s", test_signer_key_path);
+	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, uri, &s, why), 0);
+	if (!s)
+		return;
+	CU_ASSERT_EQUAL(signer_issue(s, &order, &pem), 0);
+	free(pem);
+	signer_free(s);
+}
+
+static void test_signer_refuses(void)
+{
+	char other[PATH_MAX], leaf[PATH_MAX], none[PATH_MAX], why[SIGNER_WHY_MAX];
+	struct signer_order order = test_signer_order(test_signer_key);
+	struct signer *s = test_signer_open(), *bad = NULL;
+	char *key = NULL, *cert = NULL;
+
+	tmpdir_path(none, "none.pem");
+	CU_ASSERT_EQUAL(keypair_write_key(test_signer_key, &key), 0);
+	CU_ASSERT_EQUAL(signer_issue(s, &order, &cert), 0);
+	test_signer_write("other.key.pem", key, other);
+	test_signer_write("leaf.cert.pem", cert, leaf);
+	free(key);
+	free(cert);
+	signer_free(s);
+	CU_ASSERT_EQUAL(signer_open(none, test_signer_key_path, &bad, why), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "not a readable certificate"));
+	CU_ASSERT_EQUAL(signer_open(test_signer_key_path, other, &bad, why), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "not a readable certificate"));
+	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, none, &bad, why), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "no private key"));
+	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, "pkcs11:object=none", &bad, why),
+			-EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "no private key"));
+	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, other, &bad, why), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "does not belong"));
+	CU_ASSERT_EQUAL(signer_open(leaf, other, &bad, why), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "not the certificate of a CA"));
+	CU_ASSERT_PTR_NULL(bad);
+	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
+}
+
+static const struct tap_test test_signer_tests[] = {
+	{ "the profile", test_signer_profile },
+	{ "RSA keys, and one purpose", test_signer_rsa_usage },
+	{ "a common name of 255 bytes", test_signer_long_name },
+	{ "names that cannot be signed", test_signer_bad_names },
+	{ "serials", test_signer_serials },
+	{ "what it knows of the CA", test_signer_facts },
+	{ "a key by its URI", test_signer_uri },
+	{ "a CA that is none", test_signer_refuses },
+	{ 0 },
+};
+
+static const struct tap_suite test_signer_suites[] = {
+	{ "signer", test_signer_tests, NULL, NULL },
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	if (!test_signer_make_ca())
+		return 2;
+	status = tap_main(argc, argv, test_signer_suites);
+	EVP_PKEY_free(test_signer_ca_key);
+	EVP_PKEY_free(test_signer_key);
+	EVP_PKEY_free(test_signer_rsa);
+	return status;
+}
