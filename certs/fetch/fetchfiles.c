@@ -11,7 +11,8 @@
 #include "common/files.h"
 #include "common/secret.h"
 
-#define FETCHFILES_MACHINE_ID_MAX 64
+#define FETCHFILES_MACHINE_ID_MAX 64 /* bytes of the file */
+#define FETCHFILES_MACHINE_ID_LEN 32 /* machine-id(5) */
 
 /* Where distributions keep the CAs they trust. */
 static const char *const fetchfiles_system_cas[] = {
@@ -73,7 +74,6 @@ static int fetchfiles_check_line(struct fetchfiles_text *t)
 static int fetchfiles_read_token(const struct certconf *conf, struct fetchfiles *ret,
 				 struct fetchjob_result *ret_result)
 {
-	/* One byte more: the line's end. */
 	static const struct fetchfiles_want want = { "token_file", PST_TOKEN_FILE,
 						     ATHENZ_EVIDENCE_MAX };
 	int r = fetchfiles_read(conf->token_file, &want, &ret->token, ret_result);
@@ -85,16 +85,20 @@ static int fetchfiles_read_token(const struct certconf *conf, struct fetchfiles 
 	return r;
 }
 
+/* "uninitialized" stands there before the first boot has ended. */
+bool fetchfiles_is_machine_id(struct fetchfiles_text *t)
+{
+	return fetchfiles_check_line(t) == 0 && t->len == FETCHFILES_MACHINE_ID_LEN &&
+	       strspn((char *)t->bytes, "0123456789abcdef") == FETCHFILES_MACHINE_ID_LEN;
+}
+
 static int fetchfiles_read_machine_id(struct fetchfiles *ret, struct fetchjob_result *ret_result)
 {
 	static const struct fetchfiles_want want = { "no instance_id is configured, and",
 						     PST_NAME_UNKNOWN, FETCHFILES_MACHINE_ID_MAX };
 	int r = fetchfiles_read(FETCHFILES_MACHINE_ID, &want, &ret->machine_id, ret_result);
 
-	/* "uninitialized" stands there before the first boot has ended. */
-	if (r == 0 && (fetchfiles_check_line(&ret->machine_id) < 0 ||
-		       strspn((char *)ret->machine_id.bytes, "0123456789abcdef") != 32 ||
-		       ret->machine_id.len != 32))
+	if (r == 0 && !fetchfiles_is_machine_id(&ret->machine_id))
 		return fetchfail_set(ret_result, want.code, "%s %s holds no machine id", want.what,
 				     FETCHFILES_MACHINE_ID);
 	return r;

@@ -3,6 +3,7 @@
 /*
  * The files that a job needs, read while files can still be opened.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,9 @@ struct fetchfiles {
  * PST_TOKEN_FILE, PST_PAIR_UNUSABLE, PST_NAME_UNKNOWN without a usable machine id; -ENOMEM. */
 int fetchfiles_load(const struct fetchjob_start *job, struct fetchfiles *ret,
 		    struct fetchjob_result *ret_result) _warn_unused_;
+
+/* Whether @t is what machine-id(5) says; the line's end is taken away. */
+bool fetchfiles_is_machine_id(struct fetchfiles_text *t);
 
 /* Wipes the secrets and frees. For _cleanup_(fetchfiles_release). */
 void fetchfiles_release(struct fetchfiles *f);

@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
+#include "certs/fetch/fetchbox.h"
 #include "certs/fetch/fetchrun.h"
 #include "certs/fetch/httpcall.h"
 #include "common/attr.h"
@@ -25,48 +25,6 @@
 #include "config.h"
 
 #define MAIN_JOB_WAIT_MS 5000
-
-/* What checking a pair takes, and with the list below what HTTPS calls take: what strace saw with
- * Debian 12, and in the second half what other versions, other allocators and slow paths of the
- * same calls take. Nothing here opens, binds, listens or executes. */
-static const int main_syscalls[] = {
-	SYS_brk,
-	SYS_close,
-	SYS_exit_group,
-	SYS_futex,
-	SYS_getpid,
-	SYS_getrandom,
-	SYS_sendmsg,
-	SYS_poll,
-	SYS_write,
-
-	SYS_clock_gettime,
-	SYS_exit,
-	SYS_fstat,
-	SYS_gettid,
-	SYS_gettimeofday,
-	SYS_madvise,
-	SYS_mmap,
-	SYS_mprotect,
-	SYS_mremap,
-	SYS_munmap,
-	SYS_ppoll,
-	SYS_read,
-	SYS_restart_syscall,
-	SYS_rt_sigaction,
-	SYS_rt_sigprocmask,
-	SYS_rt_sigreturn,
-	SYS_writev,
-};
-
-/* socket() and connect() are here and not above: a worker that checks a pair cannot talk. Where to
- * is not for this list to say; [policy] of the host lets certd's user reach its servers only. */
-static const int main_network_syscalls[] = {
-	SYS_connect,  SYS_fcntl,  SYS_getpeername, SYS_getsockname, SYS_getsockopt,
-	SYS_recvfrom, SYS_sendto, SYS_setsockopt,  SYS_socket,      SYS_socketpair,
-
-	SYS_eventfd2, SYS_pipe2,  SYS_recvmsg,
-};
 
 static void main_usage(FILE *to)
 {
@@ -101,27 +59,6 @@ static int main_warm_up(void)
 	return httpcall_warm_up();
 }
 
-static int main_limit_syscalls(bool network)
-{
-	int all[ARRAY_SIZE(main_syscalls) + ARRAY_SIZE(main_network_syscalls)];
-
-	memcpy(all, main_syscalls, sizeof(main_syscalls));
-	memcpy(all + ARRAY_SIZE(main_syscalls), main_network_syscalls,
-	       sizeof(main_network_syscalls));
-	return sandbox_syscalls(all, network ? ARRAY_SIZE(all) : ARRAY_SIZE(main_syscalls));
-}
-
-static int main_enter_sandbox(bool network)
-{
-	int r = sandbox_lock_privileges();
-
-	if (r == 0)
-		r = sandbox_no_files();
-	if (r == SANDBOX_E_ABSENT)
-		log_debug("this kernel has no Landlock; seccomp still stops every open");
-	return r < 0 ? r : main_limit_syscalls(network);
-}
-
 /* What needs the outside. -EPERM: the result says why not. A name is looked up without power, for
  * the answer to it comes from strangers. */
 static int main_prepare(struct fetchrun *run, uid_t uid, gid_t gid)
@@ -153,9 +90,11 @@ static int main_run(uid_t uid, gid_t gid)
 		return fetchrun_send(&run, SPAWN_CHAN_FD);
 	if (r < 0)
 		return r;
-	r = main_enter_sandbox(fetchrun_needs_network(run.job.kind));
+	r = fetchbox_enter(fetchrun_needs_network(run.job.kind));
 	if (r < 0)
 		return r;
+	if (r == FETCHBOX_E_NO_LANDLOCK)
+		log_debug("this kernel has no Landlock; seccomp still stops every open");
 	fetchrun_work(&run);
 	return fetchrun_send(&run, SPAWN_CHAN_FD);
 }
