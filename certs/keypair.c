@@ -2,6 +2,7 @@
 #include "certs/keypair.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,7 +216,7 @@ static bool keypair_is_end(void)
 }
 
 /* Reads all certificates up to the end; text between them does not matter. */
-static bool keypair_read_certs(BIO *bio, STACK_OF(X509) * to)
+static bool keypair_take_certs(BIO *bio, STACK_OF(X509) * to)
 {
 	X509 *cert;
 
@@ -225,10 +226,35 @@ static bool keypair_read_certs(BIO *bio, STACK_OF(X509) * to)
 			return false;
 		}
 	}
-	if (!keypair_is_end())
+	if (!keypair_is_end() || sk_X509_num(to) == 0)
 		return false;
 	ERR_clear_error();
 	return true;
+}
+
+/* Gives NULL when there is none, or one that cannot be read. */
+static struct stack_st_X509 *keypair_parse_certs(const char *pem, size_t len, size_t max)
+{
+	_cleanup_(keypair_free_bio) BIO *bio = keypair_open_text(pem, len, max);
+	_cleanup_(keypair_free_certs) STACK_OF(X509) *certs = sk_X509_new_null();
+
+	if (!bio || !certs || !keypair_take_certs(bio, certs))
+		return NULL;
+	return steal_ptr(certs);
+}
+
+int keypair_read_certs(const char *pem, size_t len, struct stack_st_X509 **ret)
+{
+	STACK_OF(X509) * certs;
+
+	ERR_clear_error();
+	certs = keypair_parse_certs(pem, len, INT_MAX);
+	if (keypair_drain_errors() && !certs)
+		return -ENOMEM;
+	if (!certs)
+		return -EBADMSG;
+	*ret = certs;
+	return 0;
 }
 
 static const char *keypair_parse_key(const struct keypair_pem *pem, struct keypair_parsed *p)
@@ -243,26 +269,17 @@ static const char *keypair_parse_key(const struct keypair_pem *pem, struct keypa
 
 static const char *keypair_parse_cert(const struct keypair_pem *pem, struct keypair_parsed *p)
 {
-	_cleanup_(keypair_free_bio)
-		BIO *bio = keypair_open_text(pem->cert, pem->cert_len, KEYPAIR_CERT_MAX);
-
-	p->chain = sk_X509_new_null();
-	if (bio)
-		p->cert = PEM_read_bio_X509(bio, NULL, keypair_no_password, NULL);
-	if (!p->cert || !p->chain || !keypair_read_certs(bio, p->chain))
+	p->chain = keypair_parse_certs(pem->cert, pem->cert_len, KEYPAIR_CERT_MAX);
+	if (!p->chain)
 		return "the certificate file holds no certificate in PEM, or one nobody can read";
+	p->cert = sk_X509_shift(p->chain);
 	return NULL;
 }
 
 static const char *keypair_parse_cas(const struct keypair_pem *pem, struct keypair_parsed *p)
 {
-	_cleanup_(keypair_free_bio)
-		BIO *bio = keypair_open_text(pem->ca, pem->ca_len, KEYPAIR_CA_MAX);
-
-	p->cas = sk_X509_new_null();
-	if (!bio || !p->cas || !keypair_read_certs(bio, p->cas) || sk_X509_num(p->cas) == 0)
-		return "the CA file holds no certificate in PEM, or one that cannot be read";
-	return NULL;
+	p->cas = keypair_parse_certs(pem->ca, pem->ca_len, KEYPAIR_CA_MAX);
+	return p->cas ? NULL : "the CA file holds no certificate in PEM, or one nobody can read";
 }
 
 /* X509_check_private_key() alone compares the public halves, and a file may hold any two. */

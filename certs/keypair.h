@@ -19,6 +19,8 @@
 #define KEYPAIR_CA_MAX 131072  /* bytes of a bundle in PEM */
 #define KEYPAIR_DETAIL_MAX 256
 
+struct stack_st_X509; /* STACK_OF(X509) */
+
 /* Three texts in PEM. Borrowed. */
 struct keypair_pem {
 	const char *key, *cert, *ca;
@@ -44,6 +46,11 @@ struct keypair_facts {
  * curves P-256 and P-384, and RSA of 2048...4096 bits with an odd exponent of 17...64 bits, do.
  * Static text for people; NULL when nothing is. May leave errors in OpenSSL's queue. */
 const char *keypair_judge_key(const EVP_PKEY *key);
+
+/* Reads all certificates of a PEM text, at least one; text around the blocks does not matter.
+ * Empties OpenSSL's error queue of this thread. Gives *ret (sk_X509_pop_free()).
+ * Errors: 0; -EBADMSG when there is none, or one that cannot be read; -ENOMEM. */
+int keypair_read_certs(const char *pem, size_t len, struct stack_st_X509 **ret) _warn_unused_;
 
 /* Makes a new key. Gives *ret (EVP_PKEY_free()). Errors: 0; -EIO. */
 int keypair_generate(enum certconf_key type, EVP_PKEY **ret) _warn_unused_;

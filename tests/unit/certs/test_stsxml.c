@@ -156,11 +156,10 @@ static const struct test_stsxml_row test_stsxml_refused[] = {
 	{ "namespace that looks like a name", "<a xmlns='x&#10;b'><b>x</b></a>", -EBADMSG },
 	{ "attribute twice", "<a c='1' c='2'><b>x</b></a>", -EBADMSG },
 	{ "document type", "<!DOCTYPE a><a><b>x</b></a>", -EBADMSG },
-	{ "document type elsewhere", "<!DOCTYPE a SYSTEM 'file:///etc/x'><a><b>x</b></a>", -EBADMSG },
+	{ "document type elsewhere", "<!DOCTYPE a SYSTEM 'x.dtd'><a><b>x</b></a>", -EBADMSG },
 	{ "entity", "<!DOCTYPE a [<!ENTITY e 'x'>]><a><b>&e;</b></a>", -EBADMSG },
-	{ "external entity", "<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///x'>]><a><b>&e;</b></a>", -EBADMSG },
-	{ "parameter entity", "<!DOCTYPE a [<!ENTITY % e SYSTEM 'http://x/'> %e;]><a><b>x</b></a>",
-	  -EBADMSG },
+	{ "external entity", "<!DOCTYPE a [<!ENTITY e SYSTEM '/x'>]><a><b>&e;</b></a>", -EBADMSG },
+	{ "parameter entity", "<!DOCTYPE a [<!ENTITY % e 'x'> %e;]><a><b>x</b></a>", -EBADMSG },
 	{ "unknown entity", "<a><b>x&e;</b></a>", -EBADMSG },
 };
 /* clang-format on */
