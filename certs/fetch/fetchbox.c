@@ -6,41 +6,25 @@
 
 #include "common/sandbox.h"
 
-/* What checking a pair takes, and with the list below what HTTPS calls take: what strace saw with
- * Debian 12, and in the second half what other versions, other allocators and slow paths of the
- * same calls take. Nothing here opens, binds, listens or executes. */
+/* What checking a pair takes: what strace saw with Debian 12, and in the second half what making
+ * keys, other versions, other allocators and slow paths of the same calls take. Nothing here opens,
+ * binds, listens or executes. */
 static const int fetchbox_always[] = {
-	SYS_brk,
-	SYS_close,
-	SYS_exit_group,
-	SYS_futex,
-	SYS_getpid,
-	SYS_getrandom,
-	SYS_sendmsg,
-	SYS_poll,
-	SYS_write,
+	SYS_brk,           SYS_exit_group,   SYS_futex,
+	SYS_sendmsg,       SYS_write,
 
-	SYS_clock_gettime,
-	SYS_exit,
-	SYS_fstat,
-	SYS_gettid,
-	SYS_gettimeofday,
-	SYS_madvise,
-	SYS_mmap,
-	SYS_mprotect,
-	SYS_mremap,
-	SYS_munmap,
-	SYS_ppoll,
-	SYS_read,
-	SYS_restart_syscall,
-	SYS_rt_sigaction,
-	SYS_rt_sigprocmask,
-	SYS_rt_sigreturn,
-	SYS_writev,
+	SYS_clock_gettime, SYS_close,        SYS_exit,
+	SYS_fstat,         SYS_getpid,       SYS_getrandom,
+	SYS_gettid,        SYS_gettimeofday, SYS_madvise,
+	SYS_mmap,          SYS_mprotect,     SYS_mremap,
+	SYS_munmap,        SYS_poll,         SYS_ppoll,
+	SYS_read,          SYS_rt_sigaction, SYS_rt_sigprocmask,
+	SYS_rt_sigreturn,  SYS_writev,       SYS_restart_syscall,
 };
 
-/* socket() and connect() are here and not above: a worker that checks a pair cannot talk. Where to
- * is not for this list to say; [policy] of the host lets certd's user reach its servers only. */
+/* What HTTPS calls take besides. socket() and connect() are here and not above: a worker that
+ * checks a pair cannot talk. Where to is not for this list to say; [policy] of the host lets
+ * certd's user reach its servers only. */
 static const int fetchbox_network[] = {
 	SYS_connect,  SYS_fcntl,  SYS_getpeername, SYS_getsockname, SYS_getsockopt,
 	SYS_recvfrom, SYS_sendto, SYS_setsockopt,  SYS_socket,      SYS_socketpair,

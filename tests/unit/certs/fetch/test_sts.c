@@ -133,7 +133,7 @@ static void test_sts_assumes(void)
 		"\r\nX-Amz-Date: 20",
 		"\r\nAuthorization: AWS4-HMAC-SHA256 Credential=ASIAPROFILE/20",
 		"/us-east-1/sts/aws4_request",
-		"Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3A"
+		"Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3A",
 		"role%2Fteam%2Facme.prod.tenant-host&RoleSessionName=acme.prod.tenant-host",
 	};
 	struct stubsts sts = { 0 };
