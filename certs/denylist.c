@@ -38,15 +38,22 @@ static int denylist_fail(const struct denylist_error *e, const char *why)
 	return -EINVAL;
 }
 
-/* Makes @serial comparable: small letters, no leading zeros, but for zero itself. In place. */
-static char *denylist_trim_serial(char *serial)
+/* Writes @serial as it is compared: small letters, no leading zeros, but for zero itself. Gives false
+ * when it is longer than any that can be listed. */
+static bool denylist_trim_serial(const char *serial, char ret[static DENYLIST_SERIAL_MAX + 1])
 {
-	for (char *p = serial; *p; p++)
-		if (*p >= 'A' && *p <= 'F')
-			*p = (char)(*p | 0x20);
+	size_t len;
+
 	while (serial[0] == '0' && serial[1])
 		serial++;
-	return serial;
+	len = strlen(serial);
+	if (len > DENYLIST_SERIAL_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		ret[i] = (char)(serial[i] >= 'A' && serial[i] <= 'F' ? serial[i] | 0x20 :
+								       serial[i]);
+	ret[len] = '\0';
+	return true;
 }
 
 /* Each gives the value in the form in which it is compared, or NULL when it is none. */
@@ -68,10 +75,11 @@ static char *denylist_take_instance(char *value)
 
 static char *denylist_take_serial(char *value)
 {
-	if (value[strspn(value, "0123456789abcdefABCDEF")])
+	char serial[DENYLIST_SERIAL_MAX + 1];
+
+	if (value[strspn(value, "0123456789abcdefABCDEF")] || !denylist_trim_serial(value, serial))
 		return NULL;
-	value = denylist_trim_serial(value);
-	return strlen(value) <= DENYLIST_SERIAL_MAX ? value : NULL;
+	return memcpy(value, serial, strlen(serial) + 1);
 }
 
 static const struct denylist_row {
@@ -256,11 +264,10 @@ static bool denylist_has_principal(const struct denylist *d, const char *princip
 
 static bool denylist_has_serial(const struct denylist *d, const char *serial)
 {
-	char copy[2 * DENYLIST_SERIAL_MAX]; /* leading zeros do not count */
+	char trimmed[DENYLIST_SERIAL_MAX + 1];
 
-	if ((size_t)snprintf(copy, sizeof(copy), "%s", serial) >= sizeof(copy))
-		return false;
-	return denylist_has_one(d, DENYLIST_SERIAL, denylist_trim_serial(copy));
+	return denylist_trim_serial(serial, trimmed) &&
+	       denylist_has_one(d, DENYLIST_SERIAL, trimmed);
 }
 
 bool denylist_has(const struct denylist *d, const char *principal, const char *instance_id,

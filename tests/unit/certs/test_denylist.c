@@ -12,6 +12,9 @@
 #include "tests/support/torture.h"
 
 #define WHO "vespa.tenant.acme.aws-123456789012.tenant-host"
+#define ZEROS                                                                                      \
+	"00000000000000000000000000000000000000000000000000000000000000000000000000000000"         \
+	"00000000000000000000000000000000000000000000000000000000000000000000000000000000"
 #define TEXT(literal) (literal), sizeof(literal) - 1
 
 static char test_denylist_error[DENYLIST_ERROR_MAX];
@@ -49,6 +52,8 @@ static void test_denylist_finds(void)
 		{ WHO, "i-1", "abcdef", true },
 		{ WHO, "i-1", "ABCDEF", true },
 		{ WHO, "i-1", "0000abcdef", true },
+		{ WHO, "i-1", ZEROS "abcdef", true },
+		{ WHO, "i-1", ZEROS "1", false },
 		{ WHO, "i-1", "abcde", false },
 		{ WHO, "i-1", "abcdef0", false },
 		{ WHO, "i-1", "00", true },

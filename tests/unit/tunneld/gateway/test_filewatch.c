@@ -77,6 +77,12 @@ static void test_filewatch_follows_links(void)
 
 	test_filewatch_touch(0, 1700000000, 1);
 	test_filewatch_touch(1, 1700000000, 1);
+	/* What is behind the link counts, not only the link. */
+	w = (struct filewatch){ .n = 0 };
+	CU_ASSERT_EQUAL(filewatch_add(&w, test_filewatch_paths[2]), 0);
+	test_filewatch_touch(0, 1700000000, 2);
+	test_filewatch_expect_change(&w, "the file behind the link");
+	test_filewatch_touch(0, 1700000000, 1);
 	test_filewatch_begin(&w);
 	CU_ASSERT_EQUAL(symlink("b", tmpdir_path((char[PATH_MAX]){ 0 }, "link.new")), 0);
 	CU_ASSERT_EQUAL(
