@@ -37,6 +37,16 @@ identity_renew()
 	until_ok 30 "$1 has another certificate" identity_changed "$1" "$serial"
 }
 
+# identity_new_boot HOST: certd starts there as after a boot. All hosts of the lab are on one kernel and
+# share its boot id, so this one is shown another.
+identity_new_boot()
+{
+	cat /proc/sys/kernel/random/uuid >"$LAB_OUT/boot-$1"
+	# shellcheck disable=SC2016
+	certd_start "$1" unshare --mount sh -c \
+		'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"' "$LAB_OUT/boot-$1"
+}
+
 # identity_watch HOST: from now on notes every moment at which the pair is missing, mixed or not valid.
 identity_watch()
 {
@@ -71,11 +81,10 @@ identity_stays_out()
 	refute "the issuer has a record of it" zts_record "$1"
 }
 
-# identity_refused CODE LINES…: with instance metadata changed by LINES host1 gets no identity, and gets
-# it by itself when they are as they should be.
+# identity_refused CODE LINES…: in a zone that is up, with instance metadata changed by LINES, host1 gets no
+# identity, and gets it when they are as they should be.
 identity_refused()
 {
-	identity_up host1
 	cloud_set "${@:2}"
 	certd_start host1
 	identity_stays_out host1 "$1"

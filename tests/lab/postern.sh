@@ -382,12 +382,12 @@ certd_dirs()
 		"--run-dir $postern_at/$1/certd-run"
 }
 
-# certd_start HOST: starts certd there; certd_wait returns when it has an identity.
+# certd_start HOST [WRAPPER…]: starts certd there; certd_wait returns when it has an identity.
 certd_start()
 {
 	local dirs
 	read -ra dirs <<<"$(certd_dirs "$1")"
-	spawn "$1" certd certd "${dirs[@]}" --foreground
+	spawn "$1" certd "${@:2}" certd "${dirs[@]}" --foreground
 }
 
 certd_wait()

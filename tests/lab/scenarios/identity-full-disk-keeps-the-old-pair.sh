@@ -22,6 +22,7 @@ until_ok 30 "certd says that it cannot write" certd_said host1 2016
 expect_eq "the old certificate is in use" "$serial" "$(certd_serial host1)"
 expect "certd is ready with it" certd_is_ready host1
 rm -f "$postern_at/host1/sia/ballast" "$postern_at/host1/sia/more"
+certd_urge host1
 until_ok 30 "the certificate is renewed" identity_changed host1 "$serial"
 identity_watched
 refute "anything was revoked" grep -q 'PST-5005' "$LAB_OUT/zts-ztsd.log"

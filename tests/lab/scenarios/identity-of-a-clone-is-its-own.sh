@@ -13,7 +13,7 @@ for part in sia certd; do
 	cp -a "$postern_at/host1/$part" "$postern_at/host2/$part"
 done
 expect_eq "the copy has the original's certificate" "$serial" "$(certd_serial host2)"
-certd_start host2
+identity_new_boot host2
 until_ok 30 "certd notices whose it is" certd_said host2 2014
 until_ok 30 "it has another certificate" identity_changed host2 "$serial"
 certd_wait host2

@@ -6,4 +6,5 @@ deadline=120
 # shellcheck source=tests/lab/identity.sh
 . "$LAB_TREE/tests/lab/identity.sh"
 
+identity_up host1
 identity_refused 2008 '[instance host1]' 'document = altered'
