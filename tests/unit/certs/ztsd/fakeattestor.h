@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * An attestor that does what the evidence says, in place of certs/ztsd/attestor.c: "ok", "later" (ok
+ * in a later turn of the loop), "refuse" (or nothing), "timeout", "fail", and "hold", which waits
+ * until the attestor is closed.
+ */
+#include <stddef.h>
+
+/* DNS and IP names of the last claim, each followed by a blank. Static. */
+const char *fakeattestor_dns(void);
+/* As fakeattestor_dns(). */
+const char *fakeattestor_ips(void);
