@@ -451,7 +451,8 @@ static void keeper_on_identity(evutil_socket_t fd, short what, void *arg)
 			k->roll.slot < k->conf->workers ? 1000 : 1000 * KEEPER_IDENTITY_S);
 }
 
-/* The keeper only looks at the files; where it may not even do that, SIGHUP is left. */
+/* The keeper only looks at the files; where it may not even do that, SIGHUP is left. One that is
+ * missing is seen when it comes. */
 static int keeper_watch(struct keeper *k)
 {
 	const char *const files[] = { k->conf->cert, k->conf->key, k->conf->ca,
@@ -463,7 +464,7 @@ static int keeper_watch(struct keeper *k)
 
 		if (r == -E2BIG)
 			return r;
-		if (r < 0)
+		if (r < 0 && r != -ENOENT)
 			log_warning("%s: %s; a change of it may be seen only with SIGHUP", files[i],
 				    strerror(-r));
 	}
