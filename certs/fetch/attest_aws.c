@@ -42,14 +42,6 @@ static int attest_aws_bad(int error, const char *path, struct fetchjob_result *r
 	return fetchfail_set(ret_result, PST_IMDS_ANSWER, "%s: not understood", path);
 }
 
-/* They become parts of names and URLs. */
-static bool attest_aws_is_place(const struct athenz_document *doc)
-{
-	return doc->region[0] &&
-	       !doc->region[strspn(doc->region, "abcdefghijklmnopqrstuvwxyz0123456789-")] &&
-	       doc->account[0] && !doc->account[strspn(doc->account, "0123456789")];
-}
-
 static int attest_aws_document(struct imds *i, struct attest_aws_text *ret_text,
 			       struct athenz_document *ret, struct fetchjob_result *ret_result)
 {
@@ -59,8 +51,6 @@ static int attest_aws_document(struct imds *i, struct attest_aws_text *ret_text,
 	if (r < 0)
 		return r;
 	r = athenz_decode_document(ret_text->bytes, ret_text->len, ret);
-	if (r == 0 && !attest_aws_is_place(ret))
-		r = -EBADMSG;
 	return r < 0 ? attest_aws_bad(r, ATTEST_AWS_DOCUMENT, ret_result) : 0;
 }
 

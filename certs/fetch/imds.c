@@ -43,6 +43,7 @@ static int imds_call(const struct imds *i, struct httpcall *call, const char *pa
 	call->connect_ms = IMDS_CONNECT_MS;
 	call->timeout_ms = IMDS_CALL_MS;
 	call->deadline_ns = i->deadline_ns;
+	ret_result->http_status = 0; /* of whoever was asked before */
 	r = httpcall_run(call, ret, detail);
 	if (r > 0)
 		return fetchfail_set(ret_result, imds_error_code(r), "%s: %.150s", url, detail);

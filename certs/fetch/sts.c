@@ -167,8 +167,8 @@ static int sts_fail_status(const struct httpcall_answer *a, const char *url,
 	ret_result->retry_after_s = a->retry_after_s;
 	return fetchfail_set(ret_result,
 			     sts_is_clock(code, message) ? PST_CLOCK_WRONG : PST_STS_FAILED,
-			     "%.80s: status %u %s%s%s", url, a->status, code, *message ? ": " : "",
-			     message);
+			     "%.80s: status %u%s%s%s%s", url, a->status, *code ? " " : "", code,
+			     *message ? ": " : "", message);
 }
 
 /* One signed POST. Gives the body of a 200. */
@@ -205,6 +205,7 @@ static int sts_post(const struct sts *s, const char *form, const struct athenz_e
 	if (r < 0)
 		return r;
 	snprintf(full, sizeof(full), "%s" STS_PATH, url);
+	ret_result->http_status = 0; /* of whoever was asked before */
 	r = httpcall_run(&call, &a, detail);
 	if (r > 0)
 		return sts_fail_call(r, url, detail, ret_result);

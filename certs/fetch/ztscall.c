@@ -140,7 +140,10 @@ static int ztscall_post(const struct ztscall *c, const char *url, const char *bo
 		.deadline_ns = c->deadline_ns,
 		.tls = &tls,
 	};
-	int r = httpcall_run(&call, &a, detail);
+	int r;
+
+	ret_result->http_status = 0; /* of whoever was asked before */
+	r = httpcall_run(&call, &a, detail);
 
 	if (r > 0)
 		return fetchfail_set(ret_result, ztscall_error_code(r), "%.80s: %.160s",

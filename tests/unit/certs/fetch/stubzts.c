@@ -31,6 +31,19 @@ static void stubzts_copy_names(const struct csr *csr, char *ret_san,
 	}
 }
 
+static void stubzts_fill(char **pem, size_t wanted)
+{
+	size_t len = strlen(*pem);
+
+	if (wanted <= len)
+		return;
+	*pem = realloc(*pem, wanted + 1);
+	if (!*pem)
+		abort();
+	memset(*pem + len, '\n', wanted - len);
+	(*pem)[wanted] = '\0';
+}
+
 static void stubzts_sign(const struct stubzts *s, const struct csr *csr, FILE *out)
 {
 	char san[STUBZTS_SAN_MAX];
@@ -48,6 +61,7 @@ static void stubzts_sign(const struct stubzts *s, const struct csr *csr, FILE *o
 	stubzts_copy_names(csr, san, &at);
 	spec.san = s->san ? s->san : san;
 	standca_issue(s->ca, &spec, &pair);
+	stubzts_fill(&pair.cert, s->cert_len);
 	snprintf(signer, sizeof(signer), "%s", s->signer ? s->signer : s->ca->pem);
 	id.cert = pair.cert;
 	id.signer = signer;

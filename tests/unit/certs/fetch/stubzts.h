@@ -5,6 +5,7 @@
  * checks nothing but that the request can be read.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include "tests/unit/certs/fetch/standca.h"
@@ -18,6 +19,7 @@ struct stubzts {
 	const char *eku;
 	long from_s, to_s;
 	bool other_key;      /* certifies a key of its own */
+	size_t cert_len;     /* of the certificate, filled with line ends; 0 = as it is */
 	int status;          /* answers this, with @headers and @body, and signs nothing */
 	const char *headers; /* NULL = none */
 	const char *body;    /* NULL = an error in JSON */

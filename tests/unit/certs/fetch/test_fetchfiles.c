@@ -206,6 +206,7 @@ static void test_fetchfiles_machine_ids(void)
 		{ "0123456789abcdef0123456789abcde\n", false },
 		{ "0123456789abcdef0123456789abcdef0\n", false },
 		{ "0123456789ABCDEF0123456789abcdef\n", false },
+		{ "0123456789abcdef0123456789abcdefg\n", false },
 		{ "uninitialized\n", false },
 		{ "", false },
 	};

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The parts of a job that the whole worker (test_main) does not reach. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "certs/fetch/fetchrun.h"
 #include "certs/fetch/httpcall.h"
@@ -217,6 +220,49 @@ static void test_fetchrun_full(void)
 	close(pair[1]);
 }
 
+/* Reads all that comes; in a child, so that the writer has to wait for it. */
+static int test_fetchrun_read_all(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	const struct chan_op *ops;
+	struct fetchjob_part part;
+	struct chan_msg msg;
+	size_t n_ops, len = 0;
+	int r = 0;
+
+	ops = fetchjob_ops(&n_ops);
+	while (r == 0 && poll(&p, 1, 20000) == 1) {
+		r = chan_recv(fd, ops, n_ops, &msg);
+		if (r == 0 && fetchjob_decode_part(&msg, &part) == 0)
+			len += part.len;
+	}
+	return len == FETCHJOB_CA_MAX + 2 ? 0 : 1;
+}
+
+static void test_fetchrun_waits(void)
+{
+	static char large[FETCHJOB_CA_MAX + 1];
+	int small = 4096;
+	int status = -1;
+	int pair[2];
+	pid_t pid;
+
+	memset(large, 'x', FETCHJOB_CA_MAX);
+	test_fetchrun.pair = (struct ztscall_pair){ strdup("k"), strdup("c"), strdup(large) };
+	CU_ASSERT_EQUAL(chan_pair(pair), 0);
+	CU_ASSERT_EQUAL(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(pair[0]);
+		syscall(SYS_exit_group, test_fetchrun_read_all(pair[1]));
+	}
+	close(pair[1]);
+	CU_ASSERT_EQUAL(fetchrun_send(&test_fetchrun, pair[0]), 0);
+	close(pair[0]);
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+}
+
 static const struct tap_test test_fetchrun_tests[] = {
 	{ "who needs a network", test_fetchrun_network },
 	{ "checks", test_fetchrun_checks },
@@ -226,6 +272,7 @@ static const struct tap_test test_fetchrun_tests[] = {
 	{ "out of memory", test_fetchrun_starved },
 	{ "sends", test_fetchrun_sends },
 	{ "full channel", test_fetchrun_full },
+	{ "waits for the reader", test_fetchrun_waits },
 	{ 0 },
 };
 

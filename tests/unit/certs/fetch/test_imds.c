@@ -247,6 +247,7 @@ static void test_imds_slow(void)
 	test_imds_start(&aws, false, &server);
 	CU_ASSERT_EQUAL(test_imds_open(400), 0);
 	test_imds_expect(__LINE__, test_imds_get(1000, &len), PST_IMDS_UNREACHABLE, "time");
+	CU_ASSERT_EQUAL(test_imds_result.http_status, 0);
 	/* The next call finds no time at all. */
 	test_imds_expect(__LINE__, test_imds_get(1000, &len), PST_IMDS_UNREACHABLE, "no time");
 	CU_ASSERT_TRUE(clk_now_ns() - before_ns < 4 * CLK_NS_PER_S);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The real worker program, through its channel, against stand-ins for the cloud and the issuer. */
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <netdb.h>
 #include <poll.h>
@@ -8,11 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "certs/fetchjob.h"
 #include "common/chan.h"
 #include "common/clk.h"
+#include "common/files.h"
 #include "common/spawn.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
@@ -22,6 +27,8 @@
 #include "tests/unit/certs/fetch/webstub.h"
 
 #define TEST_MAIN_WAIT_MS 20000
+#define TEST_MAIN_NOBODY 65534
+#define TEST_MAIN_PROGRAM_MAX (64 * 1024 * 1024) /* bytes of certd-fetch, sanitizers included */
 
 /* What came back from one worker. */
 struct test_main_got {
@@ -108,20 +115,20 @@ static void test_main_end(void)
 	webstub_stop(&test_main_zts);
 }
 
+static char test_main_program[PATH_MAX];
+
 static int test_main_spawn(pid_t *ret_pid)
 {
-	char path[PATH_MAX];
 	const char *const as_root[] = { "certd-fetch", "--user", "nobody", NULL };
 	const char *const as_user[] = { "certd-fetch", NULL };
 	_cleanup_(closep) int theirs = -1;
 	_cleanup_(closep) int ours = -1;
-	struct spawn_spec spec = { .path = path,
+	struct spawn_spec spec = { .path = test_main_program,
 				   .argv = geteuid() == 0 ? as_root : as_user,
 				   .extra_fd = -1 };
 	int pair[2];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/certs/fetch/certd-fetch", getenv("POSTERN_TEST_BUILD"));
 	r = chan_pair(pair);
 	if (r < 0)
 		return r;
@@ -401,6 +408,20 @@ static void test_main_unknown_name(void)
 	test_main_end();
 }
 
+/* The status of an answer is told only by the one that the result is about. */
+static void test_main_nobody_there(void)
+{
+	test_main_begin();
+	test_main_be_known();
+	test_main_job.kind = FETCHJOB_REGISTER;
+	test_main_job.conf.zts_address.port = 1;
+	test_main_run();
+	test_main_expect(__LINE__, PST_ZTS_UNREACHABLE, "zts.example");
+	CU_ASSERT_EQUAL(test_main_got.result.http_status, 0);
+	CU_ASSERT_EQUAL(test_main_sts.log->n_requests, 1);
+	test_main_end();
+}
+
 /* A pair that is over, damaged or another's is told apart without asking anybody, and a refresh
  * with it does not begin. */
 static void test_main_bad_pairs(void)
@@ -493,6 +514,70 @@ static void test_main_has_no_power(void)
 	test_main_end();
 }
 
+enum { TEST_MAIN_DONE = 7, TEST_MAIN_UNREACHABLE = 8 };
+
+/* Registers as the user that the test's child has become; gives its exit status. */
+static int test_main_as_nobody(void)
+{
+	const gid_t group = TEST_MAIN_NOBODY;
+
+	if (setgroups(1, &group) < 0 || setgid(group) < 0 || setuid(TEST_MAIN_NOBODY) < 0)
+		return 1;
+	if (access(test_main_program, X_OK) < 0)
+		return TEST_MAIN_UNREACHABLE;
+	test_main_run();
+	if (test_main_got.has_result && test_main_got.result.code == PST_NONE &&
+	    test_main_got.key[0] && test_main_got.status == 0)
+		return TEST_MAIN_DONE;
+	fprintf(stderr, "PST-%04u %s\n", (unsigned int)test_main_got.result.code,
+		test_main_got.result.detail);
+	return 1;
+}
+
+/* Copies the program to where anybody may run it, for the checkout may be closed. */
+static void test_main_copy_program(void)
+{
+	char path[PATH_MAX];
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+
+	CU_ASSERT_EQUAL(files_read(test_main_program, TEST_MAIN_PROGRAM_MAX, &bytes, &len), 0);
+	CU_ASSERT_EQUAL(tmpdir_write("certd-fetch", bytes, len), 0);
+	free(bytes);
+	CU_ASSERT_EQUAL(chmod(tmpdir_path(path, "certd-fetch"), 0755), 0);
+	CU_ASSERT_EQUAL(chmod(tmpdir_get(), 0711), 0);
+	snprintf(test_main_program, sizeof(test_main_program), "%s", path);
+	CU_ASSERT_EQUAL(chmod(tmpdir_path(path, "ca.pem"), 0644), 0);
+}
+
+/* As certd starts it: without any power from the beginning. */
+static void test_main_started_as_nobody(void)
+{
+	char program[PATH_MAX];
+	int status = -1;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		tap_skip("needs root, to become somebody else");
+		return;
+	}
+	memcpy(program, test_main_program, sizeof(program));
+	test_main_begin();
+	test_main_be_known();
+	test_main_job.kind = FETCHJOB_REGISTER;
+	test_main_copy_program();
+	pid = fork();
+	if (pid == 0)
+		syscall(SYS_exit_group, test_main_as_nobody());
+	waitpid(pid, &status, 0);
+	memcpy(test_main_program, program, sizeof(program));
+	test_main_end();
+	if (WIFEXITED(status) && WEXITSTATUS(status) == TEST_MAIN_UNREACHABLE)
+		tap_skip("the folder for temporary files is closed to other users");
+	else
+		CU_ASSERT_EQUAL(WEXITSTATUS(status), TEST_MAIN_DONE);
+}
+
 /* What is no job ends the worker without a result. */
 static void test_main_no_job(void)
 {
@@ -517,8 +602,10 @@ static const struct tap_test test_main_tests[] = {
 	{ "large CA", test_main_large_ca },
 	{ "refusals", test_main_refusals },
 	{ "unknown name", test_main_unknown_name },
+	{ "nobody there", test_main_nobody_there },
 	{ "bad pairs", test_main_bad_pairs },
 	{ "has no power", test_main_has_no_power },
+	{ "started as nobody", test_main_started_as_nobody },
 	{ "no job", test_main_no_job },
 	{ 0 },
 };
@@ -538,6 +625,8 @@ int main(int argc, char **argv)
 		fputs("not run by meson: POSTERN_TEST_BUILD is unset\n", stderr);
 		return 2;
 	}
+	snprintf(test_main_program, sizeof(test_main_program), "%s/certs/fetch/certd-fetch",
+		 getenv("POSTERN_TEST_BUILD"));
 	/* The leak check at the end of the worker would break its sandbox. */
 	setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
 	standca_init("test authority", &test_main_ca);

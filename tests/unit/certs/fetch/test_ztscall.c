@@ -294,6 +294,19 @@ static void test_ztscall_foreign_chain(void)
 	test_ztscall_expect(__LINE__, "chain", test_ztscall_try(&zts), PST_ISSUED_REFUSED, "");
 }
 
+static void test_ztscall_size(void)
+{
+	struct stubzts zts = { 0 };
+
+	for (int over = -1; over <= 1; over++) {
+		zts.cert_len = (size_t)(FETCHJOB_CERT_MAX + over);
+		test_ztscall_setup();
+		test_ztscall_expect(__LINE__, "size", test_ztscall_try(&zts),
+				    over > 0 ? PST_ISSUED_REFUSED : PST_NONE,
+				    over > 0 ? "larger than 65536" : "");
+	}
+}
+
 #define TEST_ZTSCALL_ERROR(message) "{\"code\":1,\"message\":\"" message "\"}"
 
 static void test_ztscall_statuses(void)
@@ -422,6 +435,7 @@ static const struct tap_test test_ztscall_tests[] = {
 	{ "mutual TLS", test_ztscall_mutual },
 	{ "which CA", test_ztscall_ca_choice },
 	{ "what was issued", test_ztscall_issued },
+	{ "size of a certificate", test_ztscall_size },
 	{ "foreign chain", test_ztscall_foreign_chain },
 	{ "statuses", test_ztscall_statuses },
 	{ "who answers", test_ztscall_peers },
