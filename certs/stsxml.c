@@ -71,7 +71,7 @@ static size_t stsxml_match(const char *path, size_t matched, bool is_root, const
 	size_t n = strlen(name);
 
 	if (!is_root) {
-		if (matched == 0 || path[matched] != '/')
+		if (path[matched] != '/')
 			return 0;
 		matched++;
 	}

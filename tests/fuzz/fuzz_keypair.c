@@ -94,7 +94,8 @@ static void fuzz_keypair_der(struct keypair_pem pem, const uint8_t *data, size_t
 	BIO *cert, *ca;
 	char *text;
 
-	if (size < 2 || len > size - 2)
+	/* Of nothing there is no PEM. */
+	if (len == 0 || len >= size - 2)
 		return;
 	cert = fuzz_keypair_wrap(data + 2, len);
 	ca = fuzz_keypair_wrap(data + 2 + len, size - 2 - len);
