@@ -13,7 +13,7 @@
 #define HTTPCALL_DETAIL_MAX 256
 #define HTTPCALL_HEADERS_MAX 12    /* that a caller may add */
 #define HTTPCALL_HEAD_MAX 16384    /* bytes of all headers of an answer */
-#define HTTPCALL_RETRY_MAX_S 86400 /* a longer Retry-After counts as this */
+#define HTTPCALL_RETRY_MAX_S 21600 /* a longer Retry-After counts as this, as in libcurl 8 */
 
 /* Why there is no answer. */
 enum {

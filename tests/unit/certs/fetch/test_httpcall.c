@@ -180,9 +180,9 @@ static void test_httpcall_retry_after(void)
 		{ "Retry-After: 30\r\n", 30 },
 		{ "Retry-After: -5\r\n", 0 },
 		{ "Retry-After: soon\r\n", 0 },
-		{ "Retry-After: 86399\r\n", 86399 },
-		{ "Retry-After: 86400\r\n", 86400 },
-		{ "Retry-After: 86401\r\n", HTTPCALL_RETRY_MAX_S },
+		{ "Retry-After: 21599\r\n", 21599 },
+		{ "Retry-After: 21600\r\n", 21600 },
+		{ "Retry-After: 21601\r\n", HTTPCALL_RETRY_MAX_S },
 		{ "Retry-After: Fri, 31 Dec 2049 23:59:59 GMT\r\n", HTTPCALL_RETRY_MAX_S },
 	};
 

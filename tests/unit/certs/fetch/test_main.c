@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The real worker program, through its channel, against stand-ins for the cloud and the issuer. */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <netdb.h>
@@ -595,6 +596,56 @@ static void test_main_no_job(void)
 	CU_ASSERT_EQUAL(WEXITSTATUS(status), 1);
 }
 
+/* Runs the program by hand; gives its exit status and the beginning of what it wrote. */
+static int test_main_by_hand(const char *option, const char *value, char *ret, size_t cap)
+{
+	int status = -1;
+	int text[2];
+	ssize_t n;
+	pid_t pid;
+
+	CU_ASSERT_EQUAL(pipe2(text, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(text[1], STDOUT_FILENO);
+		dup2(text[1], STDERR_FILENO);
+		close(SPAWN_CHAN_FD);
+		execl(test_main_program, "certd-fetch", option, value, NULL);
+		syscall(SYS_exit_group, 127);
+	}
+	close(text[1]);
+	n = read(text[0], ret, cap - 1);
+	ret[n > 0 ? n : 0] = '\0';
+	close(text[0]);
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void test_main_options(void)
+{
+	static const struct {
+		const char *option, *value;
+		int status;
+		const char *text;
+	} rows[] = {
+		{ "--version", NULL, 0, "certd-fetch 0." },
+		{ "--help", NULL, 0, "usage: certd-fetch" },
+		{ "--bogus", NULL, 64, "" },
+		{ "--user", "no.such.user", 64, "unknown user no.such.user" },
+		{ NULL, NULL, 64, "usage: certd-fetch" },
+	};
+	char text[1024];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CU_ASSERT_EQUAL(test_main_by_hand(rows[i].option, rows[i].value, text,
+						  sizeof(text)),
+				rows[i].status);
+		if (!strstr(text, rows[i].text))
+			tap_fail(__FILE__, __LINE__, "%s: %s",
+				 rows[i].option ? rows[i].option : "nothing", text);
+	}
+}
+
 static const struct tap_test test_main_tests[] = {
 	{ "a whole life", test_main_whole_life },
 	{ "variants", test_main_variants },
@@ -607,6 +658,7 @@ static const struct tap_test test_main_tests[] = {
 	{ "has no power", test_main_has_no_power },
 	{ "started as nobody", test_main_started_as_nobody },
 	{ "no job", test_main_no_job },
+	{ "options", test_main_options },
 	{ 0 },
 };
 
