@@ -356,6 +356,7 @@ on()
 spawn()
 {
 	local base=$LAB_OUT/$1-$2
+	rm -f "$base.pid" # of one that ran before
 	# BASHPID and exec: the pid is the program's own, not that of a shell in front of it
 	(
 		echo "$BASHPID" >"$base.pid"

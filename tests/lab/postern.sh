@@ -254,7 +254,12 @@ cloud_prepare()
 cloud_start()
 {
 	spawn imds cloud "$LAB_BUILD/tests/lab/lab-cloud" --config "$postern_at/cloud/cloud.conf"
-	wait_log 20 imds cloud '^lab-cloud: ready'
+	until_ok 20 "the cloud answers" cloud_listens
+}
+
+cloud_listens()
+{
+	on imds ss -Hltn "sport = 443" | grep -q LISTEN
 }
 
 # cloud_set LINES…: holds from the next request on, in place of what cloud_set said before.
