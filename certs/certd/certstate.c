@@ -28,6 +28,7 @@ int certstate_encode(const struct certstate *s, uint8_t ret[static CERTSTATE_BYT
 	wire_put_u64(&w, s->hold_wall);
 	wire_put_u64(&w, s->healed_wall);
 	wire_put_u64(&w, s->done_wall);
+	wire_put_u64(&w, s->last_wall);
 	wire_put_u8(&w, (uint8_t)s->last_step);
 	wire_put_u16(&w, (uint16_t)s->last_code);
 	wire_put_str(&w, s->last_detail);
@@ -66,6 +67,7 @@ int certstate_decode(const void *bytes, size_t len, struct certstate *ret)
 	s.hold_wall = wire_get_u64(&w);
 	s.healed_wall = wire_get_u64(&w);
 	s.done_wall = wire_get_u64(&w);
+	s.last_wall = wire_get_u64(&w);
 	s.last_step = (enum schedule_step)wire_get_u8(&w);
 	s.last_code = (enum pst)wire_get_u16(&w);
 	certstate_get_text(&w, s.last_detail, sizeof(s.last_detail));

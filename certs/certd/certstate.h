@@ -22,17 +22,18 @@ struct certstate {
 	struct fetchjob_self self; /* principal "" = never identified */
 	char serial[FETCHJOB_SERIAL_MAX]; /* of the pair that came at @since_wall */
 	uint64_t since_wall;
-	uint64_t asked_wall;  /* when the issuer was asked last; 0 = never, as the next three */
+	uint64_t asked_wall;  /* when the issuer was asked last; 0 = never, as the next four */
 	uint64_t hold_wall;   /* do not ask it before */
 	uint64_t healed_wall; /* when a revocation was answered */
 	uint64_t done_wall;   /* when it gave a certificate last */
-	enum schedule_step last_step; /* the last attempt, for the status */
+	uint64_t last_wall;   /* the last attempt, for the status, as are the next */
+	enum schedule_step last_step;
 	enum pst last_code;
 	char last_detail[FETCHJOB_DETAIL_MAX];
 };
 
-/* Writes the file atomically. Borrows @s. Errors: 0; -EFBIG for texts too long; -errno; the old file
- * then stays. */
+/* Writes the file atomically. Borrows @s. Errors: 0; -EFBIG for texts too long; -errno. The old
+ * file then stays. */
 int certstate_write(const char *path, const struct certstate *s) _warn_unused_;
 
 /* Reads the file. Errors: 0; -ENOENT; -EBADMSG when it is damaged; -errno. */

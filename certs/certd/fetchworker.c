@@ -78,8 +78,10 @@ int fetchworker_start(struct fetchworker *w, const struct fetchjob_start *job, u
 	r = fetchworker_send(ours, job);
 	if (r == 0)
 		r = fetchworker_spawn(theirs, &w->pid);
-	if (r < 0)
+	if (r < 0) {
+		fetchworker_forget(w);
 		return r;
+	}
 	w->fd = steal_fd(&ours);
 	w->kind = job->kind;
 	w->deadline_ns = now_ns + (job->conf.timeout_ms + FETCHWORKER_GRACE_MS) * CLK_NS_PER_MS;
@@ -180,6 +182,16 @@ static int fetchworker_take(struct fetchworker *w, struct fetchjob_result *ret)
 	return r < 0 ? r : FETCHWORKER_E_RUNNING;
 }
 
+/* A result in the place of one that did not come. How a liar ended says nothing: we ended it. */
+static void fetchworker_explain(int r, const char *detail, struct fetchjob_result *ret)
+{
+	*ret = (struct fetchjob_result){ .code = r == -EBADMSG ? PST_FETCH_FRAME : PST_FETCH_DIED };
+	if (r == -EAGAIN)
+		detail = "no result in time; worker was stopped";
+	if (r != -EBADMSG)
+		snprintf(ret->detail, sizeof(ret->detail), "%s", detail);
+}
+
 int fetchworker_finish(struct fetchworker *w, uint64_t now_ns, struct fetchjob_result *ret)
 {
 	struct fetchjob_result result = { 0 };
@@ -195,13 +207,8 @@ int fetchworker_finish(struct fetchworker *w, uint64_t now_ns, struct fetchjob_r
 	if (r == -EAGAIN && !late)
 		return FETCHWORKER_E_RUNNING;
 	fetchworker_reap(w, detail, sizeof(detail));
-	if (r < 0) {
-		result = (struct fetchjob_result){
-			.code = r == -EBADMSG ? PST_FETCH_FRAME : PST_FETCH_DIED,
-		};
-		snprintf(result.detail, sizeof(result.detail), "%s",
-			 r == -EAGAIN ? "no result in time; worker was stopped" : detail);
-	}
+	if (r < 0)
+		fetchworker_explain(r, detail, &result);
 	if (result.code != PST_NONE)
 		fetchworker_forget(w);
 	*ret = result;

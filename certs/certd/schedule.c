@@ -156,6 +156,7 @@ int schedule_on_start(struct schedule *s, enum schedule_step step, const struct 
 	if (step != SCHEDULE_REGISTER && step != SCHEDULE_REFRESH)
 		return 0;
 	s->urged = false;
+	s->retry_ns = 0; /* somebody urged: what follows this step must not wait, either */
 	s->floor_ns = now->ns + schedule_unit_s(s, now->wall) * SCHEDULE_NS_PER_S;
 	return 0;
 }
@@ -221,8 +222,7 @@ static struct schedule_verdict schedule_revoked(struct schedule *s, uint64_t wal
 /* What is wrong with the files, not with the issuer. */
 static bool schedule_is_pair(enum pst code)
 {
-	return code == PST_PAIR_UNUSABLE || code == PST_IDENTITY_FILES ||
-	       (code >= PST_CN_COUNT && code <= PST_CERT_FIELD);
+	return code == PST_PAIR_UNUSABLE || (code >= PST_CN_COUNT && code <= PST_CERT_FIELD);
 }
 
 static struct schedule_verdict schedule_judge(struct schedule *s, enum pst code,
@@ -271,6 +271,8 @@ void schedule_on_identified(struct schedule *s, uint64_t seed)
 	s->running = SCHEDULE_NONE;
 	s->identified = true;
 	s->asks_again = false;
+	if (s->seed != seed && s->stored == SCHEDULE_GOOD)
+		s->stored = SCHEDULE_UNCHECKED; /* somebody else's, or ours under another name */
 	s->seed = seed;
 }
 

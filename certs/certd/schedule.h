@@ -116,7 +116,8 @@ int schedule_on_start(struct schedule *s, enum schedule_step step,
 struct schedule_verdict schedule_on_failed(struct schedule *s, enum pst code,
 					   uint32_t retry_after_s, const struct schedule_now *now);
 
-/* IDENTIFY succeeded, or the state of this boot says it; @seed is the host's from now on. */
+/* IDENTIFY succeeded, or the state of this boot says it; @seed is the host's from now on. A pair of
+ * another @seed is checked again. */
 void schedule_on_identified(struct schedule *s, uint64_t seed);
 
 /* REGISTER or REFRESH gave a pair: it is proven next. */

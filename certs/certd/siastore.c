@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "common/conf.h"
@@ -187,6 +188,14 @@ static int siastore_clean(struct siastore *s, uint64_t *ret_highest)
 	return 0;
 }
 
+/* Two that refresh the same certificate make the issuer revoke it. Ends with the process. */
+static int siastore_lock(struct siastore *s)
+{
+	if (flock(s->pairs_fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return 0;
+}
+
 static int siastore_open_all(struct siastore *s, const char *dir)
 {
 	uint64_t highest;
@@ -200,6 +209,8 @@ static int siastore_open_all(struct siastore *s, const char *dir)
 		r = siastore_open_dir(s->dir_fd, "keys", &s->keys_fd);
 	if (r == 0)
 		r = siastore_open_dir(s->dir_fd, "certs", &s->certs_fd);
+	if (r == 0)
+		r = siastore_lock(s);
 	if (r == 0)
 		r = siastore_sync(s->dir_fd);
 	if (r == 0)

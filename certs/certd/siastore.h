@@ -43,8 +43,9 @@ struct siastore {
 
 /* Opens @dir, which must exist, be ours or root's, and be writable for its owner only; makes what
  * it lacks, reads which pair is current and removes what crashes left. Fills *@s.
- * Errors: 0; -EPERM when others may write there; -ENOTDIR, -ELOOP when something else is in the
- * place of a directory; -EEXIST when "current" is not a link of ours; -errno. */
+ * Errors: 0; -EBUSY when another process has it open; -EPERM when others may write there;
+ * -ENOTDIR, -ELOOP when something else is in the place of a directory; -EEXIST when "current" is
+ * not a link of ours; -errno. */
 int siastore_open(struct siastore *s, const char *dir) _warn_unused_;
 
 /* Closes what is open; the files stay as they are. For _cleanup_(siastore_close). */

@@ -31,6 +31,7 @@ static void test_certstate_setup(void)
 		.hold_wall = 4,
 		.healed_wall = 5,
 		.done_wall = UINT64_MAX,
+		.last_wall = 6,
 		.last_step = SCHEDULE_PROVE,
 		.last_code = PST_ZTS_BUSY,
 	};

@@ -326,14 +326,16 @@ static void test_schedule_attestation(void)
 	test_schedule_identify();
 	CU_ASSERT_EQUAL(test_schedule_it.failures, 1);
 	CU_ASSERT_TRUE(schedule_is_ready(&test_schedule_it, test_schedule_now.wall));
+	schedule_on_identified(&test_schedule_it, 43);
+	CU_ASSERT_FALSE(schedule_is_ready(&test_schedule_it, test_schedule_now.wall));
+	TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 0, 5);
 }
 
 /* Files that were damaged meanwhile are looked at before they are given up; what a check does not
  * see is not tried faster for it. */
 static void test_schedule_suspect_pair(void)
 {
-	static const enum pst codes[] = { PST_PAIR_UNUSABLE, PST_IDENTITY_FILES, PST_CN_COUNT,
-					  PST_CERT_EXPIRED };
+	static const enum pst codes[] = { PST_PAIR_UNUSABLE, PST_CN_COUNT, PST_CERT_EXPIRED };
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		test_schedule_setup();
@@ -502,6 +504,9 @@ static void test_schedule_urge(void)
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 1801, 86400); /* asked once, tried once */
 	schedule_urge(&test_schedule_it);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 5, 5);
+	test_schedule_begin(SCHEDULE_REFRESH);
+	schedule_on_fetched(&test_schedule_it);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_PROVE, 0, 0); /* the slow wait of before is over */
 }
 
 static void test_schedule_late(void)

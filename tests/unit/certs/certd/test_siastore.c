@@ -324,6 +324,18 @@ static void test_siastore_withdraws(void)
 	CU_ASSERT_EQUAL(test_siastore_visible(), 2);
 }
 
+static void test_siastore_one_at_a_time(void)
+{
+	_cleanup_(siastore_close) struct siastore s = SIASTORE_INIT;
+	struct siastore second = SIASTORE_INIT;
+
+	CU_ASSERT_EQUAL(siastore_open(&s, test_siastore_dir), 0);
+	CU_ASSERT_EQUAL(siastore_open(&second, test_siastore_dir), -EBUSY);
+	siastore_close(&s);
+	CU_ASSERT_EQUAL(siastore_open(&second, test_siastore_dir), 0);
+	siastore_close(&second);
+}
+
 static void test_siastore_other_principal(void)
 {
 	_cleanup_(siastore_close) struct siastore s = SIASTORE_INIT;
@@ -626,6 +638,7 @@ static const struct tap_test test_siastore_tests[] = {
 	{ "keeps two", test_siastore_keeps_two },
 	{ "stage and discard", test_siastore_stage_and_discard },
 	{ "withdraws", test_siastore_withdraws },
+	{ "one at a time", test_siastore_one_at_a_time },
 	{ "other principal", test_siastore_other_principal },
 	{ "killed at each step", test_siastore_killed_at_each_step },
 	{ "first one killed at each step", test_siastore_first_killed_at_each_step },

@@ -1,0 +1,353 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# certagent.sh CERTD FAKE-WORKER: runs certd with a worker that does what is written down for it
+# (fakefetch.c): first boot, renewals, restarts, every kind of refusal, a copied disk, workers that hang,
+# lie or die, a name that is taken. Nothing here talks to a network.
+
+set -euo pipefail
+
+certd=$1
+dir=$(mktemp -d)
+chmod 755 "$dir"
+mkdir -m 755 "$dir/libexec" "$dir/fake" "$dir/sia"
+cp "$2" "$dir/libexec/certd-fetch"
+chmod 755 "$dir/libexec/certd-fetch"
+export POSTERN_LIBEXECDIR=$dir/libexec FAKEFETCH_DIR=$dir/fake
+user=
+[ "$(id -u)" != 0 ] || user="user = nobody"
+[ "$(id -u)" != 0 ] || chown nobody "$dir/fake"
+pid=
+
+finish()
+{
+	[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+	rm -rf "$dir"
+}
+trap finish EXIT
+
+fail()
+{
+	echo "certagent.sh: $*" >&2
+	cat "$dir/log" >&2
+	exit 1
+}
+
+# until_ok WHAT COMMAND…: repeats it for at most 20 s.
+until_ok()
+{
+	local what=$1 end=$((SECONDS + 20))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || fail "not within 20 s: $what"
+		read -rt 0.05 <> <(:) || true
+	done
+}
+
+logged()
+{
+	grep -qF -- "$1" "$dir/log"
+}
+
+# conf LINE…: the configuration, with more lines for [certd].
+conf()
+{
+	printf '%s\n' '[certd]' 'zts_url = https://zts.test/zts/v1' 'zts_ca = /none' 'domain = acme' \
+		'service = host' 'provider = athenz.test' 'attestation = token' 'token_file = /none' \
+		"sia_dir = $dir/sia" 'retry_min_s = 1' 'retry_max_s = 2' 'timeout_ms = 1000' "$user" "$@" \
+		>"$dir/postern.conf"
+}
+
+# plan KIND WORDS…: what the worker does instead of succeeding; no words: it succeeds.
+plan()
+{
+	printf '%s' "${*:2}" >"$dir/fake/plan.$1.new"
+	mv "$dir/fake/plan.$1.new" "$dir/fake/plan.$1"
+}
+
+start()
+{
+	: >"$dir/log"
+	"$certd" --config "$dir/postern.conf" --state-dir "$dir/state" --run-dir "$dir/run/certd" \
+		2>>"$dir/log" &
+	pid=$!
+}
+
+# stop SIGNAL
+stop()
+{
+	local status=0
+	kill "-$1" "$pid"
+	wait "$pid" 2>/dev/null || status=$?
+	pid=
+	[ "$1" = KILL ] || [ $status = 0 ] || fail "it ended with status $status"
+}
+
+ask()
+{
+	"$certd" status --run-dir "$dir/run/certd" "$@" 2>/dev/null
+}
+
+# field NAME: of the status as JSON
+field()
+{
+	ask --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+}
+
+ready()
+{
+	ask >/dev/null
+}
+
+# jobs_of KIND: how many the worker got
+jobs_of()
+{
+	grep -c "^$1 " "$dir/fake/log" || true
+}
+
+serial()
+{
+	cut -d ' ' -f 1 <"$dir/sia/certs/acme.host.cert.pem"
+}
+
+whole()
+{
+	[ "$(serial)" = "$(cat "$dir/sia/keys/acme.host.key.pem")" ] || fail "key and certificate differ"
+}
+
+is_new()
+{
+	[ "$(serial)" != "$1" ]
+}
+
+is_over()
+{
+	[ "$(cut -d ' ' -f 3 <"$dir/sia/certs/acme.host.cert.pem")" -le "$(date +%s)" ]
+}
+
+begin()
+{
+	echo "# $*"
+	rm -rf "$dir/fake/log" "$dir"/fake/plan.* "$dir/state" "$dir/run" "$dir/sia"
+	mkdir -m 755 "$dir/sia"
+	echo "acme.host athenz.test i-1" >"$dir/fake/self"
+	echo "0 3600" >"$dir/fake/life"
+	conf
+}
+
+begin "wrong usage, wrong configuration, nobody to ask"
+status=0
+"$certd" nonsense 2>/dev/null || status=$?
+[ $status = 64 ] || fail "wrong usage ends with $status"
+conf 'retry_min_s = 0'
+status=0
+"$certd" --config "$dir/postern.conf" --check 2>"$dir/log" || status=$?
+{ [ $status = 2 ] && logged 'retry_min_s'; } || fail "wrong configuration ends with $status"
+conf
+"$certd" --config "$dir/postern.conf" --check | grep -q 'OK, issuer https://zts.test' || fail "no OK"
+status=0
+"$certd" status --run-dir "$dir/none" 2>"$dir/log" || status=$?
+{ [ $status = 2 ] && logged "certd does not run"; } || fail "status without certd ends with $status"
+
+begin "first boot"
+start
+until_ok "ready" ready
+whole
+logged "this host is acme.host, instance i-1 of athenz.test" || fail "does not say who it is"
+logged "registered, serial $(serial): valid for another 60 min, renewal in" || fail "not registered"
+[ "$(field ready) $(field last_step) $(field next_step) $(field failures_in_a_row)" = \
+	"True register refresh 0" ] || fail "status: $(ask --json)"
+[ "$(field serial)" = "$(serial)" ] || fail "another serial"
+[[ $(ask) == "READY      acme.host, valid for another "[56]?" min"* ]] || fail "text: $(ask)"
+grep -q '^postern_certd_ready 1$' "$dir/run/certd/certd.prom" || fail "no metric of readiness"
+grep -q 'renewals_total{result="ok",code=""} 1$' "$dir/run/certd/certd.prom" || fail "not counted"
+grep -qE '^postern_certd_certificate_expiry_timestamp_seconds [0-9]{10}$' "$dir/run/certd/certd.prom" ||
+	fail "no expiry"
+[ "$(stat -c %a "$dir/run/certd/certd.sock")" = 660 ] || fail "mode of the socket"
+[ "$(stat -Lc %a "$dir/sia/keys/acme.host.key.pem")" = 440 ] || fail "mode of the key"
+if [ "$(id -u)" = 0 ]; then
+	[ "$(stat -Lc %U "$dir/sia/keys/acme.host.key.pem")" = nobody ] || fail "owner of the key"
+	grep -q '^CapPrm:.0000000000000000$' "/proc/$pid/status" || fail "it has capabilities"
+	grep -q '^CapBnd:.0000000000000000$' "/proc/$pid/status" || fail "it could get capabilities"
+fi
+grep -q '^NoNewPrivs:.1$' "/proc/$pid/status" || fail "it could get privileges"
+rss=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB$/\1/p' "/proc/$pid/status")
+echo "# resident: $rss kB"
+ldd "$certd" | grep -q asan || [ "$rss" -le 4096 ] || fail "resident $rss kB"
+
+echo "# a second one is refused"
+status=0
+timeout 20 "$certd" --config "$dir/postern.conf" --state-dir "$dir/state2" --run-dir "$dir/run/certd" \
+	2>"$dir/log2" || status=$?
+{ [ $status = 1 ] && grep -q "another certd listens there" "$dir/log2"; } || fail "the second: $status"
+status=0
+timeout 20 "$certd" --config "$dir/postern.conf" --state-dir "$dir/state2" --run-dir "$dir/run2" \
+	2>"$dir/log2" || status=$?
+{ [ $status = 1 ] && grep -q "another certd works there" "$dir/log2"; } || fail "the second: $status"
+
+echo "# renewal on demand, by command and by signal"
+old=$(serial)
+until_ok "renewed by command" "$certd" renew --run-dir "$dir/run/certd" >/dev/null
+until_ok "a new serial" is_new "$old"
+whole
+old=$(serial)
+kill -HUP "$pid"
+until_ok "a new serial by signal" is_new "$old"
+whole
+[ "$(jobs_of register)" = 1 ] || fail "registered again"
+
+echo "# a restart adopts, kill -9 or not"
+old=$(serial)
+n=$(jobs_of identify)
+stop KILL
+start
+until_ok "ready again" ready
+{ [ "$(serial)" = "$old" ] && [ "$(jobs_of identify)" = "$n" ]; } || fail "not adopted"
+logged "stored certificate is good" || fail "does not say that it is good"
+stop TERM
+[ "$(serial)" = "$old" ] || fail "the files changed at the end"
+logged "the files stay as they are" || fail "no farewell"
+
+echo "# an altered file is not believed"
+n=$(jobs_of register)
+chmod u+w "$dir/sia/current/key.pem"
+echo 0123 >"$dir/sia/current/key.pem"
+start
+until_ok "ready with another" ready
+whole
+{ logged "PST-2013: stored certificate" && [ "$(jobs_of register)" = $((n + 1)) ]; } || fail "believed"
+stop TERM
+
+begin "short lives"
+echo "0 4" >"$dir/fake/life"
+start
+for i in 1 2 3; do
+	until_ok "ready" ready
+	old=$(serial)
+	until_ok "renewal $i" is_new "$old"
+	whole
+done
+[ "$(jobs_of register)" = 1 ] || fail "registered again"
+stop TERM
+
+begin "outage, then expired, then healed"
+echo "0 4" >"$dir/fake/life"
+start
+until_ok "ready" ready
+plan refresh code 2006 0 no route
+plan register code 2006 0 no route
+until_ok "told" logged "PST-2006: refresh: the issuer cannot be reached or failed: no route; refresh in"
+logged "the present certificate is valid for another" || fail "does not say how long it lasts"
+until_ok "alarm" logged "PST-2020: less than a quarter"
+until_ok "end" logged "not ready any more: the certificate has ended"
+until_ok "registers" logged "PST-2006: register"
+status=0
+ask >"$dir/text" || status=$?
+[ $status = 1 ] || fail "status $status"
+grep -q "^NOT READY  the certificate has ended; PST-2006" "$dir/text" || fail "text: $(cat "$dir/text")"
+[ "$(field failures_in_a_row)" -ge 2 ] || fail "failures are not counted"
+plan register
+plan refresh
+until_ok "ready again" ready
+grep -q 'code="PST-2006"} [1-9]' "$dir/run/certd/certd.prom" || fail "failures are not in the metrics"
+stop TERM
+
+begin "expired at start"
+echo "0 1" >"$dir/fake/life"
+start
+until_ok "a first pair" test -e "$dir/sia/certs/acme.host.cert.pem"
+stop KILL
+until_ok "it is over" is_over
+echo "0 3600" >"$dir/fake/life"
+start
+until_ok "ready" ready
+logged "PST-2108: stored certificate" || fail "does not say why"
+stop TERM
+
+begin "revoked: once afresh, then slowly"
+start
+until_ok "ready" ready
+plan refresh code 2009 0 Certificate revoked
+plan register code 2009 0 Certificate revoked
+old=$(serial)
+kill -USR1 "$pid"
+until_ok "heals" logged "once afresh with a new key: register"
+until_ok "gives up" logged "PST-2009: register"
+{ logged "somebody must act" && logged "what to do: certd registers afresh once"; } || fail "no alarm"
+[ "$(serial)" = "$old" ] || fail "the pair in use was touched"
+plan register
+until_ok "registers" is_new "$old"
+plan refresh
+stop TERM
+
+begin "a copy of another host's disk"
+start
+until_ok "ready" ready
+stop TERM
+rm -r "$dir/state"
+echo "acme.host athenz.test i-2" >"$dir/fake/self"
+plan register hang
+start
+until_ok "withdrawn" logged "PST-2014"
+[ ! -e "$dir/sia/keys/acme.host.key.pem" ] || fail "the other host's key can still be read"
+plan register
+until_ok "its own" ready
+[ "$(field instance_id)" = i-2 ] || fail "another instance"
+grep -q i-2 "$dir/sia/certs/acme.host.cert.pem" || fail "another's certificate"
+stop TERM
+
+begin "workers that hang, die, lie"
+plan identify hang
+start
+until_ok "hangs" logged "PST-2017: identify"
+logged "no result in time" || fail "does not say that it hung"
+plan identify die
+until_ok "dies" logged "worker ended by signal 9"
+plan identify frame
+until_ok "lies" logged "PST-2018: identify"
+[[ $(ask || true) == "NOT READY  who this host is has not been found out yet; PST-2018"* ]] || fail "another reason"
+plan identify
+plan register less
+until_ok "brings less" logged "PST-2018: register"
+plan register
+until_ok "ready" ready
+
+echo "# what the second worker refuses is not used"
+old=$(serial)
+plan check code 2109 0 unknown CA
+kill -HUP "$pid"
+until_ok "refused" logged "PST-2012: prove: the certificate that the issuer gave is not what was asked for: PST-2109"
+[ "$(serial)" = "$old" ] || fail "it was used all the same"
+[ "$(find "$dir/sia/.pairs" -mindepth 1 -maxdepth 1 | wc -l)" -le 2 ] || fail "it was kept"
+plan check
+kill -HUP "$pid"
+until_ok "the next one" is_new "$old"
+
+echo "# a certificate that begins later"
+echo "2 3600" >"$dir/fake/life"
+old=$(serial)
+kill -HUP "$pid"
+until_ok "held" logged "PST-2015: the new certificate begins in"
+[ "$(serial)" = "$old" ] || fail "it was used before its time"
+until_ok "used" is_new "$old"
+ready || fail "not ready with it"
+
+echo "# a name that cannot be made"
+echo "0 3600" >"$dir/fake/life"
+rm "$dir/sia/keys/acme.host.key.pem"
+mkdir "$dir/sia/keys/acme.host.key.pem"
+kill -HUP "$pid"
+until_ok "told" logged "PST-2016"
+stop TERM
+
+begin "a slow refusal"
+plan register code 2007 0 Service not registered in domain
+start
+until_ok "told" logged "PST-2007: register: the issuer refused the request: Service not registered in domain; somebody must act; register in 1"
+[ "$(jobs_of register)" = 1 ] || fail "asked again at once"
+plan register
+kill -HUP "$pid"
+until_ok "ready after a signal" ready
+stop TERM
+
+echo "certagent.sh: ok"
