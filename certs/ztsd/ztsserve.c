@@ -91,6 +91,8 @@ static void ztsserve_log(const struct ztsserve_call *c, const struct issuance_re
 		log_info("%s: %s %s, provider %s, instance %s, serial %s", c->peer,
 			 r->status == 201 ? "registered" : "refreshed", r->principal, r->provider,
 			 r->instance_id, r->serial);
+	else if (!*r->principal)
+		log_pst(LOG_LEVEL_WARNING, r->code, "%s: %u %s", c->peer, r->status, r->message);
 	else
 		log_pst(LOG_LEVEL_WARNING, r->code, "%s: %s, provider %s, instance %s%s%s: %u %s",
 			c->peer, r->principal, r->provider, r->instance_id,
@@ -159,9 +161,13 @@ static bool ztsserve_identify(struct ztsserve_call *c, struct ztsserve_no *ret)
 	if (!cert)
 		return true;
 	r = peerid_read(cert, &rule, &c->id, &code);
-	if (r == -EPERM && code == PST_PEER_DENIED)
+	if (r == -EPERM && code == PST_PEER_DENIED) {
 		*ret = (struct ztsserve_no){ 403, code, "Certificate revoked" };
-	else if (r == -EPERM)
+		rule.deny = NULL; /* who it is, for the log */
+		c->has_id = peerid_read(cert, &rule, &c->id, &code) == 0;
+		return false;
+	}
+	if (r == -EPERM)
 		*ret = (struct ztsserve_no){ 401, code, "Invalid credentials" };
 	else if (r < 0)
 		*ret = (struct ztsserve_no){ 503, PST_SIGNER_FAILED, "out of memory" };

@@ -35,7 +35,8 @@ void ztsfixture_close_waits(struct ztsfixture *f);
 /* Closes the rest, too. */
 void ztsfixture_close(struct ztsfixture *f);
 
-/* A request for dom.a.svc's instance @id of @provider, with the DNS name of the service. free() it. */
+/* A request for dom.a.svc's instance @id of @provider, with the DNS name of the service. free() it.
+ */
 char *ztsfixture_csr(const struct ztsfixture *f, const char *provider, const char *id);
 
 struct ztsfixture_body {

@@ -1,0 +1,249 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# issuer.sh ZTSD ZTSCTL ISSUELOAD: the whole issuer as its operator sees it. 'ztsd init', a registry by ztsctl,
+# a registration and refreshes with curl, the deny-list, a full disk, and kill -9 while hosts register:
+# nothing that was acknowledged is lost.
+
+set -euo pipefail
+
+ztsd=$1 ztsctl=$2 issueload=$3
+if [ "$(id -u)" != 0 ]; then
+	echo "skipped: needs root, to give it away"
+	exit 77
+fi
+
+dir=$(mktemp -d)
+pid=
+load=
+finish()
+{
+	[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+	[ -z "$load" ] || kill -KILL "$load" 2>/dev/null || true
+	rm -rf "$dir"
+}
+trap finish EXIT
+
+fail()
+{
+	echo "issuer.sh: $*" >&2
+	tail -n 40 "$dir/log" >&2
+	exit 1
+}
+
+# until_ok WHAT COMMAND…: repeats it for at most 20 s.
+until_ok()
+{
+	local what=$1 end=$((SECONDS + 20))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || fail "not within 20 s: $what"
+		read -rt 0.05 <> <(:) || true
+	done
+}
+
+port=$((20000 + $$ % 10000))
+url=https://localhost:$port/zts/v1
+
+start_here()
+{
+	exec "$ztsd" --config "$dir/ztsd.conf" --state-dir "$dir/state" --run-dir "$dir/run" 2>>"$dir/log"
+}
+
+start()
+{
+	start_here &
+	pid=$!
+	until_ok "ztsd answers" answers
+}
+
+stop()
+{
+	kill -TERM "$pid"
+	wait "$pid" || fail "exit status $?"
+	pid=
+}
+
+answers()
+{
+	kill -0 "$pid" || fail "ztsd has ended"
+	call "$url/status" 2>/dev/null && [ "$(status)" = 200 ]
+}
+
+# call ARGUMENTS…: one request; the body goes to $dir/body, the head to $dir/head.
+call()
+{
+	curl -sS -6 --noproxy '*' --cacert "$dir/ca/ca.cert.pem" --connect-to "localhost:$port:[::1]:$port" \
+		-D "$dir/head" -o "$dir/body" "$@"
+}
+
+status()
+{
+	awk 'NR == 1 { print $2 }' "$dir/head"
+}
+
+# expect STATUS TEXT: the last answer.
+expect()
+{
+	if [ "$(status)" != "$1" ] || ! grep -qF -- "$2" "$dir/body"; then
+		fail "expected $1 $2, got $(status) $(cat "$dir/body")"
+	fi
+}
+
+# member NAME: a text of the last body.
+member()
+{
+	sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/; s/\\\\n/\n/g" "$dir/body"
+}
+
+counter()
+{
+	grep -qxF "postern_ztsd_$1 $2" "$dir/run/ztsd.prom" 2>/dev/null
+}
+
+# make_body ID: what registers or refreshes that instance.
+make_body()
+{
+	openssl req -new -key "$dir/host.key" -subj /OU=prov.tok/CN=dom.a.svc \
+		-addext "subjectAltName=DNS:svc.dom-a.aws.example,URI:athenz://instanceid/prov.tok/$1" \
+		-out "$dir/csr"
+	printf '{"provider":"prov.tok","domain":"dom.a","service":"svc","attestationData":"%s","csr":"%s"}' \
+		"$("$ztsctl" --config "$dir/ztsd.conf" --state-dir "$dir/state" token dom.a.svc "$1" \
+			--provider prov.tok 2>/dev/null)" \
+		"$(awk '{ printf "%s\\n", $0 }' "$dir/csr")" >"$dir/request"
+}
+
+register()
+{
+	call -X POST --data-binary "@$dir/request" "$url/instance"
+}
+
+# refresh PAIR
+refresh()
+{
+	call -X POST --data-binary "@$dir/request" --cert "$dir/$1.pem" --key "$dir/host.key" \
+		"$url/instance/prov.tok/dom.a/svc/i-01"
+}
+
+"$ztsd" init --dir "$dir/ca" --name "Test CA" --days 2 --server-name localhost >"$dir/said"
+grep -q "ztsctl domain add" "$dir/said" || fail "init does not say what comes next"
+"$ztsd" init --dir "$dir/ca" 2>/dev/null && fail "init has replaced a CA"
+cat >"$dir/ztsd.conf" <<-E
+	[ztsd]
+	listen = [::1]:$port
+	user = 65533
+	cert = $dir/ca/server.cert.pem
+	key = $dir/ca/server.key.pem
+	ca_cert = $dir/ca/ca.cert.pem
+	ca_key = $dir/ca/ca.key.pem
+	deny_file = $dir/deny
+	requests_per_minute = 0
+	[provider prov.tok]
+	kind = token
+	token_key = $dir/token.key
+	suffixes = aws.example
+	E
+: >"$dir/deny"
+chmod 711 "$dir"
+"$ztsctl" key "$dir/token.key" >"$dir/said"
+"$ztsd" --check --config "$dir/ztsd.conf" >"$dir/said" || fail "the configuration is not usable"
+start
+
+grep -q '^Uid:[[:space:]]*65533' "/proc/$pid/status" || fail "still root"
+grep -q '^CapEff:[[:space:]]*0000000000000000' "/proc/$pid/status" || fail "has a capability"
+grep -q '^NoNewPrivs:[[:space:]]*1' "/proc/$pid/status" || fail "may get new privileges"
+
+# A registration and what follows.
+openssl ecparam -name prime256v1 -genkey -noout -out "$dir/host.key"
+make_body i-01
+register
+expect 404 "Domain not found: dom.a"
+"$ztsctl" --config "$dir/ztsd.conf" --state-dir "$dir/state" domain add dom.a --service svc \
+	--provider prov.tok >"$dir/said"
+register
+expect 201 '"instanceId":"i-01"'
+grep -qi '^location: /zts/v1/instance/prov.tok/dom.a/svc/i-01' "$dir/head" || fail "no Location"
+member x509Certificate >"$dir/one.pem"
+openssl verify -CAfile "$dir/ca/ca.cert.pem" -purpose sslclient "$dir/one.pem" >/dev/null ||
+	fail "the certificate does not verify"
+call "$url/cacerts/athenz"
+expect 200 '"name":"athenz"'
+[ "$(member certs)" = "$(cat "$dir/ca/ca.cert.pem")" ] || fail "another CA in the bundle"
+refresh one
+expect 200 x509Certificate
+member x509Certificate >"$dir/two.pem"
+refresh two
+expect 200 x509Certificate
+member x509Certificate >"$dir/three.pem"
+refresh one
+expect 403 "Certificate revoked"
+refresh three
+expect 403 "Certificate revoked"
+grep -q 'PST-5005.*dom.a.svc, provider prov.tok, instance i-01, presented serial' "$dir/log" ||
+	fail "who was revoked is not in the log"
+register
+expect 201 x509Certificate
+member x509Certificate >"$dir/four.pem"
+until_ok "registrations are counted" counter registered_total 2
+until_ok "records are counted" counter records 1
+counter 'refused_total{code="PST-5005"}' 2 || fail "refusals are not counted"
+
+# The deny-list, from one moment to the next; one that is not whole lets nobody in.
+served()
+{
+	refresh "$1"
+	[ "$(status)" = 200 ]
+}
+
+echo "instance i-01" >"$dir/deny"
+kill -HUP "$pid"
+until_ok "the deny-list is read" grep -q "deny: 1 entries" "$dir/log"
+refresh four
+expect 403 "Certificate revoked"
+grep -q "PST-2113.*dom.a.svc" "$dir/log" || fail "who is denied is not in the log"
+echo "everybody" >"$dir/deny"
+kill -HUP "$pid"
+until_ok "the bad deny-list is told" grep -q PST-2114 "$dir/log"
+register
+expect 500 "deny-list"
+: >"$dir/deny"
+until_ok "the good one is seen without a signal" served four
+member x509Certificate >"$dir/five.pem"
+
+# A disk that gets full: nothing is issued that is not on record; with room it goes on.
+stop
+(ulimit -Sf 200 && start_here) &
+pid=$!
+until_ok "ztsd answers" answers
+"$issueload" register "$port" "$dir/token.key" full 0 >"$dir/acknowledged" 2>/dev/null ||
+	fail "nothing was registered before the disk was full"
+refresh five
+expect 500 "unable to update cert db"
+grep -q PST-5009 "$dir/log" || fail "the full disk is not in the log"
+stop
+start
+"$issueload" check "$dir/state/ztsd.db" <"$dir/acknowledged" >"$dir/said" 2>&1 ||
+	fail "a record is lost: $(cat "$dir/said")"
+refresh five
+expect 200 x509Certificate
+
+# kill -9 while hosts register.
+acknowledged()
+{
+	[ "$(grep -c . "$dir/acknowledged")" -gt "$1" ]
+}
+
+for round in 1 2 3 4 5; do
+	"$issueload" register "$port" "$dir/token.key" "r$round" 0 >"$dir/acknowledged" 2>/dev/null &
+	load=$!
+	until_ok "registrations" acknowledged $((round * 7))
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null || true
+	wait "$load" || fail "nothing was registered"
+	load=
+	"$issueload" check "$dir/state/ztsd.db" <"$dir/acknowledged" >"$dir/said" 2>&1 ||
+		fail "a record is lost: $(cat "$dir/said")"
+	start
+done
+
+stop
