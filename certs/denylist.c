@@ -38,8 +38,8 @@ static int denylist_fail(const struct denylist_error *e, const char *why)
 	return -EINVAL;
 }
 
-/* Writes @serial as it is compared: small letters, no leading zeros, but for zero itself. Gives false
- * when it is longer than any that can be listed. */
+/* Writes @serial as it is compared: small letters, no leading zeros, but for zero itself. Gives
+ * false when it is longer than any that can be listed. */
 static bool denylist_trim_serial(const char *serial, char ret[static DENYLIST_SERIAL_MAX + 1])
 {
 	size_t len;

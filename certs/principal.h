@@ -45,8 +45,8 @@ int principal_parse(const char *name, size_t len, struct principal *ret) _warn_u
 /* The service of @p: what follows the last dot. Borrowed from @p. */
 const char *principal_service(const struct principal *p);
 
-/* Lower-cases and splits the @len bytes at @name: "<domain>:role.<role>", each labels joined by dots.
- * Errors: PRINCIPAL_E_OTHER (holds no ":role."), PRINCIPAL_E_FORMAT. */
+/* Lower-cases and splits the @len bytes at @name: "<domain>:role.<role>", both of labels joined by
+ * dots. Errors: PRINCIPAL_E_OTHER (holds no ":role."), PRINCIPAL_E_FORMAT. */
 int principal_parse_role(const char *name, size_t len, struct principal_role *ret) _warn_unused_;
 
 /* Reads "athenz://principal/<domain.service>": whose role certificate it is. The scheme must be
