@@ -596,11 +596,12 @@ static void test_main_no_job(void)
 	CU_ASSERT_EQUAL(WEXITSTATUS(status), 1);
 }
 
-/* Runs the program by hand; gives its exit status and the beginning of what it wrote. */
+/* Runs the program by hand; gives its exit status and what it wrote. */
 static int test_main_by_hand(const char *option, const char *value, char *ret, size_t cap)
 {
 	int status = -1;
 	int text[2];
+	size_t len = 0;
 	ssize_t n;
 	pid_t pid;
 
@@ -614,8 +615,9 @@ static int test_main_by_hand(const char *option, const char *value, char *ret, s
 		syscall(SYS_exit_group, 127);
 	}
 	close(text[1]);
-	n = read(text[0], ret, cap - 1);
-	ret[n > 0 ? n : 0] = '\0';
+	while ((n = read(text[0], ret + len, cap - 1 - len)) > 0)
+		len += (size_t)n;
+	ret[len] = '\0';
 	close(text[0]);
 	waitpid(pid, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
