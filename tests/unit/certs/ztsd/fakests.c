@@ -18,7 +18,6 @@
 #define CONNS_MAX 512
 #define REQUEST_MAX 16384
 #define ANSWER_MAX (128 * 1024)
-#define HOST "sts.example"
 #define QUESTION "Action=GetCallerIdentity&Version=2011-06-15"
 
 struct fakests {
@@ -30,6 +29,7 @@ struct fakests {
 	pthread_t threads[CONNS_MAX], acceptor;
 	int listener;
 	char address[32];
+	const char *host;
 	SSL_CTX *tls;
 };
 
@@ -59,13 +59,13 @@ static void get_header(const char *request, const char *name, char *ret, size_t 
 			 at + strlen(name));
 }
 
-static bool is_signed(const char *request)
+static bool is_signed(const char *request, const char *my_host)
 {
 	const struct sigv4_keys keys = { FAKESTS_ACCESS, FAKESTS_SECRET, FAKESTS_TOKEN };
 	struct sigv4_header type = { "content-type", "" };
 	struct sigv4_request rq = {
 		.method = "POST",
-		.host = HOST,
+		.host = my_host,
 		.path = "/",
 		.headers = &type,
 		.n_headers = 1,
@@ -83,7 +83,7 @@ static bool is_signed(const char *request)
 	get_header(request, "\nAuthorization: ", got, sizeof(got));
 	get_header(request, "\nHost: ", host, sizeof(host));
 	type.value = content_type;
-	return sigv4_sign(&rq, &keys, FAKESTS_NOW, &want) == 0 && !strcmp(host, HOST) &&
+	return sigv4_sign(&rq, &keys, FAKESTS_NOW, &want) == 0 && !strcmp(host, my_host) &&
 	       !strcmp(want.authorization, got) && !strcmp(want.date, date) &&
 	       !strcmp(token, FAKESTS_TOKEN) && !strncmp(request, "POST / HTTP/1.1\r\n", 17);
 }
@@ -165,11 +165,11 @@ static void answer_huge(SSL *ssl)
 	answer(ssl, "200 OK", body);
 }
 
-static bool answer_as(SSL *ssl, enum fakests_mode mode, const char *arn, const char *request)
+static bool answer_as(SSL *ssl, enum fakests_mode mode, const char *arn, bool is_good)
 {
 	char byte;
 
-	if (mode == FAKESTS_GOOD && is_signed(request))
+	if (mode == FAKESTS_GOOD && is_good)
 		answer_arn(ssl, arn);
 	else if (mode == FAKESTS_GOOD)
 		answer_error(ssl, "403 Forbidden", "SignatureDoesNotMatch");
@@ -207,7 +207,7 @@ static bool serve_one(struct fakests *s, SSL *ssl)
 	mode = s->mode;
 	arn = s->arn;
 	pthread_mutex_unlock(&s->lock);
-	return answer_as(ssl, mode, arn, request);
+	return answer_as(ssl, mode, arn, is_signed(request, s->host));
 }
 
 static void *serve(void *user)
@@ -270,6 +270,7 @@ struct fakests *fakests_start(const char *cn, const char *ca)
 
 	need(s && pthread_mutex_init(&s->lock, NULL) == 0);
 	s->arn = "";
+	s->host = cn;
 	open_tls(s, cn, ca);
 	s->listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	need(s->listener >= 0 && bind(s->listener, (struct sockaddr *)&at, sizeof(at)) == 0 &&

@@ -28,8 +28,8 @@ enum fakests_mode {
 
 struct fakests;
 
-/* Starts one for the host "sts.example" with a certificate for @cn, whose PEM is written to @ca in
- * the test's directory. */
+/* Starts one for the host @cn (kept), with a certificate for it, whose PEM is written to @ca in the
+ * test's directory. */
 struct fakests *fakests_start(const char *cn, const char *ca);
 /* Its address: "[::1]:port". Borrowed. */
 const char *fakests_address(const struct fakests *s);

@@ -446,6 +446,42 @@ static void test_stranger(void)
 	fakests_stop(other);
 }
 
+/* Asks an STS of that name, which checks that the signature is for FAKESTS_REGION. */
+static void try_region(const char *host, const char *provider, const char *region,
+		       enum attestor_verdict want)
+{
+	struct fakests *other = fakests_start(host, "other.pem");
+	struct attempt t = good_attempt();
+	char url[128], ca[PATH_MAX];
+	struct got got;
+
+	snprintf(url, sizeof(url), "https://%s", host);
+	snprintf(t.document.region, sizeof(t.document.region), "%s", region);
+	t.claim.provider = spec.provider = provider;
+	spec.sts_url = url;
+	spec.sts_address = fakests_address(other);
+	spec.sts_ca = tmpdir_path(ca, "other.pem");
+	open_attestor();
+	fakests_set(other, FAKESTS_GOOD, ARN);
+	try(&t, &got);
+	if (got.verdict != want)
+		tap_fail(__FILE__, __LINE__, "%s, %s: %s", host, provider, got.why);
+	attestor_close(attestor);
+	attestor = NULL;
+	fakests_stop(other);
+}
+
+/* The signature is for the region in the endpoint's name, else for that of the provider. */
+static void test_regions(void)
+{
+	try_region("sts.us-east-1.api.aws", "a.us-west-2", "us-west-2", ATTESTOR_OK);
+	try_region("sts.us-east-1.amazonaws.com", "a.us-west-2", "us-west-2", ATTESTOR_OK);
+	try_region("sts.amazonaws.com", "a.us-west-2", "us-west-2", ATTESTOR_OK);
+	try_region("sts.us-west-2.api.aws", "a.us-east-1", "us-east-1", ATTESTOR_REFUSED);
+	try_region("sts.us-west-2.example", "a.us-east-1", "us-east-1", ATTESTOR_OK);
+	try_region("sts.example", "a.us-west-2", "us-west-2", ATTESTOR_REFUSED);
+}
+
 static void test_which(void)
 {
 	struct attempt t = good_attempt();
@@ -667,6 +703,7 @@ static const struct tap_test tests[] = {
 	{ "evidence missing or unreadable", test_evidence },
 	{ "credentials, as STS sees them", test_sts },
 	{ "somebody else in the place of STS", test_stranger },
+	{ "the region of the signature", test_regions },
 	{ "which proofs are taken", test_which },
 	{ "web-identity tokens", test_jwt },
 	{ "the end while STS is asked", test_close },
