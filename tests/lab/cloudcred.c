@@ -177,13 +177,25 @@ static int cloudcred_compare(const struct cloudcred *c, const struct cloudcred_r
 	return signature && !strcmp(signature, claim->signature) ? 0 : -EPERM;
 }
 
+/* In AWS' words, by which an agent may tell that its clock is wrong. NULL when the time is right. */
+static const char *cloudcred_skew(uint64_t date, uint64_t now_wall)
+{
+	if (date + CLOUDCRED_SKEW_S < now_wall)
+		return "Signature expired: the request's time is earlier than now - 5 min.";
+	if (date > now_wall + CLOUDCRED_SKEW_S)
+		return "Signature not yet current: the request's time is later than now + 5 min.";
+	return NULL;
+}
+
 int cloudcred_check(const struct cloudkeys *k, const struct cloudcred_request *rq,
-		    struct cloudcred *ret, const char **ret_code)
+		    struct cloudcred *ret, const char **ret_code, const char **ret_message)
 {
 	struct cloudcred_claim claim = { 0 };
 	struct cloudcred c;
+	const char *skew;
 	uint64_t date;
 
+	*ret_message = "The request is not signed as it should be.";
 	*ret_code = "MissingAuthenticationToken";
 	if (!*rq->authorization)
 		return -EPERM;
@@ -194,9 +206,11 @@ int cloudcred_check(const struct cloudkeys *k, const struct cloudcred_request *r
 	if (cloudcred_read(k, rq->token, &c) < 0 || strcmp(c.access, claim.access) != 0)
 		return -EPERM;
 	*ret_code = "SignatureDoesNotMatch";
-	if (strcmp(claim.service, "sts") != 0 || strncmp(rq->date, claim.date, 8) != 0 ||
-	    strlen(claim.date) != 8 || cloudcred_compare(&c, rq, &claim, date) < 0 ||
-	    date + CLOUDCRED_SKEW_S < rq->now_wall || date > rq->now_wall + CLOUDCRED_SKEW_S)
+	skew = cloudcred_skew(date, rq->now_wall);
+	if (skew)
+		*ret_message = skew;
+	if (skew || strcmp(claim.service, "sts") != 0 || strlen(claim.date) != 8 ||
+	    strncmp(rq->date, claim.date, 8) != 0 || cloudcred_compare(&c, rq, &claim, date) < 0)
 		return -EPERM;
 	*ret_code = "ExpiredToken";
 	if (c.expires_wall <= rq->now_wall)

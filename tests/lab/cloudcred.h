@@ -36,6 +36,7 @@ struct cloudcred_request {
 	uint64_t now_wall;
 };
 
-/* Who signed. Errors: 0; -EPERM with *ret_code = AWS' name of the error. */
+/* Who signed. Errors: 0; -EPERM with *ret_code = AWS' name of the error, *ret_message = its words. */
 int cloudcred_check(const struct cloudkeys *k, const struct cloudcred_request *rq,
-		    struct cloudcred *ret, const char **ret_code) _warn_unused_;
+		    struct cloudcred *ret, const char **ret_code,
+		    const char **ret_message) _warn_unused_;

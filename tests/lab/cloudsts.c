@@ -267,7 +267,7 @@ void cloudsts_handle(struct cloud_call *call)
 		.ctx = call,
 		.now_wall = clk_now_wall(),
 	};
-	const char *code = cloudsts_forced(&call->cloud->conf);
+	const char *code = cloudsts_forced(&call->cloud->conf), *message;
 
 	if (evhttp_request_get_command(call->req) != EVHTTP_REQ_POST || strcmp(call->path, "/")) {
 		cloudsts_refuse(call, 400, "InvalidAction", "only POST / is served here");
@@ -278,8 +278,8 @@ void cloudsts_handle(struct cloud_call *call)
 		cloudsts_refuse(call, 400, "MalformedQueryString", "the body is not a form");
 	} else if (code) {
 		cloudsts_refuse(call, 403, code, "as the configuration says");
-	} else if (cloudcred_check(&call->cloud->keys, &rq, &s.caller, &code) < 0) {
-		cloudsts_refuse(call, 403, code, "the request is not signed as it should be");
+	} else if (cloudcred_check(&call->cloud->keys, &rq, &s.caller, &code, &message) < 0) {
+		cloudsts_refuse(call, 403, code, message);
 	} else {
 		cloudsts_act(&s);
 	}

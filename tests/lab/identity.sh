@@ -34,7 +34,7 @@ identity_renew()
 	local serial
 	serial=$(certd_serial "$1")
 	certd_urge "$1"
-	until_ok 30 "$1 has another certificate" identity_changed "$1" "$serial"
+	until_ok 90 "$1 has another certificate" identity_changed "$1" "$serial"
 }
 
 # identity_new_boot HOST: certd starts there as after a boot. All hosts of the lab are on one kernel and

@@ -370,7 +370,7 @@ certd_config()
 	user = $postern_uid_certd:$postern_uid_host
 	retry_min_s = ${postern_retry_s:-1}
 	retry_max_s = ${postern_retry_max_s:-4}
-	timeout_ms = ${postern_timeout_ms:-20000}
+	timeout_ms = ${postern_timeout_ms:-60000}
 	[csr]
 	suffixes = $postern_suffix
 	[aws]

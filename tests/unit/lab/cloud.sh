@@ -287,6 +287,8 @@ refused "an unknown action" InvalidAction "$(form DeleteEverything)"
 refused "another version" NoSuchVersion 'Action=GetCallerIdentity&Version=1'
 refused "GET" InvalidAction "" -X GET
 refused "an old signature" SignatureDoesNotMatch "$who" -H 'X-Amz-Date: 20200101T000000Z'
+has "in words about the time" "$(ask "$who" -H 'X-Amz-Date: 20200101T000000Z')" 'Signature expired'
+has "one of the future, too" "$(ask "$who" -H 'X-Amz-Date: 20990101T000000Z')" 'Signature not yet current'
 right=$secret secret=wrong
 refused "a wrong secret" SignatureDoesNotMatch "$who"
 secret=$right right=$session session=${session/tenant-host/tenant-boss}
