@@ -177,13 +177,13 @@ static int cloudcred_compare(const struct cloudcred *c, const struct cloudcred_r
 	return signature && !strcmp(signature, claim->signature) ? 0 : -EPERM;
 }
 
-/* In AWS' words, by which an agent may tell that its clock is wrong. NULL when the time is right. */
+/* In AWS' words, by which people may tell that a clock is wrong. NULL when the time is right. */
 static const char *cloudcred_skew(uint64_t date, uint64_t now_wall)
 {
 	if (date + CLOUDCRED_SKEW_S < now_wall)
 		return "Signature expired: the request's time is earlier than now - 5 min.";
 	if (date > now_wall + CLOUDCRED_SKEW_S)
-		return "Signature not yet current: the request's time is later than now + 5 min.";
+		return "Signature not yet current: the request's time is later than now.";
 	return NULL;
 }
 

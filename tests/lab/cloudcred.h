@@ -36,7 +36,8 @@ struct cloudcred_request {
 	uint64_t now_wall;
 };
 
-/* Who signed. Errors: 0; -EPERM with *ret_code = AWS' name of the error, *ret_message = its words. */
+/* Who signed. Errors: 0; -EPERM with *ret_code = AWS' name of the error and *ret_message = its
+ * words. */
 int cloudcred_check(const struct cloudkeys *k, const struct cloudcred_request *rq,
 		    struct cloudcred *ret, const char **ret_code,
 		    const char **ret_message) _warn_unused_;

@@ -178,6 +178,7 @@ host_config()
 host_start()
 {
 	if [ "$postern_identities" = certd ] && [ ! -e "$LAB_OUT/$1-certd.pid" ]; then
+		[ -e "$LAB_OUT/zts-ztsd.pid" ] || identity_start
 		identity_boot "$1"
 	fi
 	spawn "$1" tunneld tunneld --config "$postern_at/$1/postern.conf" \
