@@ -195,6 +195,8 @@ static int issuer_open_tls(struct issuer *s)
 	if (r < 0)
 		log_error("%s (cert %s, key %s, client_ca %s); 'ztsd init' makes all of them", what,
 			  files.cert, files.key, files.ca);
+	else /* the file has the chain: else OpenSSL would build one in every handshake */
+		SSL_CTX_set_mode(s->tls, SSL_MODE_NO_AUTO_CHAIN);
 	return r;
 }
 

@@ -367,6 +367,35 @@ static int signer_add_extensions(const struct signer *s, X509 *cert, const struc
 	return r;
 }
 
+/* An EC key goes in as the bytes that it is. X509_set_pubkey() encodes a key and decodes the result
+ * again, which costs more than the signature. */
+static int signer_set_ec_key(X509 *cert, EVP_PKEY *key)
+{
+	X509_PUBKEY *to = X509_get_X509_PUBKEY(cert);
+	unsigned char *point = NULL;
+	char group[64];
+	size_t len, group_len;
+	int curve;
+
+	if (EVP_PKEY_get_group_name(key, group, sizeof(group), &group_len) != 1)
+		return -EIO;
+	curve = OBJ_txt2nid(group);
+	len = EVP_PKEY_get1_encoded_public_key(key, &point);
+	if (curve != NID_undef && len &&
+	    X509_PUBKEY_set0_param(to, OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+				   OBJ_nid2obj(curve), point, (int)len) == 1)
+		return 0; /* has taken the point */
+	OPENSSL_free(point);
+	return -EIO;
+}
+
+static int signer_set_key(X509 *cert, EVP_PKEY *key)
+{
+	if (EVP_PKEY_is_a(key, "EC"))
+		return signer_set_ec_key(cert, key);
+	return signer_said(X509_set_pubkey(cert, key));
+}
+
 /* What a root and what it signs have in common. */
 static int signer_fill(X509 *cert, const struct signer_order *o)
 {
@@ -379,7 +408,7 @@ static int signer_fill(X509 *cert, const struct signer_order *o)
 	if (r == 0)
 		r = signer_add_subject(cert, o);
 	if (r == 0)
-		r = signer_said(X509_set_pubkey(cert, o->key));
+		r = signer_set_key(cert, o->key);
 	return r;
 }
 

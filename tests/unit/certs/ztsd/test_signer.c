@@ -168,6 +168,25 @@ static void test_signer_rsa_usage(void)
 	X509_free(cert);
 }
 
+/* Every kind of key comes out as it went in. */
+static void test_signer_keys(void)
+{
+	EVP_PKEY *keys[] = { EVP_EC_gen("P-256"), EVP_EC_gen("P-384"), EVP_RSA_gen(3072) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		struct signer_order order = test_signer_order(keys[i]);
+		X509 *cert = test_signer_issue(&order);
+
+		CU_ASSERT_PTR_NOT_NULL(cert);
+		if (cert) {
+			CU_ASSERT_EQUAL(EVP_PKEY_eq(X509_get0_pubkey(cert), keys[i]), 1);
+			CU_ASSERT_EQUAL(X509_verify(cert, test_signer_ca_key), 1);
+		}
+		X509_free(cert);
+		EVP_PKEY_free(keys[i]);
+	}
+}
+
 /* OpenSSL's own limit of 64 does not hold here. */
 static void test_signer_long_name(void)
 {
@@ -283,6 +302,7 @@ static void test_signer_refuses(void)
 static const struct tap_test test_signer_tests[] = {
 	{ "the profile", test_signer_profile },
 	{ "RSA keys, and one purpose", test_signer_rsa_usage },
+	{ "keys of every kind", test_signer_keys },
 	{ "a common name of 255 bytes", test_signer_long_name },
 	{ "names that cannot be signed", test_signer_bad_names },
 	{ "serials", test_signer_serials },
