@@ -4,6 +4,9 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +44,7 @@ struct stscall {
 	const struct stscall_spec *spec;
 	CURLM *multi;
 	struct event *timer;
-	uint8_t *ca;
-	size_t ca_len;
+	X509_STORE *cas;               /* parsed once: a system's bundle takes milliseconds */
 	char host[HOST_MAX];           /* as in the header */
 	struct curl_slist *connect_to; /* NULL = look the name up */
 	struct flight *flights;
@@ -299,14 +301,25 @@ static void set_guards(CURL *easy)
 	curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
 }
 
+/* libcurl has been given no CAs, so that what it verifies with is ours. */
+static CURLcode use_cas(CURL *easy, void *tls, void *user)
+{
+	struct stscall *s = user;
+
+	return SSL_CTX_set1_verify_cert_store(tls, s->cas) == 1 ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+}
+
 static int set_options(struct flight *f)
 {
 	struct stscall *s = f->owner;
-	struct curl_blob ca = { s->ca, s->ca_len, CURL_BLOB_NOCOPY };
-	CURLcode r = curl_easy_setopt(f->easy, CURLOPT_CAINFO_BLOB, &ca);
+	CURLcode r = curl_easy_setopt(f->easy, CURLOPT_CAINFO, NULL);
 
 	if (r == CURLE_OK)
 		r = curl_easy_setopt(f->easy, CURLOPT_CAPATH, NULL);
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(f->easy, CURLOPT_SSL_CTX_FUNCTION, use_cas);
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(f->easy, CURLOPT_SSL_CTX_DATA, s);
 	if (r == CURLE_OK)
 		r = curl_easy_setopt(f->easy, CURLOPT_URL, s->spec->url);
 	set_guards(f->easy);
@@ -441,9 +454,54 @@ static int check_spec(const struct stscall_spec *spec, char *ret_why)
 	return 0;
 }
 
+static void free_bio(BIO **p)
+{
+	BIO_free(*p);
+}
+
+static void free_cert(X509 **p)
+{
+	X509_free(*p);
+}
+
+/* Adds one certificate. Gives 1 when there was one, 0 at the end, -EINVAL. */
+static int add_ca(X509_STORE *store, BIO *from)
+{
+	_cleanup_(free_cert) X509 *cert = PEM_read_bio_X509(from, NULL, NULL, NULL);
+	bool is_end = !cert && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+
+	ERR_clear_error();
+	if (is_end)
+		return 0;
+	return cert && X509_STORE_add_cert(store, cert) == 1 ? 1 : -EINVAL;
+}
+
+static int parse_cas(struct stscall *s, const char *path, const uint8_t *pem, size_t len,
+		     char *ret_why)
+{
+	_cleanup_(free_bio) BIO *from = BIO_new_mem_buf(pem, (int)len);
+	size_t n = 0;
+	int r = 1;
+
+	s->cas = X509_STORE_new();
+	if (!from || !s->cas)
+		return fail(ret_why, path, strerror(ENOMEM), -ENOMEM);
+	/* As libcurl does it: a CA of the file counts although its own issuer is not there. */
+	X509_STORE_set_flags(s->cas, X509_V_FLAG_PARTIAL_CHAIN);
+	while (r == 1) {
+		r = add_ca(s->cas, from);
+		n += r == 1;
+	}
+	if (r < 0)
+		return fail(ret_why, path, "a certificate in it is broken", r);
+	return n ? 0 : fail(ret_why, path, "no certificate in it", -EINVAL);
+}
+
 static int read_cas(struct stscall *s, char *ret_why)
 {
+	_cleanup_(files_freep) uint8_t *pem = NULL;
 	const char *path = s->spec->ca;
+	size_t len;
 	int r;
 
 	if (!path[0])
@@ -451,12 +509,8 @@ static int read_cas(struct stscall *s, char *ret_why)
 	if (!path)
 		return fail(ret_why, s->spec->url, "the system has no file of CAs: name one",
 			    -ENOENT);
-	r = files_read(path, CA_MAX, &s->ca, &s->ca_len);
-	if (r < 0)
-		return fail(ret_why, path, strerror(-r), r);
-	if (!strstr((const char *)s->ca, "-----BEGIN CERTIFICATE-----"))
-		return fail(ret_why, path, "no certificate in it", -EINVAL);
-	return 0;
+	r = files_read(path, CA_MAX, &pem, &len);
+	return r < 0 ? fail(ret_why, path, strerror(-r), r) : parse_cas(s, path, pem, len, ret_why);
 }
 
 static int make_multi(struct stscall *s)
@@ -521,7 +575,7 @@ void stscall_close(struct stscall *s)
 	if (s->timer)
 		event_free(s->timer);
 	curl_slist_free_all(s->connect_to);
-	free(s->ca);
+	X509_STORE_free(s->cas);
 	free(s);
 	curl_global_cleanup();
 }

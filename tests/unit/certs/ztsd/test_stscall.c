@@ -297,8 +297,12 @@ static void test_open(void)
 					    "https://a:1x",
 					    "https://u@a",
 					    "https://[::1]" };
+	static const char broken[] =
+		"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 	struct stscall_spec good = spec;
+	char why[STSCALL_WHY_MAX] = "";
 	struct stscall *s;
+	struct got got;
 
 	for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
 		spec.url = urls[i];
@@ -317,6 +321,18 @@ static void test_open(void)
 	tmpdir_path(ca, "empty.pem");
 	spec.ca = ca;
 	refuse("empty.pem: no certificate in it");
+	CU_ASSERT_EQUAL(tmpdir_write("empty.pem", broken, strlen(broken)), 0);
+	refuse("empty.pem: a certificate in it is broken");
+	/* The system's CAs, where it has some: then a stranger to them is not STS. */
+	spec = good;
+	spec.ca = "";
+	if (stscall_open(base, &spec, &s, why) == 0) {
+		ask(s, &keys, &got);
+		CU_ASSERT_EQUAL(got.end, STSCALL_FAILED);
+		stscall_close(s);
+	} else {
+		CU_ASSERT(strstr(why, "No such file") || strstr(why, "name one"));
+	}
 	spec = good;
 	spec.url = "https://sts.example:4443";
 	spec.address = "";
