@@ -40,7 +40,7 @@ struct certagent {
 	int signal_fd, timer_fd, clock_fd;
 	bool stops;
 	bool was_ready, told_ready;
-	bool cannot_save; /* told once */
+	bool cannot_save, cannot_count; /* told once */
 };
 
 static struct schedule_now certagent_now(void)
@@ -132,11 +132,11 @@ static void certagent_fill_status(const struct certagent *a, struct certstat *re
 }
 
 /* Metrics and memory are a convenience: without them the certificate is renewed all the same. */
-static void certagent_note_save(struct certagent *a, const char *path, int r)
+static void certagent_note_write(bool *told, const char *path, int r)
 {
-	if (r < 0 && !a->cannot_save)
+	if (r < 0 && !*told)
 		log_warning("cannot write %s: %s; going on without it", path, strerror(-r));
-	a->cannot_save = r < 0;
+	*told = r < 0;
 }
 
 static void certagent_save(struct certagent *a)
@@ -145,7 +145,7 @@ static void certagent_save(struct certagent *a)
 
 	a->state.healed_wall = a->schedule.healed_wall;
 	certagent_path(a->paths->state_dir, CERTSTATE_NAME, path);
-	certagent_note_save(a, path, certstate_write(path, &a->state));
+	certagent_note_write(&a->cannot_save, path, certstate_write(path, &a->state));
 }
 
 static void certagent_write_metrics(struct certagent *a, const struct certstat *s)
@@ -156,7 +156,7 @@ static void certagent_write_metrics(struct certagent *a, const struct certstat *
 	certagent_path(a->paths->run_dir, CERTSHOW_METRICS, path);
 	if (r == 0)
 		r = files_write(path, text, strlen(text), 0644);
-	certagent_note_save(a, path, r);
+	certagent_note_write(&a->cannot_count, path, r);
 	free(text);
 }
 
@@ -335,6 +335,10 @@ static void certagent_adopt(struct certagent *a, const struct fetchjob_result *r
 			"certificate; tried again with the next one",
 			a->conf->sia_dir, strerror(-r));
 	certagent_log_pair(a, "stored certificate is good");
+	if (pair.not_before > clk_now_wall())
+		log_pst(LOG_LEVEL_WARNING, PST_CLOCK_WRONG,
+			"by the clock of this host it is not valid yet; it is used when its "
+			"time has come, or the clock is set");
 }
 
 /* Whether the verdict is about the moment rather than about the pair. */

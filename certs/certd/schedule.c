@@ -120,7 +120,7 @@ static enum schedule_step schedule_wanted(const struct schedule *s, uint64_t wal
 		return SCHEDULE_CHECK;
 	if (s->must_register || s->stored != SCHEDULE_GOOD || wall >= s->pair.not_after)
 		return SCHEDULE_REGISTER;
-	*ret_wall = schedule_max(s->pair.renew, s->pair.not_before);
+	*ret_wall = s->pair.renew;
 	return SCHEDULE_REFRESH;
 }
 
@@ -196,6 +196,13 @@ static bool schedule_is_for_people(enum pst code)
 	return code == PST_ZTS_REFUSED || code == PST_ZTS_BOOT_WINDOW || code == PST_ISSUED_REFUSED;
 }
 
+/* These, too, but what is missing may come at any moment and costs the issuer nothing. */
+static bool schedule_is_alarming(enum pst code)
+{
+	return code == PST_NAME_UNKNOWN || code == PST_TOKEN_FILE || code == PST_IDENTITY_FILES ||
+	       code == PST_ZTS_IDENTITY;
+}
+
 static uint64_t schedule_slow(const struct schedule *s, uint64_t at_least, uint64_t wall)
 {
 	uint64_t wait = schedule_max(s->limits.retry_max_s, at_least);
@@ -245,6 +252,7 @@ static struct schedule_verdict schedule_judge(struct schedule *s, enum pst code,
 		v.alarm = true; /* the one attempt to heal has failed */
 		v.wait_s = schedule_slow(s, 0, wall);
 	} else {
+		v.alarm = schedule_is_alarming(code);
 		v.wait_s = schedule_backoff(s, wall);
 	}
 	v.wait_s = schedule_told(s, v.wait_s, retry_after_s, wall);

@@ -316,6 +316,21 @@ static void test_schedule_slow_codes(void)
 	}
 }
 
+/* People must act, but asking again soon costs nobody anything. */
+static void test_schedule_alarming_codes(void)
+{
+	static const enum pst codes[] = { PST_NAME_UNKNOWN, PST_TOKEN_FILE, PST_IDENTITY_FILES,
+					  PST_ZTS_IDENTITY };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		struct schedule_verdict v;
+
+		test_schedule_setup();
+		v = test_schedule_fail(SCHEDULE_IDENTIFY, codes[i]);
+		CU_ASSERT_TRUE(v.alarm && v.wait_s >= 5 && v.wait_s <= 10);
+	}
+}
+
 static void test_schedule_attestation(void)
 {
 	test_schedule_have(86400);
@@ -692,6 +707,7 @@ static const struct tap_test test_schedule_failures[] = {
 	{ "back-off spreads", test_schedule_backoff_spreads },
 	{ "retry after", test_schedule_retry_after },
 	{ "slow codes", test_schedule_slow_codes },
+	{ "alarming codes", test_schedule_alarming_codes },
 	{ "attestation", test_schedule_attestation },
 	{ "suspect pair", test_schedule_suspect_pair },
 	{ "heals once", test_schedule_heals_once },

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -468,13 +469,15 @@ static void test_siastore_each_call_fails(void)
 /* ---- others ---- */
 
 static bool test_siastore_done;
+static unsigned int test_siastore_rounds; /* of the reader */
 
 /* Reads as programs do that find "key and certificate do not belong together": twice. */
 static void *test_siastore_reader(void *arg)
 {
 	unsigned int *wrong = arg;
 
-	while (!__atomic_load_n(&test_siastore_done, __ATOMIC_RELAXED)) {
+	for (; !__atomic_load_n(&test_siastore_done, __ATOMIC_RELAXED);
+	     __atomic_add_fetch(&test_siastore_rounds, 1, __ATOMIC_RELAXED)) {
 		char dir[PATH_MAX], link[64] = "", text[64];
 		char path[96];
 
@@ -507,8 +510,14 @@ static void test_siastore_readers(void)
 	for (unsigned int n = 2; n < 60; n++) {
 		struct siastore_pair pair = test_siastore_make(&texts, n);
 
+		unsigned int round;
+
 		CU_ASSERT_EQUAL(siastore_stage(&s, &pair), 0);
 		CU_ASSERT_EQUAL(siastore_commit(&s, TEST_SIASTORE_NAME), 0);
+		/* Who was reading meanwhile may finish; renewals are not so close to each other. */
+		round = __atomic_load_n(&test_siastore_rounds, __ATOMIC_RELAXED);
+		while (__atomic_load_n(&test_siastore_rounds, __ATOMIC_RELAXED) == round)
+			sched_yield();
 	}
 	__atomic_store_n(&test_siastore_done, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
