@@ -137,14 +137,17 @@ static int run_register(char **args)
 static int run_check(const char *path)
 {
 	struct ztsdb *db = NULL;
-	char id[64], serial[ZTSDB_SERIAL_MAX];
+	char line[256], *save;
 	unsigned long n = 0;
 
 	must(ztsdb_open(path, false, &db) == 0, path);
-	while (scanf("%63s %63s", id, serial) == 2) {
+	while (fgets(line, sizeof(line), stdin)) {
+		const char *id = strtok_r(line, " \n", &save);
+		const char *serial = strtok_r(NULL, " \n", &save);
 		struct ztsdb_key key = { "prov.tok", "dom.a", "svc", id };
 		struct ztsdb_instance record = { .current = "" };
 
+		must(id && serial, "a line without two words");
 		must(ztsdb_find_instance(db, &key, &record) == 0, id);
 		must(!strcmp(record.current, serial), serial);
 		n++;
