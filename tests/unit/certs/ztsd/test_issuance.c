@@ -408,6 +408,7 @@ static void test_issuance_lifetimes(void)
 		{ "max_lifetime_s = 604801", 10080, 604800 },
 		{ "max_lifetime_s = 604801", 10081, 604801 },
 		{ "", INT32_MAX, 2592000 },
+		{ "max_lifetime_s = 31622400", INT32_MAX, 2592000 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

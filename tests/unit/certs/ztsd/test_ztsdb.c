@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,15 @@ static struct ztsdb *test_ztsdb;
 static char test_ztsdb_path[PATH_MAX];
 
 static const struct ztsdb_key test_ztsdb_key = { "prov.one", "dom.a", "svc", "i-01" };
+
+/* In place of libc's: SQLite calls this one. */
+static unsigned int test_ztsdb_n_syncs;
+
+_public_ int fdatasync(int fd)
+{
+	test_ztsdb_n_syncs++;
+	return (int)syscall(SYS_fdatasync, fd);
+}
 
 static void test_ztsdb_setup(void)
 {
@@ -346,6 +356,26 @@ static void test_ztsdb_transactions(void)
 	test_ztsdb_expect("-1", "-1", ZTSDB_STALE);
 }
 
+/* A kill cannot tell what a power cut would: every change alone costs a sync, and many together
+ * cost as much. */
+static void test_ztsdb_syncs(void)
+{
+	unsigned int n, one;
+
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	n = test_ztsdb_n_syncs;
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), 0);
+	one = test_ztsdb_n_syncs - n;
+	CU_ASSERT_TRUE(one >= 1);
+	n = test_ztsdb_n_syncs;
+	CU_ASSERT_EQUAL(ztsdb_begin(test_ztsdb), 0);
+	for (int i = 0; i < 10; i++)
+		CU_ASSERT_EQUAL(test_ztsdb_register("cc"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_n_syncs, n);
+	CU_ASSERT_EQUAL(ztsdb_commit(test_ztsdb), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_n_syncs, n + one);
+}
+
 /* Another program holds the file: a reader sees it as it was, a writer is told. */
 static void test_ztsdb_two_programs(void)
 {
@@ -476,6 +506,7 @@ static const struct tap_test test_ztsdb_tests[] = {
 	{ "the reset time of all", test_ztsdb_reset_all },
 	{ "records are listed and counted", test_ztsdb_lists_instances },
 	{ "many changes in one transaction", test_ztsdb_transactions },
+	{ "syncs of the disk", test_ztsdb_syncs },
 	{ "beside another program", test_ztsdb_two_programs },
 	{ "a full disk", test_ztsdb_full_disk },
 	{ "a newer schema, garbage, nothing", test_ztsdb_refuses },

@@ -431,6 +431,34 @@ static void test_ztsserve_denied(void)
 	test_ztsserve_setup();
 }
 
+/* A serial, which only the check of the presented certificate can know. */
+static void test_ztsserve_denied_serial(void)
+{
+	struct ztsfixture_cert spec = { .cn = "dom.a.svc", .uri = URI };
+	char *pem = ztsfixture_make_cert(&test_ztsserve.f, &spec);
+	X509 *cert = ztsfixture_parse(pem);
+	char list[128], why[DENYLIST_ERROR_MAX];
+	struct denylist *deny = NULL;
+	struct client_reply r;
+	struct peerid id;
+	enum pst code;
+
+	CU_ASSERT_EQUAL(peerid_read(cert, &(struct peerid_rule){ 0 }, &id, &code), 0);
+	snprintf(list, sizeof(list), "serial %s\n", id.serial);
+	CU_ASSERT_EQUAL(denylist_parse("test", list, strlen(list), &deny, why), 0);
+	test_ztsserve_have("listed", pem);
+	r = test_ztsserve_refresh("listed", "none");
+	test_ztsserve_expect(&r, 403, "Unable to find certificate record");
+	test_ztsserve.f.env.deny = deny;
+	r = test_ztsserve_refresh("listed", "none");
+	test_ztsserve_expect(&r, 403, "Certificate revoked");
+	test_ztsserve_close();
+	denylist_free(deny);
+	X509_free(cert);
+	free(pem);
+	test_ztsserve_setup();
+}
+
 static const struct tap_test test_ztsserve_tests[] = {
 	{ "register, refresh, revoke, heal", test_ztsserve_life },
 	{ "every route", test_ztsserve_routes },
@@ -442,6 +470,7 @@ static const struct tap_test test_ztsserve_tests[] = {
 	{ "too many requests", test_ztsserve_limited },
 	{ "counters", test_ztsserve_counts },
 	{ "the deny-list", test_ztsserve_denied },
+	{ "a serial on the deny-list", test_ztsserve_denied_serial },
 	{ 0 },
 };
 
