@@ -4,7 +4,7 @@
  *   self           "principal provider instance", what IDENTIFY finds
  *   life           "OFFSET LIFE": notBefore = now + OFFSET, notAfter = notBefore + LIFE
  *   plan.<kind>    a line instead of success: "code N RETRY TEXT", "hang", "die", "exit", "frame",
- *                  "more" (of one file than allowed), "less" (no CA), "stray" (a file unasked),
+ *                  "size F N" (N bytes more of file F), "less" (no CA), "stray" (a file unasked),
  *                  "ask" (a message of the wrong direction)
  *   log            gets one line for each job: kind, milliseconds allowed
  * Its "certificates" are lines of text, and only it can read them.
@@ -170,13 +170,21 @@ static void fakefetch_issue(const struct fetchjob_start *job, const char *plan,
 		fakefetch_send_part(FETCHJOB_CA, "ca\n");
 }
 
-static void fakefetch_send_much(void)
+/* "size FILE N" */
+static void fakefetch_send_much(const char *plan)
 {
-	struct fetchjob_part part = { .file = FETCHJOB_KEY, .len = FETCHJOB_PART_MAX };
-	struct chan_msg msg;
+	char *end;
+	enum fetchjob_file file = (enum fetchjob_file)strtoul(plan + 5, &end, 10);
+	size_t left = strtoul(end, NULL, 10);
 
-	memset(part.bytes, 'x', part.len);
-	for (int i = 0; i < 2; i++) {
+	while (left) {
+		struct fetchjob_part part = { .file = file, .len = left };
+		struct chan_msg msg;
+
+		if (part.len > FETCHJOB_PART_MAX)
+			part.len = FETCHJOB_PART_MAX;
+		memset(part.bytes, 'x', part.len);
+		left -= part.len;
 		if (fetchjob_encode_part(&part, &msg) < 0)
 			_exit(4);
 		fakefetch_send(&msg);
@@ -196,8 +204,8 @@ static void fakefetch_misbehave(const struct fetchjob_start *job, const char *pl
 		_exit(9);
 	if (!strcmp(plan, "frame"))
 		send(SPAWN_CHAN_FD, "nonsense", 8, MSG_NOSIGNAL);
-	if (!strcmp(plan, "more"))
-		fakefetch_send_much();
+	if (!strncmp(plan, "size ", 5))
+		fakefetch_send_much(plan);
 	if (!strcmp(plan, "stray"))
 		fakefetch_send_part(FETCHJOB_CERT, "a certificate");
 	if (!strcmp(plan, "ask") && fetchjob_encode_start(job, &msg) == 0)

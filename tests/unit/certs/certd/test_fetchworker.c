@@ -140,7 +140,6 @@ static void test_fetchworker_ends_badly(void)
 		{ "die", FETCHJOB_REGISTER, PST_FETCH_DIED, "signal 9" },
 		{ "exit", FETCHJOB_REGISTER, PST_FETCH_DIED, "" },
 		{ "frame", FETCHJOB_REGISTER, PST_FETCH_FRAME, "" },
-		{ "more", FETCHJOB_REGISTER, PST_FETCH_FRAME, "" },
 		{ "less", FETCHJOB_REGISTER, PST_FETCH_FRAME, "" },
 		{ "ask", FETCHJOB_REGISTER, PST_FETCH_FRAME, "" },
 		{ "stray", FETCHJOB_CHECK, PST_FETCH_FRAME, "" },
@@ -158,6 +157,53 @@ static void test_fetchworker_ends_badly(void)
 			tap_fail(__FILE__, __LINE__, "%s: PST-%04u %s", cases[i].plan,
 				 (unsigned int)result.code, result.detail);
 		CU_ASSERT_PTR_NULL(test_fetchworker_it.files);
+	}
+}
+
+/* What comes before the worker's usual few bytes. */
+static void test_fetchworker_try_size(enum fetchjob_file file, size_t size, enum pst code)
+{
+	struct fetchjob_result result;
+	char plan[64];
+
+	snprintf(plan, sizeof(plan), "size %u %zu", (unsigned int)file, size);
+	test_fetchworker_plan(plan);
+	CU_ASSERT_EQUAL(test_fetchworker_begin(), 0);
+	test_fetchworker_end(&result);
+	if (result.code != code)
+		tap_fail(__FILE__, __LINE__, "%s: PST-%04u", plan, (unsigned int)result.code);
+}
+
+static size_t test_fetchworker_usual(enum fetchjob_file file)
+{
+	const struct fetchworker_files *f = test_fetchworker_it.files;
+
+	if (!f)
+		return 0;
+	return file == FETCHJOB_KEY ? f->key_len : file == FETCHJOB_CERT ? f->cert_len : f->ca_len;
+}
+
+/* A serial number, and with it key and certificate, may have one digit more on the next run. */
+static void test_fetchworker_sizes(void)
+{
+	static const size_t limits[] = {
+		[FETCHJOB_KEY] = FETCHJOB_KEY_MAX,
+		[FETCHJOB_CERT] = FETCHJOB_CERT_MAX,
+		[FETCHJOB_CA] = FETCHJOB_CA_MAX,
+	};
+
+	for (enum fetchjob_file file = FETCHJOB_KEY; file <= FETCHJOB_CA; file++) {
+		size_t usual;
+
+		test_fetchworker_try_size(file, 1, PST_NONE);
+		usual = test_fetchworker_usual(file) - 1;
+		CU_ASSERT_TRUE(usual > 0 && usual < 100);
+		test_fetchworker_try_size(file, limits[file] - usual - 2, PST_NONE);
+		test_fetchworker_try_size(file, limits[file] + 1, PST_FETCH_FRAME);
+		if (file == FETCHJOB_CA) { /* whose usual bytes are always the same */
+			test_fetchworker_try_size(file, limits[file] - usual, PST_NONE);
+			test_fetchworker_try_size(file, limits[file] - usual + 1, PST_FETCH_FRAME);
+		}
 	}
 }
 
@@ -211,6 +257,7 @@ static const struct tap_test test_fetchworker_tests[] = {
 	{ "identifies", test_fetchworker_identifies },
 	{ "refused", test_fetchworker_refused },
 	{ "ends badly", test_fetchworker_ends_badly },
+	{ "sizes", test_fetchworker_sizes },
 	{ "late", test_fetchworker_late },
 	{ "stopped", test_fetchworker_stopped },
 	{ "cannot start", test_fetchworker_cannot_start },
