@@ -7,6 +7,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
+
+/* How long a batch is left open while there is a crowd: a host does not notice, and each sync that is
+ * saved is CPU time for signatures, also where the disk itself is fast. */
+#define COMMITTER_GATHER_NS 2000000
 
 /* Jobs in the order they came. */
 struct committer_queue {
@@ -15,6 +20,7 @@ struct committer_queue {
 
 struct committer {
 	struct ztsdb *db; /* the thread's */
+	size_t last_n;    /* jobs of the last batch; the thread's, too */
 	pthread_t thread;
 	bool has_thread;
 	pthread_mutex_t lock; /* of what follows */
@@ -51,6 +57,18 @@ static struct committer_job *committer_pop(struct committer_queue *q)
 	return job;
 }
 
+/* More than one job in the last batch is a crowd. */
+static void committer_gather(struct committer *c)
+{
+	static const struct timespec while_ns = { .tv_nsec = COMMITTER_GATHER_NS };
+
+	if (c->last_n <= 1)
+		return;
+	pthread_mutex_unlock(&c->lock);
+	(void)nanosleep(&while_ns, NULL);
+	pthread_mutex_lock(&c->lock);
+}
+
 /* Waits for work and moves it to @ret. Gives how much; 0 = the end. */
 static size_t committer_take(struct committer *c, struct committer_queue *ret)
 {
@@ -60,9 +78,12 @@ static size_t committer_take(struct committer *c, struct committer_queue *ret)
 	pthread_mutex_lock(&c->lock);
 	while (!c->waiting.first && !c->ending)
 		pthread_cond_wait(&c->wake, &c->lock);
+	if (!c->ending)
+		committer_gather(c);
 	for (; n < COMMITTER_BATCH_MAX && c->waiting.first; n++)
 		committer_push(ret, committer_pop(&c->waiting));
 	pthread_mutex_unlock(&c->lock);
+	c->last_n = n;
 	return n;
 }
 
