@@ -294,6 +294,14 @@ plan register
 until_ok "its own" ready
 [ "$(field instance_id)" = i-2 ] || fail "another instance"
 grep -q i-2 "$dir/sia/certs/acme.host.cert.pem" || fail "another's certificate"
+
+echo "# a machine that was copied while it ran: the boot is the same, the documents are not"
+echo "acme.host athenz.test i-3" >"$dir/fake/self"
+plan refresh code 2014 0 the document names another instance
+kill -HUP "$pid"
+until_ok "withdrawn" logged "it is of i-2, this host is i-3; withdrawn"
+until_ok "its own" ready
+grep -q i-3 "$dir/sia/certs/acme.host.cert.pem" || fail "another's certificate"
 stop TERM
 
 begin "workers that hang, die, lie"
