@@ -9,8 +9,8 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-/* How long a batch is left open while there is a crowd: a host does not notice, and each sync that is
- * saved is CPU time for signatures, also where the disk itself is fast. */
+/* How long a batch is left open while there is a crowd: a host does not notice, and each sync that
+ * is saved is CPU time for signatures, also where the disk itself is fast. */
 #define COMMITTER_GATHER_NS 2000000
 
 /* Jobs in the order they came. */
@@ -24,7 +24,8 @@ struct committer {
 	pthread_t thread;
 	bool has_thread;
 	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t wake;
+	pthread_cond_t wake, full;
+	size_t n_waiting;
 	struct committer_queue waiting, finished;
 	struct committer_stats stats;
 	bool ending;
@@ -57,16 +58,22 @@ static struct committer_job *committer_pop(struct committer_queue *q)
 	return job;
 }
 
-/* More than one job in the last batch is a crowd. */
+/* More than one job in the last batch is a crowd: waits a moment for a full batch. */
 static void committer_gather(struct committer *c)
 {
-	static const struct timespec while_ns = { .tv_nsec = COMMITTER_GATHER_NS };
+	struct timespec until;
+	int r = 0;
 
 	if (c->last_n <= 1)
 		return;
-	pthread_mutex_unlock(&c->lock);
-	(void)nanosleep(&while_ns, NULL);
-	pthread_mutex_lock(&c->lock);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += COMMITTER_GATHER_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	while (r == 0 && c->n_waiting < COMMITTER_BATCH_MAX && !c->ending)
+		r = pthread_cond_clockwait(&c->full, &c->lock, CLOCK_MONOTONIC, &until);
 }
 
 /* Waits for work and moves it to @ret. Gives how much; 0 = the end. */
@@ -78,10 +85,10 @@ static size_t committer_take(struct committer *c, struct committer_queue *ret)
 	pthread_mutex_lock(&c->lock);
 	while (!c->waiting.first && !c->ending)
 		pthread_cond_wait(&c->wake, &c->lock);
-	if (!c->ending)
-		committer_gather(c);
+	committer_gather(c);
 	for (; n < COMMITTER_BATCH_MAX && c->waiting.first; n++)
 		committer_push(ret, committer_pop(&c->waiting));
+	c->n_waiting -= n;
 	pthread_mutex_unlock(&c->lock);
 	c->last_n = n;
 	return n;
@@ -196,6 +203,7 @@ int committer_open(struct event_base *base, const char *path, struct committer *
 		return -ENOMEM;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->wake, NULL);
+	pthread_cond_init(&c->full, NULL);
 	committer_clear(&c->waiting);
 	committer_clear(&c->finished);
 	c->event_fd = -1;
@@ -212,7 +220,10 @@ void committer_submit(struct committer *c, struct committer_job *job)
 {
 	pthread_mutex_lock(&c->lock);
 	committer_push(&c->waiting, job);
-	pthread_cond_signal(&c->wake);
+	if (++c->n_waiting == 1)
+		pthread_cond_signal(&c->wake);
+	if (c->n_waiting == COMMITTER_BATCH_MAX)
+		pthread_cond_signal(&c->full);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -233,6 +244,7 @@ void committer_close(struct committer *c)
 	pthread_mutex_lock(&c->lock);
 	c->ending = true;
 	pthread_cond_signal(&c->wake);
+	pthread_cond_signal(&c->full);
 	pthread_mutex_unlock(&c->lock);
 	if (c->has_thread)
 		pthread_join(c->thread, NULL);
@@ -242,6 +254,7 @@ void committer_close(struct committer *c)
 	closep(&c->event_fd);
 	ztsdb_close(c->db);
 	pthread_cond_destroy(&c->wake);
+	pthread_cond_destroy(&c->full);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
