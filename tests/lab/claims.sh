@@ -42,6 +42,57 @@ claims_listens()
 	on "$1" ss -Hltn "sport = $2" | grep -q .
 }
 
+# The certificate in use says who the host is, and nobody but the issuer can have signed it; before, the
+# host had nothing but what the cloud says of it.
+claim_identity_by_attestation()
+{
+	local at=$postern_at/host1/sia/current id
+	id=$(postern_instance host1)
+	expect "certd is ready" certd_is_ready host1
+	expect "the issuer's CA signed the certificate" openssl verify -purpose sslclient \
+		-CAfile "$postern_at/pki/ca.pem" "$(readlink -f "$at")/cert.pem"
+	expect_eq "its common name" "$postern_tenant" "$(openssl x509 -in "$at/cert.pem" -noout -subject \
+		-nameopt multiline | sed -n 's/ *commonName *= //p')"
+	expect "it names the instance" grep -qF "URI:athenz://instanceid/$postern_provider/$id" \
+		<(openssl x509 -in "$at/cert.pem" -noout -ext subjectAltName)
+	expect_eq "the serial that the issuer has on record" "$(certd_serial host1)" "$(zts_field host1 current)"
+	expect_eq "mode of the key" 440 "$(stat -Lc %a "$at/key.pem")"
+	evidence "IMDSv2, STS, ZTS: $id is $postern_tenant, serial $(certd_serial host1 | cut -c1-8)…; key 0440, made on the host"
+}
+
+# A renewal at once: another key, another serial, and the tunnel does not notice.
+claim_identity_renewed()
+{
+	local serial key
+	serial=$(certd_serial host1)
+	key=$(openssl x509 -in "$postern_at/host1/sia/current/cert.pem" -noout -pubkey | sha256sum)
+	certd_urge host1
+	until_ok 60 "another certificate is in use" claims_serial_differs host1 "$serial"
+	[ "$key" != "$(openssl x509 -in "$postern_at/host1/sia/current/cert.pem" -noout -pubkey | sha256sum)" ] ||
+		fail "the key is still the same"
+	expect_eq "the issuer's record: the one before" "$serial" "$(zts_field host1 previous)"
+	expect "the tunnels are still up" host_is_up host1
+	evidence "serial ${serial:0:8}… → $(certd_serial host1 | cut -c1-8)…, another key, 3 of 3 tunnels up"
+}
+
+claims_serial_differs()
+{
+	[ "$(certd_serial "$1")" != "$2" ]
+}
+
+# A host whose instance document somebody else signed: the namespace "peer" plays it.
+claim_forged_document_refused()
+{
+	cloud_set '[instance peer]' 'document = forged'
+	host_config peer certd
+	certd_start peer
+	until_ok 60 "the issuer refuses it with PST-2008" certd_said peer 2008
+	expect_eq "pairs on that host" "" "$(ls "$postern_at/peer/sia/current" 2>/dev/null)"
+	expect_eq "records of it at the issuer" "" "$(zts_record peer)"
+	spawn_kill peer certd
+	evidence "host: PST-2008, no certificate, no record: the signature is not that of the cloud"
+}
+
 claim_tunnels_up()
 {
 	local n fresh
@@ -324,6 +375,7 @@ claims_zone()
 		host_policy "$host" apply
 	done
 	claims_capture
+	[ "$postern_identities" = pki ] || identity_boot "$@"
 	for host; do
 		host_start "$host"
 	done

@@ -98,6 +98,16 @@ demo_gateways()
 	done
 }
 
+demo_issuer()
+{
+	identity_start
+}
+
+demo_identities()
+{
+	identity_boot host1 host2
+}
+
 demo_tunnels()
 {
 	host_start host1
@@ -144,6 +154,7 @@ try()
 
 demo_claims()
 {
+	try "a host has its identity from attestation alone" claim_identity_by_attestation
 	try "a tunnel to each configuration server is up" claim_tunnels_up
 	try "ping and TCP work through each tunnel" claim_ping_and_tcp
 	try "traffic to a server's public address is captured by the tunnel" claim_public_address_captured
@@ -151,6 +162,8 @@ demo_claims()
 	try "outside reaches no port, TCP or UDP, IPv4 or IPv6" claim_outside_reaches_nothing
 	try "IPv4 out is dead" claim_ipv4_is_dead
 	try "host to host is closed" claim_hosts_are_apart
+	try "a certificate is renewed with a new key, and the tunnels do not notice" claim_identity_renewed
+	try "an instance with a forged document gets no identity" claim_forged_document_refused
 	try "a host of another tenant is refused" claim_wrong_tenant_refused
 	try "an expired certificate is refused" claim_expired_certificate_refused
 	try "a certificate of another CA is refused" claim_wrong_ca_refused
@@ -168,7 +181,11 @@ stage "programs, identities in the Athenz profile, configuration" postern_prepar
 stage "the policy, before anything else may talk" demo_policies
 stage "a capture on host1's uplink, the judge of every leak" claims_capture
 stage "gatewayd on cfg1, cfg2, cfg3" demo_gateways
+stage "certd on host1 and host2: attestation, key, certificate" demo_identities
 stage "tunneld on host1 and host2: exchange over mTLS, kernel WireGuard, handshakes" demo_tunnels
+listing "certd status" certd_status host1
+listing "openssl x509 -noout -subject -enddate -ext subjectAltName" openssl x509 -noout -subject -enddate \
+	-ext subjectAltName -in "$postern_at/host1/sia/current/cert.pem"
 listing "postern status" host_status host1
 listing "wg show" on host1 wg show
 listing "nft list table inet postern" on host1 nft list table inet postern

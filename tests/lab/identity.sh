@@ -58,7 +58,7 @@ identity_watch()
 				date +%T.%N
 				cat "$LAB_OUT/.pair"
 			}
-			lab_nap 0.1
+			lab_nap "${identity_watch_s:-0.1}"
 		done
 	) >"$LAB_OUT/watch-$1.txt" 2>&1 &
 	identity_watcher=$!

@@ -18,8 +18,8 @@ postern_uid_certd=4304
 postern_uid_zts=4305
 
 # Where hosts have their identity from: "certd" registers them with ztsd; "pki" makes certificates with
-# openssl, which is quicker for claims that have nothing to do with it.
-postern_identities=${POSTERN_IDENTITIES:-pki}
+# openssl, which is quicker where identities are not the point.
+postern_identities=${POSTERN_IDENTITIES:-certd}
 
 postern_account=123456789012
 postern_region=us-east-1

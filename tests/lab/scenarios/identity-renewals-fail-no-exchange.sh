@@ -28,6 +28,8 @@ granted()
 postern_identities=certd
 postern_lifetime_s=60
 postern_renew_s=5
+# what judges the pair costs as much as a renewal does under emulation
+identity_watch_s=1
 claims_zone host1
 before=$(granted)
 refused_before=$(refused)
