@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certs/awsarn.h"
 #include "certs/fetch/fetchfail.h"
 #include "certs/fetch/httpcall.h"
 #include "certs/sigv4.h"
@@ -53,14 +54,6 @@ int sts_role(const struct certconf *conf, const char *principal, char ret[static
 		return -EINVAL;
 	snprintf(ret, STS_ROLE_MAX, "%s", role);
 	return 0;
-}
-
-/* ISO partitions have other words; these are the ones that have customers. */
-static const char *sts_partition(const char *region)
-{
-	if (!strncmp(region, "cn-", 3))
-		return "aws-cn";
-	return !strncmp(region, "us-gov-", 7) ? "aws-us-gov" : "aws";
 }
 
 static void sts_escaped_freep(char **p)
@@ -259,15 +252,16 @@ static int sts_take_credentials(const struct httpcall_answer *a, struct athenz_e
 static int sts_assume_form(const struct sts *s, struct buf *form,
 			   struct fetchjob_result *ret_result)
 {
-	char role[STS_ROLE_MAX], arn[512];
+	char role[STS_ROLE_MAX], arn[AWSARN_MAX];
 	int r = sts_role(s->conf, s->self->principal, role);
 
 	if (r < 0)
 		return fetchfail_set(ret_result, PST_STS_FAILED,
 				     "no role can be named %.100s: more than %d bytes",
 				     s->self->principal, STS_ROLE_MAX - 1);
-	snprintf(arn, sizeof(arn), "arn:%s:iam::%s:role/%s%s", sts_partition(s->self->region),
-		 s->self->account, s->conf->role_path, role);
+	r = awsarn_role(s->self->region, s->self->account, s->conf->role_path, role, arn);
+	if (r < 0)
+		return r;
 	buf_add(form, "Action=AssumeRole&Version=2011-06-15");
 	r = sts_add_field(form, "RoleArn", arn);
 	if (r == 0)

@@ -9,6 +9,7 @@
 
 #include "certs/athenz.h"
 #include "certs/athenzdns.h"
+#include "certs/awsarn.h"
 #include "certs/principal.h"
 #include "certs/ztsd/awsdoc.h"
 #include "certs/ztsd/jwt.h"
@@ -16,8 +17,6 @@
 #include "certs/ztsd/stscall.h"
 
 #define BOOT_AHEAD_S 300 /* the host's clock may be ahead of ours by that much */
-#define ROLE_ARN "arn:aws:sts::%s:assumed-role/%s/"
-#define ARN_PREFIX_MAX (sizeof(ROLE_ARN) + 64 + PRINCIPAL_MAX)
 /* Athenz says this much and no more; what follows in ours is never a text of the evidence. */
 #define BAD_CREDENTIALS "Unable to verify instance identity credentials"
 
@@ -36,7 +35,7 @@ struct attestor {
 struct wait {
 	attestor_done_fn *done;
 	void *user;
-	char prefix[ARN_PREFIX_MAX]; /* how the ARN must begin */
+	char prefix[AWSARN_MAX]; /* how the ARN must begin */
 };
 
 /* What a step of the checks returns beside -errno. */
@@ -247,7 +246,12 @@ static void ask_sts(struct attestor *a, const struct attestor_claim *claim,
 {
 	const struct sigv4_keys keys = { e->access, e->secret, e->token };
 
-	snprintf(w->prefix, sizeof(w->prefix), ROLE_ARN, claim->account, e->role);
+	if (awsarn_session(a->region, claim->account, e->role, w->prefix) < 0) {
+		w->done(w->user, ATTESTOR_REFUSED,
+			"Account and role are too long for a name of AWS");
+		free(w);
+		return;
+	}
 	stscall_ask(a->sts, &keys, claim->now_wall, on_sts, w);
 }
 
@@ -386,6 +390,10 @@ static int fail(char *ret_why, const char *what, int error)
 static void find_sts_region(const char *url, const char *fallback, char *ret, size_t cap)
 {
 	static const char begin[] = "https://sts.";
+	static const char *const domains[] = {
+		".api.aws",          ".amazonaws.com", ".api.amazonwebservices.com.cn",
+		".amazonaws.com.cn", ".amazonaws.eu",  ".api.amazonwebservices.eu",
+	};
 	const char *at = url + strlen(begin), *dot;
 
 	snprintf(ret, cap, "%s", fallback);
@@ -394,7 +402,7 @@ static void find_sts_region(const char *url, const char *fallback, char *ret, si
 	if (!strcmp(at, "amazonaws.com"))
 		at = "us-east-1."; /* the global endpoint */
 	dot = strchr(at, '.');
-	if (dot && (!dot[1] || !strcmp(dot, ".api.aws") || !strcmp(dot, ".amazonaws.com")))
+	if (dot && (!dot[1] || is_listed(domains, ARRAY_SIZE(domains), dot)))
 		snprintf(ret, cap, "%.*s", (int)(dot - at), at);
 }
 

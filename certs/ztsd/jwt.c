@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "certs/awsarn.h"
 #include "certs/ztsd/b64url.h"
 #include "common/files.h"
 #include "common/jsonin.h"
@@ -486,15 +487,18 @@ static bool is_for(const json_t *payload, const char *audience)
 	return text && !strcmp(text, audience);
 }
 
-/* "arn:aws:iam::<account>:role/[path/]<role>" */
+/* "arn:<partition>:iam::<account>:role/[path/]<role>" */
 static int parse_subject(const char *sub, struct jwt_claims *ret)
 {
-	static const char begin[] = "arn:aws:iam::";
+	static const char begin[] = "iam::";
 	static const char middle[] = ":role/";
 	size_t account = strlen(ret->account);
-	const char *at = sub + strlen(begin), *role;
+	const char *at = awsarn_skip_partition(sub), *role;
 
-	if (strncmp(sub, begin, strlen(begin)) != 0 || strncmp(at, ret->account, account) != 0)
+	if (!at || strncmp(at, begin, strlen(begin)) != 0)
+		return -EBADMSG;
+	at += strlen(begin);
+	if (strncmp(at, ret->account, account) != 0)
 		return -EBADMSG;
 	at += account;
 	if (strncmp(at, middle, strlen(middle)) != 0)

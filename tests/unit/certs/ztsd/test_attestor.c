@@ -447,7 +447,7 @@ static void test_stranger(void)
 }
 
 /* Asks an STS of that name, which checks that the signature is for FAKESTS_REGION. */
-static void try_region(const char *host, const char *provider, const char *region,
+static void try_region(const char *host, const char *provider, const char *arn,
 		       enum attestor_verdict want)
 {
 	struct fakests *other = fakests_start(host, "other.pem");
@@ -456,13 +456,13 @@ static void try_region(const char *host, const char *provider, const char *regio
 	struct got got;
 
 	snprintf(url, sizeof(url), "https://%s", host);
-	snprintf(t.document.region, sizeof(t.document.region), "%s", region);
+	snprintf(t.document.region, sizeof(t.document.region), "%s", strrchr(provider, '.') + 1);
 	t.claim.provider = spec.provider = provider;
 	spec.sts_url = url;
 	spec.sts_address = fakests_address(other);
 	spec.sts_ca = tmpdir_path(ca, "other.pem");
 	open_attestor();
-	fakests_set(other, FAKESTS_GOOD, ARN);
+	fakests_set(other, FAKESTS_GOOD, arn);
 	try(&t, &got);
 	if (got.verdict != want)
 		tap_fail(__FILE__, __LINE__, "%s, %s: %s", host, provider, got.why);
@@ -474,12 +474,28 @@ static void try_region(const char *host, const char *provider, const char *regio
 /* The signature is for the region in the endpoint's name, else for that of the provider. */
 static void test_regions(void)
 {
-	try_region("sts.us-east-1.api.aws", "a.us-west-2", "us-west-2", ATTESTOR_OK);
-	try_region("sts.us-east-1.amazonaws.com", "a.us-west-2", "us-west-2", ATTESTOR_OK);
-	try_region("sts.amazonaws.com", "a.us-west-2", "us-west-2", ATTESTOR_OK);
-	try_region("sts.us-west-2.api.aws", "a.us-east-1", "us-east-1", ATTESTOR_REFUSED);
-	try_region("sts.us-west-2.example", "a.us-east-1", "us-east-1", ATTESTOR_OK);
-	try_region("sts.example", "a.us-west-2", "us-west-2", ATTESTOR_REFUSED);
+	try_region("sts.us-east-1.api.aws", "a.us-west-2", ARN, ATTESTOR_OK);
+	try_region("sts.us-east-1.amazonaws.com", "a.us-west-2", ARN, ATTESTOR_OK);
+	try_region("sts.amazonaws.com", "a.us-west-2", ARN, ATTESTOR_OK);
+	try_region("sts.us-west-2.api.aws", "a.us-east-1", ARN, ATTESTOR_REFUSED);
+	try_region("sts.us-west-2.example", "a.us-east-1", ARN, ATTESTOR_OK);
+	try_region("sts.example", "a.us-west-2", ARN, ATTESTOR_REFUSED);
+}
+
+/* Callers of China and GovCloud have names of their own, and those of elsewhere are strangers. */
+static void test_partitions(void)
+{
+#define CALLER(partition) "arn:" partition ":sts::" ACCOUNT ":assumed-role/" ROLE "/session"
+	static const char gov[] = "a.us-gov-west-1", china[] = "a.cn-north-1";
+	static const char in_china[] = "sts.us-east-1.api.amazonwebservices.com.cn";
+
+	try_region("sts.us-east-1.api.aws", gov, CALLER("aws-us-gov"), ATTESTOR_OK);
+	try_region("sts.us-east-1.api.aws", gov, CALLER("aws"), ATTESTOR_REFUSED);
+	try_region(in_china, china, CALLER("aws-cn"), ATTESTOR_OK);
+	try_region("sts.us-east-1.amazonaws.com.cn", china, CALLER("aws-cn"), ATTESTOR_OK);
+	try_region(in_china, china, CALLER("aws-us-gov"), ATTESTOR_REFUSED);
+	try_region("sts.us-east-1.api.aws", "a.us-west-2", CALLER("aws-cn"), ATTESTOR_REFUSED);
+#undef CALLER
 }
 
 static void test_which(void)
@@ -704,6 +720,7 @@ static const struct tap_test tests[] = {
 	{ "credentials, as STS sees them", test_sts },
 	{ "somebody else in the place of STS", test_stranger },
 	{ "the region of the signature", test_regions },
+	{ "partitions", test_partitions },
 	{ "which proofs are taken", test_which },
 	{ "web-identity tokens", test_jwt },
 	{ "the end while STS is asked", test_close },

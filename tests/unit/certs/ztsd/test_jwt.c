@@ -97,6 +97,10 @@ static void test_good(void)
 	mkjwt_sign(&ec, HEADER_EC, WITH_SUB("\"arn:aws:iam::123456789012:role/host\""), token);
 	CU_ASSERT_EQUAL(jwt_verify(keys, token, &rule, &claims, &why), 0);
 	CU_ASSERT_STRING_EQUAL(claims.role, "host");
+	mkjwt_sign(&ec, HEADER_EC, WITH_SUB("\"arn:aws-us-gov:iam::123456789012:role/gov\""),
+		   token);
+	CU_ASSERT_EQUAL(jwt_verify(keys, token, &rule, &claims, &why), 0);
+	CU_ASSERT_STRING_EQUAL(claims.role, "gov");
 }
 
 /* Rightly signed, but with a claim that is not as it should be. */
@@ -139,6 +143,8 @@ static const struct {
 	{ WITH_SUB("\"arn:aws:iam::123456789012:role/\""), "not a role of its account" },
 	{ WITH_SUB("\"arn:aws:iam::123456789012:role/a/\""), "not a role of its account" },
 	{ WITH_SUB("\"arn:aws:sts::123456789012:role/vespa.host\""), "not a role of its account" },
+	{ WITH_SUB("\"arn:other:iam::123456789012:role/vespa.host\""),
+	  "not a role of its account" },
 	{ WITH_SUB("\"vespa.host\""), "not a role of its account" },
 };
 
