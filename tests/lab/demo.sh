@@ -59,15 +59,23 @@ seconds()
 demo_log=$LAB_OUT/demo.log
 demo_start=${EPOCHREALTIME/[.,]/}
 
+# What ends a stage may be a failed expectation, which ends the program.
+demo_stage=
+demo_on_exit()
+{
+	[ -n "$demo_stage" ] || return 0
+	echo "demo: stage failed: $demo_stage" >&2
+	cat "$LAB_OUT/failed" >&2 2>/dev/null || tail -n 20 "$demo_log" >&2
+}
+trap demo_on_exit EXIT
+
 # stage TEXT COMMAND…: runs one stage and shows how long it took.
 stage()
 {
 	local from=${EPOCHREALTIME/[.,]/}
-	"${@:2}" >>"$demo_log" 2>&1 || {
-		echo "demo: stage failed: $1" >&2
-		tail -n 20 "$demo_log" >&2
-		exit 1
-	}
+	demo_stage=$1
+	"${@:2}" >>"$demo_log" 2>&1 || exit 1
+	demo_stage=
 	tell "$(paint '1;34' "$(printf '%7s s' "$(seconds $((${EPOCHREALTIME/[.,]/} - from)))")")  $1"
 }
 
@@ -177,7 +185,8 @@ demo_claims()
 
 tell "$(paint '1' "Postern: cfg1-3, host1 and host2 of one tenant, and a hostile outside, on Linux $(uname -r)")"
 stage "the network: 11 namespaces, a router between them" zone_up
-stage "programs, identities in the Athenz profile, configuration" postern_prepare host1 host2
+stage "programs, a CA, certificates of the servers, configuration; the hosts have none" postern_prepare host1 host2
+stage "a cloud's stand-in (instance metadata, STS) and the issuer ztsd" demo_issuer
 stage "the policy, before anything else may talk" demo_policies
 stage "a capture on host1's uplink, the judge of every leak" claims_capture
 stage "gatewayd on cfg1, cfg2, cfg3" demo_gateways
