@@ -24,8 +24,8 @@ setup_packages()
 	echo libcunit1-dev clang "libclang-rt-$(setup_clang_version)-dev"
 	# lints
 	echo clang-format universal-ctags pmccabe shellcheck mandoc
-	# the lab: network tools, certificates
-	echo iproute2 nftables tcpdump iputils-ping netcat-openbsd procps openssl util-linux
+	# the lab: network tools, certificates; curl as a foreign client, strace to kill at each step
+	echo iproute2 nftables tcpdump iputils-ping netcat-openbsd procps openssl util-linux curl strace
 	# the lab's guest: emulator, boot image, kernel package
 	echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd
 }
