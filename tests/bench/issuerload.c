@@ -8,7 +8,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <glob.h>
+#include <inttypes.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -79,7 +81,7 @@ static void load_pin(int cpu)
 	sched_setaffinity(0, sizeof(set), &set); /* with one CPU both share it: CPU time counts */
 }
 
-/* ---- the requests ----------------------------------------------------------------------------- */
+/* ---- the requests --------------------------------------------------------------------------- */
 
 static void load_prepare_host(const struct load *l, const struct regtoken_key *secret,
 			      struct load_host *h, size_t i)
@@ -146,13 +148,15 @@ static char *load_request(const struct load *l, const struct load_host *h, int k
 	return text;
 }
 
-/* ---- one client ------------------------------------------------------------------------------- */
+/* ---- one client ----------------------------------------------------------------------------- */
 
 static int load_connect(const struct load *l, const struct sockaddr_in6 *to)
 {
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
-	if (fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0) {
+	/* Without it the request waits for an ACK of the handshake, and the server for work. */
+	if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+	    connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0) {
 		close(fd);
 		return -1;
 	}
@@ -209,7 +213,7 @@ static void load_ask(const struct load *l, const struct sockaddr_in6 *to, struct
 	if (kind == LOAD_REFRESH)
 		load_use_cert(ssl, l, h->cert);
 	ok = fd >= 0 && load_talk(ssl, text, answer, sizeof(answer)) > 12;
-	tally->last_status = ok ? (unsigned int)atoi(answer + 9) : 0;
+	tally->last_status = ok ? (unsigned int)strtoul(answer + 9, NULL, 10) : 0;
 	if (tally->last_status == 200 || tally->last_status == 201) {
 		tally->done++;
 		load_take(h, answer);
@@ -221,7 +225,7 @@ static void load_ask(const struct load *l, const struct sockaddr_in6 *to, struct
 	free(text);
 }
 
-/* ---- the raw server --------------------------------------------------------------------------- */
+/* ---- the raw server ------------------------------------------------------------------------- */
 
 struct load_raw {
 	SSL_CTX *tls;
@@ -351,7 +355,7 @@ static void load_raw_open(const struct load *l, struct load_raw *raw, struct soc
 		load_die("raw server");
 }
 
-/* ---- phases ----------------------------------------------------------------------------------- */
+/* ---- phases --------------------------------------------------------------------------------- */
 
 /* CPU time of all threads of a process, ns. Source: Documentation/scheduler/sched-stats.rst. */
 static uint64_t load_cpu_ns(long pid)
@@ -476,16 +480,27 @@ static void load_client_tls(struct load *l)
 	SSL_CTX_set_verify(l->tls, SSL_VERIFY_PEER, NULL);
 }
 
+static uint64_t load_number(const char *text, uint64_t max)
+{
+	uint64_t n = 0;
+
+	if (conf_parse_u64(text, 1, max, &n) < 0) {
+		fprintf(stderr, "issuerload: %s: not in 1...%" PRIu64 "\n", text, max);
+		exit(64);
+	}
+	return n;
+}
+
 static void load_read_args(struct load *l, char **argv)
 {
 	static char ca[FILES_PATH_MAX];
 
 	l->to = (struct sockaddr_in6){ .sin6_family = AF_INET6,
 				       .sin6_addr = in6addr_loopback,
-				       .sin6_port = htons((uint16_t)atoi(argv[1])) };
-	l->issuer = atol(argv[2]);
-	l->n_hosts = strtoul(argv[3], NULL, 10);
-	l->n_clients = strtoul(argv[4], NULL, 10);
+				       .sin6_port = htons((uint16_t)load_number(argv[1], 65535)) };
+	l->issuer = (long)load_number(argv[2], INT32_MAX);
+	l->n_hosts = load_number(argv[3], LOAD_HOSTS_MAX);
+	l->n_clients = load_number(argv[4], LOAD_CLIENTS_MAX);
 	l->pki = argv[5];
 	l->key_file = argv[6];
 	l->provider = argv[7];
@@ -494,9 +509,6 @@ static void load_read_args(struct load *l, char **argv)
 	l->suffix = argv[10];
 	snprintf(ca, sizeof(ca), "%s/ca.cert.pem", l->pki);
 	l->ca = ca;
-	if (!l->n_hosts || l->n_hosts > LOAD_HOSTS_MAX || !l->n_clients ||
-	    l->n_clients > LOAD_CLIENTS_MAX)
-		load_die("HOSTS or CLIENTS out of range");
 }
 
 int main(int argc, char **argv)
@@ -530,7 +542,7 @@ int main(int argc, char **argv)
 		{ "raw", &raw_at, raw_pid, LOAD_REFRESH },
 	};
 	load_fork_clients(&l, phases);
-	for (int run = 0; run < atoi(argv[11]); run++)
+	for (uint64_t run = 0, runs = load_number(argv[11], 1000); run < runs; run++)
 		for (unsigned char n = 0; n < ARRAY_SIZE(phases); n++)
 			load_run_phase(&l, &phases[n], n);
 	kill(raw_pid, SIGKILL);
