@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A wall clock that is wrong: preloaded into one program of the lab (LD_PRELOAD), it moves what
- * that program takes for the time by LAB_CLOCK_SHIFT seconds. Clocks that count from the boot stay.
+ * Another wall clock than the kernel's, preloaded into one program of the lab (LD_PRELOAD): with
+ * LAB_CLOCK_SHIFT it is that many seconds ahead; with LAB_CLOCK_AT_BOOT, the time in seconds since
+ * 1970 at which the kernel booted, it is right whatever the kernel's is set to meanwhile. Clocks that
+ * count from the boot stay.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -12,19 +15,21 @@
 
 #include "common/attr.h"
 
-static time_t fakeclock_shift(void)
+static time_t fakeclock_setting(const char *name)
 {
-	const char *text = getenv("LAB_CLOCK_SHIFT");
+	const char *text = getenv(name);
 
 	return text ? (time_t)strtol(text, NULL, 10) : 0;
 }
 
 _public_ int clock_gettime(clockid_t clock, struct timespec *ts)
 {
-	int r = (int)syscall(SYS_clock_gettime, clock, ts);
+	bool is_wall = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE;
+	time_t at_boot = is_wall ? fakeclock_setting("LAB_CLOCK_AT_BOOT") : 0;
+	int r = (int)syscall(SYS_clock_gettime, at_boot ? CLOCK_BOOTTIME : clock, ts);
 
-	if (r == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-		ts->tv_sec += fakeclock_shift();
+	if (r == 0 && is_wall)
+		ts->tv_sec += at_boot + fakeclock_setting("LAB_CLOCK_SHIFT");
 	return r;
 }
 

@@ -44,6 +44,13 @@ need_rules()
 	unshare -n ip -6 rule add not fwmark 0x504f lookup 20559 pref 20559
 }
 
+# A kernel that is the lab's own, for what must not be done to another one, such as setting its clock:
+# the port that the runner gives to its guest is there.
+need_guest()
+{
+	grep -qsx lab.ctl /sys/class/virtio-ports/*/name
+}
+
 # Prints the needs of $@ that the running kernel lacks (or this user may not try).
 needs_missing()
 {
