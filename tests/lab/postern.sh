@@ -26,11 +26,12 @@ postern_region=us-east-1
 postern_provider=athenz.aws.$postern_region
 postern_suffix=aws.athenz.example
 
-# Programs and state live where an unprivileged user can reach them, wherever the tree is.
+# Programs and state live where an unprivileged user can reach them, wherever the tree is. The name says
+# whose they are: the player removes them.
 postern_dir()
 {
 	[ -z "${postern_at:-}" ] || return 0
-	postern_at=$(mktemp -d /run/postern-lab.XXXXXX)
+	postern_at=$(mktemp -d "/run/${LAB_PREFIX}XXXXXX")
 	chmod 755 "$postern_at"
 	mkdir "$postern_at/bin" "$postern_at/pki"
 	cp -p "$LAB_BUILD"/tunneld/{host/tunneld,exchange/tunneld-exchange,ctl/postern} \

@@ -2,6 +2,7 @@
 about="Passes"
 needs="veth"
 deadline=60
+mkdir "/run/${LAB_PREFIX}left"
 ns a b
 link a:x b:y 2001:db8::1/64 2001:db8::2/64
 build_net

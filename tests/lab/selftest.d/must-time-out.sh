@@ -4,5 +4,8 @@ deadline=2
 ns a
 build_net
 spawn a sleeper sleep 600
+at=$(mktemp -d "/run/${LAB_PREFIX}XXXXXX")
+mount -t tmpfs lab-left "$at"
+: >"$at/left"
 expect "true is true" true
 sleep 600
