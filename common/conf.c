@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/files.h"
+#include "common/typo.h"
 
 /* One section with its label, "" without one. Bit n of a mask stands for row n of the schema. */
 struct conf_scope {
@@ -156,6 +157,22 @@ static int conf_check_label(struct conf_run *run, const struct conf_item *first,
 	return 0;
 }
 
+/* With the name that was probably meant. */
+static int conf_unknown_section(struct conf_run *run, const char *name)
+{
+	const struct conf_schema *schema = run->schema;
+	char text[CONF_LINE_MAX + 96];
+
+	for (size_t i = 0; i < schema->n_items; i++) {
+		if (!typo_is_likely(name, schema->items[i].section))
+			continue;
+		snprintf(text, sizeof(text), "%s; is it [%s%s]?", name, schema->items[i].section,
+			 conf_is_labelled(&schema->items[i]) ? " NAME" : "");
+		return conf_fail(run, -EINVAL, "unknown section", text);
+	}
+	return conf_fail(run, -EINVAL, "unknown section", name);
+}
+
 static int conf_take_section(struct conf_run *run, char *line)
 {
 	const struct conf_item *first;
@@ -170,7 +187,7 @@ static int conf_take_section(struct conf_run *run, char *line)
 		return 0;
 	first = conf_find_section(run->schema, name);
 	if (!first)
-		return conf_fail(run, -EINVAL, "unknown section", name);
+		return conf_unknown_section(run, name);
 	r = conf_check_label(run, first, label);
 	if (r < 0)
 		return r;
@@ -231,6 +248,30 @@ static int conf_store_list(struct conf_run *run, const struct conf_item *item, c
 	return r;
 }
 
+/* With the section where it belongs, or the key that was probably meant. */
+static int conf_unknown_key(struct conf_run *run, const char *key)
+{
+	static const char what[] = "unknown key in this section";
+	const struct conf_schema *schema = run->schema;
+	const char *section = run->scope->first->section;
+	char text[CONF_LINE_MAX + 96];
+
+	for (size_t i = 0; i < schema->n_items; i++)
+		if (!strcmp(key, schema->items[i].key)) {
+			snprintf(text, sizeof(text), "%s; it belongs to [%s%s]", key,
+				 schema->items[i].section,
+				 conf_is_labelled(&schema->items[i]) ? " NAME" : "");
+			return conf_fail(run, -EINVAL, what, text);
+		}
+	for (size_t i = 0; i < schema->n_items; i++)
+		if (!strcmp(section, schema->items[i].section) &&
+		    typo_is_likely(key, schema->items[i].key)) {
+			snprintf(text, sizeof(text), "%s; is it %s?", key, schema->items[i].key);
+			return conf_fail(run, -EINVAL, what, text);
+		}
+	return conf_fail(run, -EINVAL, what, key);
+}
+
 /* One key of the running section; @key and @value are trimmed. */
 static int conf_take_pair(struct conf_run *run, const char *key, char *value)
 {
@@ -239,7 +280,7 @@ static int conf_take_pair(struct conf_run *run, const char *key, char *value)
 	bool list;
 
 	if (!item)
-		return conf_fail(run, -EINVAL, "unknown key in this section", key);
+		return conf_unknown_key(run, key);
 	list = item->flags & CONF_LIST;
 	if (!list && (scope->seen_here & conf_bit(run, item)))
 		return conf_item_failed(run, -EINVAL, item, scope->label,
@@ -427,16 +468,18 @@ static int conf_finish_scope(struct conf_run *run, const struct conf_scope *scop
 static int conf_finish_absent(struct conf_run *run, const struct conf_item *first)
 {
 	const struct conf_scope empty = { .first = first };
+	char text[CONF_NAME_MAX + 16];
 
 	for (size_t i = 0; i < run->n_scopes; i++)
 		if (run->scopes[i].first == first)
 			return 0;
 	if (!conf_is_labelled(first))
 		return conf_finish_scope(run, &empty);
+	snprintf(text, sizeof(text), "[%s NAME]", first->section);
 	for (size_t i = 0; i < run->schema->n_items; i++)
 		if (!strcmp(run->schema->items[i].section, first->section) &&
 		    (run->schema->items[i].flags & CONF_REQUIRED))
-			return conf_fail(run, -EINVAL, "no section of this kind", first->section);
+			return conf_fail(run, -EINVAL, "a section is missing", text);
 	return 0;
 }
 

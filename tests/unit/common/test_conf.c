@@ -174,7 +174,15 @@ static void test_bad_lines(void)
 	REFUSE("[main] x\n", -EINVAL, "t:1: a section is written [name] or [name label]: [main] x");
 	REFUSE("[main]\nhello\n", -EINVAL, "t:2: expected 'key = value': hello");
 	REFUSE("[main]\nhello = 1\n", -EINVAL, "t:2: unknown key in this section: hello");
-	REFUSE("[main]\nhave = 1\n", -EINVAL, "t:2: unknown key in this section: have");
+	REFUSE("[main]\nhave = 1\n", -EINVAL,
+	       "t:2: unknown key in this section: have; it belongs to [must]");
+	REFUSE("[main]\nweight = 1\n", -EINVAL,
+	       "t:2: unknown key in this section: weight; it belongs to [server NAME]");
+	REFUSE("[main]\nnubmer = 1\n", -EINVAL,
+	       "t:2: unknown key in this section: nubmer; is it number?");
+	REFUSE("[main]\nhavf = 1\n", -EINVAL, "t:2: unknown key in this section: havf");
+	REFUSE("\n[mian]\n", -EINVAL, "t:2: unknown section: mian; is it [main]?");
+	REFUSE("[sever a]\n", -EINVAL, "t:1: unknown section: sever; is it [server NAME]?");
 	REFUSE("[main]\ntext = a\x1b[2J\n", -EINVAL, "t:2: control character in the file");
 	REFUSE("[main]\ntext = a\rb\n", -EINVAL, "t:2: control character in the file");
 	REFUSE("[main]\ntext = a\x7f\n", -EINVAL, "t:2: control character in the file");
@@ -295,7 +303,7 @@ static void test_required(void)
 {
 	REFUSE("", -EINVAL, "t: [must] have: is missing");
 	REFUSE("[server a]\nendpoint = [::2]:1\n[must]\n", -EINVAL, "t: [must] have: is missing");
-	REFUSE("[must]\nhave = [::2]:1\n", -EINVAL, "t: no section of this kind: server");
+	REFUSE("[must]\nhave = [::2]:1\n", -EINVAL, "t: a section is missing: [server NAME]");
 	REFUSE(BASE "[server b]\nweight = 1\n", -EINVAL, "t: [server b] endpoint: is missing");
 }
 
