@@ -14,6 +14,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "certs/keypair.h"
@@ -64,14 +65,30 @@ static const EVP_MD *signer_digest(EVP_PKEY *key)
 	return EVP_sha256();
 }
 
-static EVP_PKEY *signer_load_file(const char *path)
+/* Whoever has this key can be anybody: a file that all may read is not taken. */
+static const char *signer_distrust(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return strerror(errno);
+	return st.st_mode & 07 ? "everybody may read or write this key: chmod o=" : NULL;
+}
+
+static EVP_PKEY *signer_load_file(const char *path, const char **ret_what)
 {
 	_cleanup_(files_freep) uint8_t *pem = NULL;
 	_cleanup_(signer_free_bio) BIO *bio = NULL;
 	EVP_PKEY *key = NULL;
 	size_t len = 0;
+	int r;
 
-	if (files_read(path, KEYPAIR_KEY_MAX, &pem, &len) < 0)
+	*ret_what = signer_distrust(path);
+	if (*ret_what)
+		return NULL;
+	r = files_read(path, KEYPAIR_KEY_MAX, &pem, &len);
+	*ret_what = r < 0 ? strerror(-r) : "no private key in PEM, or one with a passphrase";
+	if (r < 0)
 		return NULL;
 	bio = BIO_new_mem_buf(pem, (int)len);
 	if (bio)
@@ -104,9 +121,10 @@ static int signer_load_cert(struct signer *s, const char *path)
 	_cleanup_(signer_free_bio) BIO *bio = NULL;
 	struct tm tm;
 	size_t len = 0;
+	int r = files_read(path, KEYPAIR_CA_MAX, &pem, &len);
 
-	if (files_read(path, KEYPAIR_CA_MAX, &pem, &len) < 0)
-		return -EINVAL;
+	if (r < 0)
+		return r;
 	bio = BIO_new_mem_buf(pem, (int)len);
 	s->cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
 	if (!s->cert || memchr(pem, '\0', len) ||
@@ -120,11 +138,17 @@ static int signer_load_cert(struct signer *s, const char *path)
 static int signer_load(struct signer *s, const char *cert_path, const char *key,
 		       char ret_why[static SIGNER_WHY_MAX])
 {
-	if (signer_load_cert(s, cert_path) < 0)
-		return signer_fail(ret_why, "not a readable certificate in PEM", cert_path);
-	s->key = *key == '/' ? signer_load_file(key) : signer_load_uri(key);
+	const char *what = "no private key can be had from it; is OpenSSL's provider for such "
+			   "URIs installed and set up?";
+	int r = signer_load_cert(s, cert_path);
+
+	if (r < 0)
+		return signer_fail(
+			ret_why, r == -EINVAL ? "not a readable certificate in PEM" : strerror(-r),
+			cert_path);
+	s->key = *key == '/' ? signer_load_file(key, &what) : signer_load_uri(key);
 	if (!s->key)
-		return signer_fail(ret_why, "no private key can be had from it", key);
+		return signer_fail(ret_why, what, key);
 	if (X509_check_private_key(s->cert, s->key) != 1)
 		return signer_fail(ret_why, "the key does not belong to the CA's certificate", key);
 	if (X509_check_ca(s->cert) != 1 || !(X509_get_key_usage(s->cert) & KU_KEY_CERT_SIGN))

@@ -138,11 +138,7 @@ static int open_store(const struct ztscmd *c, bool create, struct ztsdb **ret)
 	if (r == -ENOENT)
 		return fail(ZTSCMD_FAILURE, path,
 			    "there is none yet; 'ztsctl domain add' or a start of ztsd makes it");
-	if (r == -EBUSY)
-		return fail(ZTSCMD_FAILURE, path, "another program holds it; try again");
-	if (r == -EPROTO)
-		return fail(ZTSCMD_FAILURE, path, "a newer ztsd made it; use its ztsctl");
-	return r < 0 ? fail(ZTSCMD_FAILURE, path, strerror(-r)) : ZTSCMD_OK;
+	return r < 0 ? fail(ZTSCMD_FAILURE, path, ztsdb_explain(r)) : ZTSCMD_OK;
 }
 
 /* ---- domains ---- */

@@ -12,6 +12,7 @@
 #include "certs/ztsd/ztsdconf.h"
 #include "common/attr.h"
 #include "common/jsonin.h"
+#include "common/typo.h"
 #include "config.h"
 
 #define DEFAULT_VALID_S 1800
@@ -85,28 +86,51 @@ struct command {
 	const char *name, *second; /* the second word; NULL = none */
 	int (*run)(const struct ztscmd *c);
 	size_t args_min, args_max; /* behind it */
+	const char *args;          /* what these are */
 	unsigned int takes;
 	bool is_many; /* more than one --service and --provider */
 };
 
 static const struct command commands[] = {
-	{ "domain", "add", ztscmd_domain_add, 1, 1,
+	{ "domain", "add", ztscmd_domain_add, 1, 1, "NAME",
 	  TAKES(ACCOUNT) | TAKES(LIFETIME) | TAKES(SERVICE) | TAKES(PROVIDER), true },
-	{ "domain", "remove", ztscmd_domain_remove, 1, 1, TAKES(SERVICE) | TAKES(PROVIDER), true },
-	{ "domain", "list", ztscmd_domain_list, 0, 1, TAKES(JSON), false },
-	{ "list", NULL, ztscmd_list, 0, 0, TAKES_FILTER | TAKES(INSTANCE) | TAKES(JSON), false },
-	{ "show", NULL, ztscmd_show, 1, 1, TAKES_FILTER | TAKES(JSON), false },
-	{ "revoke", NULL, ztscmd_revoke, 1, 1, TAKES_FILTER, false },
-	{ "reset", NULL, ztscmd_reset, 0, 1, TAKES_FILTER | TAKES(ALL) | TAKES(YES), false },
-	{ "remove", NULL, ztscmd_remove, 1, 1, TAKES_FILTER, false },
-	{ "key", NULL, ztscmd_key, 1, 1, 0, false },
-	{ "token", NULL, ztscmd_token, 2, 2, TAKES(PROVIDER) | TAKES(VALID) | TAKES(KEY), false },
+	{ "domain", "remove", ztscmd_domain_remove, 1, 1, "NAME", TAKES(SERVICE) | TAKES(PROVIDER),
+	  true },
+	{ "domain", "list", ztscmd_domain_list, 0, 1, "", TAKES(JSON), false },
+	{ "list", NULL, ztscmd_list, 0, 0, "", TAKES_FILTER | TAKES(INSTANCE) | TAKES(JSON),
+	  false },
+	{ "show", NULL, ztscmd_show, 1, 1, "ID", TAKES_FILTER | TAKES(JSON), false },
+	{ "revoke", NULL, ztscmd_revoke, 1, 1, "ID", TAKES_FILTER, false },
+	{ "reset", NULL, ztscmd_reset, 0, 1, "", TAKES_FILTER | TAKES(ALL) | TAKES(YES), false },
+	{ "remove", NULL, ztscmd_remove, 1, 1, "ID", TAKES_FILTER, false },
+	{ "key", NULL, ztscmd_key, 1, 1, "FILE", 0, false },
+	{ "token", NULL, ztscmd_token, 2, 2, "DOMAIN.SERVICE ID",
+	  TAKES(PROVIDER) | TAKES(VALID) | TAKES(KEY), false },
 };
 
 static int misuse(const char *object, const char *what)
 {
 	fprintf(stderr, "ztsctl: %s: %s (see ztsctl --help)\n", object, what);
 	return ZTSCMD_USAGE;
+}
+
+/* With the command that was probably meant. */
+static int unknown(char **words, size_t n)
+{
+	char what[80];
+
+	if (n == 0)
+		return misuse("command", "say one");
+	if (!strcmp(words[0], "domain"))
+		return misuse("domain", n == 1 ? "say add, remove or list behind it" :
+						 "only add, remove or list may stand behind it");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (typo_is_likely(words[0], commands[i].name)) {
+			snprintf(what, sizeof(what), "no such command; is it %s?",
+				 commands[i].name);
+			return misuse(words[0], what);
+		}
+	return misuse(words[0], "no such command");
 }
 
 /* Gives -1 to go on, else the exit status. */
@@ -176,8 +200,10 @@ static int parse_options(int argc, char **argv, struct ztscmd *c, unsigned int *
 	int opt, r = -1;
 
 	while (r < 0 && (opt = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
-		if (opt == '?')
-			return misuse("option", "not understood");
+		if (opt == '?') { /* it has said which option, and why */
+			fputs("See ztsctl --help.\n", stderr);
+			return ZTSCMD_USAGE;
+		}
 		if (opt == 'h' || opt == 'V')
 			return fputs(opt == 'h' ? usage : "ztsctl " POSTERN_VERSION "\n", stdout) <
 			       0;
@@ -208,12 +234,20 @@ static const char *option_text(unsigned int bit)
 static int check_usage(const struct command *cmd, const struct ztscmd *c, unsigned int seen)
 {
 	unsigned int foreign = seen & ~(cmd->takes | TAKES_ALWAYS);
+	char text[80];
 
-	if (c->n_args < cmd->args_min)
-		return misuse(cmd->name, "something is missing behind it");
-	if (foreign)
-		return misuse(option_text((unsigned int)__builtin_ctz(foreign)),
-			      "not an option of this command");
+	if (c->n_args < cmd->args_min) {
+		snprintf(text, sizeof(text), "%s%s%s", cmd->name, cmd->second ? " " : "",
+			 cmd->second ? cmd->second : "");
+		fprintf(stderr, "ztsctl: %s: say %s behind it (see ztsctl --help)\n", text,
+			cmd->args);
+		return ZTSCMD_USAGE;
+	}
+	if (foreign) {
+		snprintf(text, sizeof(text), "--%s",
+			 option_text((unsigned int)__builtin_ctz(foreign)));
+		return misuse(text, "not an option of this command");
+	}
 	if (!cmd->is_many && (c->n_services > 1 || c->n_providers > 1))
 		return misuse(cmd->name, "takes one --service and one --provider");
 	if (cmd->run == ztscmd_reset && c->all == (c->n_args > 0))
@@ -228,7 +262,7 @@ static int run(char **words, size_t n, struct ztscmd *c, unsigned int seen)
 	int r;
 
 	if (!cmd)
-		return misuse(n ? words[0] : "command", n ? "no such command" : "say one");
+		return unknown(words, n);
 	skip = cmd->second ? 2 : 1;
 	if (n - skip > cmd->args_max)
 		return misuse(words[skip + cmd->args_max], "one word too many");

@@ -131,6 +131,9 @@ static int ztsdb_errno(int rc)
 		return -EROFS;
 	case SQLITE_BUSY:
 		return -EBUSY;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EUCLEAN;
 	default:
 		return -EIO;
 	}
@@ -235,6 +238,26 @@ int ztsdb_open(const char *path, bool create, struct ztsdb **ret)
 	if (r == 0)
 		*ret = steal_ptr(db);
 	return r;
+}
+
+const char *ztsdb_explain(int error)
+{
+	switch (error) {
+	case -EUCLEAN:
+		return "damaged; put a copy back, or move it away: then domains must be added "
+		       "again, and hosts register afresh";
+	case -EPROTO:
+		return "a newer ztsd made it; use the programs of that version";
+	case -EBUSY:
+		return "another program holds it; try again";
+	case -EROFS:
+	case -EACCES:
+		return "this user may not write it; be root, or the user of ztsd";
+	case -ENOSPC:
+		return "the disk is full";
+	default:
+		return strerror(-error);
+	}
 }
 
 /* Runs a query that gives no row. */

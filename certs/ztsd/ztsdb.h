@@ -104,8 +104,11 @@ typedef int ztsdb_instance_fn(const struct ztsdb_instance *instance, void *user)
  * file for seconds) or -EIO, for which ztsdb_error() has SQLite's words ---- */
 
 /* Opens the file, made with mode 0600 when absent and @create. Gives *ret.
- * Errors: also -ENOENT; -EPROTO when a newer program made it. */
+ * Errors: also -ENOENT; -EPROTO when a newer program made it; -EUCLEAN when it is damaged. */
 int ztsdb_open(const char *path, bool create, struct ztsdb **ret) _warn_unused_;
+
+/* What an error of ztsdb_open() means, for people. Borrowed, until the next call. */
+const char *ztsdb_explain(int error);
 
 /* Begins a transaction. */
 int ztsdb_begin(struct ztsdb *db) _warn_unused_;

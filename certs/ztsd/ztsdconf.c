@@ -201,7 +201,7 @@ static const struct conf_item ztsdconf_items[] = {
 	{ "ztsd", "ca_key", ztsdconf_set_key, ZTSDCONF_FIELD(ca_key),
 	  .fallback = "/etc/postern/ztsd/ca.key.pem",
 	  .range = "an absolute path, or a URI such as pkcs11:... for OpenSSL's providers",
-	  .doc = "Private key of the CA." },
+	  .doc = "Private key of the CA; a file that everybody may read is refused." },
 	{ "ztsd", "ca_bundle", conf_set_name, ZTSDCONF_FIELD(ca_bundle), .fallback = "athenz",
 	  .range = "a name of a-z 0-9 _ . -, at most 63 characters",
 	  .doc = "Name under which /zts/v1/cacerts gives the CA's certificates." },

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "certs/keypair.h"
 #include "certs/peerid.h"
@@ -283,10 +284,12 @@ static void test_signer_refuses(void)
 	free(cert);
 	signer_free(s);
 	CU_ASSERT_EQUAL(signer_open(none, test_signer_key_path, &bad, why), -EINVAL);
-	CU_ASSERT_PTR_NOT_NULL(strstr(why, "not a readable certificate"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "No such file"));
 	CU_ASSERT_EQUAL(signer_open(test_signer_key_path, other, &bad, why), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "not a readable certificate"));
 	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, none, &bad, why), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "No such file"));
+	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, leaf, &bad, why), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "no private key"));
 	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, "pkcs11:object=none", &bad, why),
 			-EINVAL);
@@ -299,6 +302,24 @@ static void test_signer_refuses(void)
 	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
 }
 
+static void test_signer_open_key(void)
+{
+	static const mode_t bad[] = { 0604, 0602, 0601 };
+	char why[SIGNER_WHY_MAX] = "";
+	struct signer *s = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		CU_ASSERT_EQUAL(chmod(test_signer_key_path, bad[i]), 0);
+		CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, test_signer_key_path, &s, why),
+				-EINVAL);
+		CU_ASSERT_PTR_NOT_NULL(strstr(why, "everybody may read or write this key"));
+	}
+	CU_ASSERT_EQUAL(chmod(test_signer_key_path, 0640), 0);
+	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, test_signer_key_path, &s, why), 0);
+	signer_free(s);
+	CU_ASSERT_EQUAL(chmod(test_signer_key_path, 0600), 0);
+}
+
 static const struct tap_test test_signer_tests[] = {
 	{ "the profile", test_signer_profile },
 	{ "RSA keys, and one purpose", test_signer_rsa_usage },
@@ -308,6 +329,7 @@ static const struct tap_test test_signer_tests[] = {
 	{ "serials", test_signer_serials },
 	{ "what it knows of the CA", test_signer_facts },
 	{ "a key by its URI", test_signer_uri },
+	{ "a key that everybody may read", test_signer_open_key },
 	{ "a CA that is none", test_signer_refuses },
 	{ 0 },
 };

@@ -430,7 +430,13 @@ static void test_ztsdb_refuses(void)
 	sqlite3_close(raw);
 	CU_ASSERT_EQUAL(ztsdb_open(test_ztsdb_path, true, &db), -EPROTO);
 	CU_ASSERT_EQUAL(tmpdir_write("garbage.db", garbage, sizeof(garbage)), 0);
-	CU_ASSERT_EQUAL(ztsdb_open(tmpdir_path(path, "garbage.db"), false, &db), -EIO);
+	CU_ASSERT_EQUAL(ztsdb_open(tmpdir_path(path, "garbage.db"), false, &db), -EUCLEAN);
+	CU_ASSERT_PTR_NOT_NULL(strstr(ztsdb_explain(-EUCLEAN), "damaged"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ztsdb_explain(-EPROTO), "newer"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ztsdb_explain(-EBUSY), "another program"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ztsdb_explain(-EROFS), "may not write"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ztsdb_explain(-ENOSPC), "full"));
+	CU_ASSERT_STRING_EQUAL(ztsdb_explain(-EIO), strerror(EIO));
 	CU_ASSERT_EQUAL(ztsdb_open(tmpdir_path(path, "none.db"), false, &db), -ENOENT);
 	CU_ASSERT_EQUAL(ztsdb_open(tmpdir_path(path, "none/none.db"), true, &db), -ENOENT);
 	CU_ASSERT_PTR_NULL(db);

@@ -56,12 +56,14 @@ with=("$ztsctl" --config "$dir/ztsd.conf" --state-dir "$state")
 # Usage.
 ends 64 "say one" "$ztsctl"
 ends 64 "frobnicate: no such command" "$ztsctl" frobnicate
-ends 64 "domain: no such command" "$ztsctl" domain
-ends 64 "domain: no such command" "$ztsctl" domain frobnicate
-ends 64 "not understood" "$ztsctl" --frobnicate
-ends 64 "domain: something is missing" "${with[@]}" domain add
+ends 64 "lsit: no such command; is it list?" "$ztsctl" lsit
+ends 64 "domain: say add, remove or list" "$ztsctl" domain
+ends 64 "domain: only add, remove or list" "$ztsctl" domain frobnicate
+ends 64 "unrecognized option '--frobnicate'" "$ztsctl" --frobnicate
+ends 64 "domain add: say NAME behind it" "${with[@]}" domain add
+ends 64 "token: say DOMAIN.SERVICE ID behind it" "${with[@]}" token a.b
 ends 64 "two: one word too many" "${with[@]}" show one two
-ends 64 "account: not an option of this command" "${with[@]}" list --account 1
+ends 64 "ztsctl: --account: not an option of this command" "${with[@]}" list --account 1
 ends 64 "takes one --service" "${with[@]}" list --service a --service b
 ends 64 "say one instance id, or --all" "${with[@]}" reset
 ends 64 "say one instance id, or --all" "${with[@]}" reset i-1 --all
@@ -209,6 +211,11 @@ ends 0 "p=lab.two" "${with[@]}" token a.b h1 --provider lab.two
 # A full disk is not silence.
 # shellcheck disable=SC2016  # expanded by the inner shell
 ends 1 "standard output" bash -c '"$@" >/dev/full' - "${with[@]}" list
+
+# A file that is no store.
+mkdir "$dir/damaged"
+printf '%4096s' nonsense >"$dir/damaged/ztsd.db"
+ends 1 "ztsd.db: damaged; put a copy back" "${with[@]}" --state-dir "$dir/damaged" list
 
 # As root, in the directory of another user: what is made there is that user's.
 if [ "$(id -u)" = 0 ] && id nobody >/dev/null 2>&1; then
