@@ -133,7 +133,7 @@ int certshow_text(const struct certstat *s, char **ret)
 	certshow_line(&b, "account", s->self.account);
 	certshow_pair(&b, s);
 	certshow_attempts(&b, s);
-	if (s->self.principal[0])
+	if (s->serial[0] && s->self.principal[0]) /* else there are none yet */
 		buf_addf(&b,
 			 "  %-10s %s/certs/%s.cert.pem\n"
 			 "  %-10s %s/keys/%s.key.pem\n"

@@ -269,6 +269,19 @@ static int sts_assume_form(const struct sts *s, struct buf *form,
 	return r == 0 ? buf_done(form) : r;
 }
 
+/* STS does not always say which role it refused; who reads this must know. */
+static void sts_name_role(const struct sts *s, struct fetchjob_result *ret_result)
+{
+	char role[STS_ROLE_MAX], was[FETCHJOB_DETAIL_MAX];
+
+	if (!ret_result->http_status || ret_result->http_status == 200 ||
+	    sts_role(s->conf, s->self->principal, role) < 0 || strstr(ret_result->detail, role))
+		return;
+	memcpy(was, ret_result->detail, sizeof(was));
+	(void)fetchfail_set(ret_result, ret_result->code, "%.150s; asked for role %s%.85s", was,
+			    s->conf->role_path, role);
+}
+
 int sts_assume_role(const struct sts *s, const struct athenz_evidence *with,
 		    struct athenz_evidence *ret, struct fetchjob_result *ret_result)
 {
@@ -276,8 +289,11 @@ int sts_assume_role(const struct sts *s, const struct athenz_evidence *with,
 	_cleanup_(buf_release) struct buf form = buf_init(STS_BODY_MAX);
 	int r = sts_assume_form(s, &form, ret_result);
 
-	if (r == 0)
-		r = sts_post(s, form.text, with, &a, ret_result);
+	if (r < 0)
+		return r;
+	r = sts_post(s, form.text, with, &a, ret_result);
+	if (r == -EPERM)
+		sts_name_role(s, ret_result);
 	return r == 0 ? sts_take_credentials(&a, ret, ret_result) : r;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/attr.h"
 #include "config.h"
@@ -81,12 +82,13 @@ static int main_explain(const char *text)
 	char *end;
 	unsigned long number;
 
-	if (!strncmp(text, "PST-", 4))
+	if (!strncasecmp(text, "PST-", 4))
 		text += 4;
 	number = strtoul(text, &end, 10);
 	info = *text && !*end && number <= 9999 ? pst_find((unsigned int)number) : NULL;
 	if (!info) {
-		fprintf(stderr, "postern: no such code: %s\n", text);
+		fprintf(stderr, "postern: no such code: %s; postern-messages(7) has them all\n",
+			text);
 		return MAIN_EXIT_USAGE;
 	}
 	printf("PST-%04u: %s\ncause: %s\ndo:    %s\n", (unsigned int)info->code, info->text,

@@ -90,6 +90,7 @@ static void test_certshow_not_ready(void)
 		.now_wall = 1800000000,
 		.reason_code = PST_IMDS_UNREACHABLE,
 		.reason = "who this host is has not been found out yet",
+		.self = { .principal = "acme.host" },
 		.last_step = SCHEDULE_IDENTIFY,
 		.last_wall = 1800000000,
 		.last_code = PST_IMDS_UNREACHABLE,

@@ -108,7 +108,7 @@ static void test_ztsdconf_refuses(void)
 	static const struct {
 		const char *text, *expect;
 	} cases[] = {
-		{ "", "kind" },
+		{ "", "a section is missing: [provider NAME]" },
 		{ "[provider p]\nkind = gcp\n", "aws or token" },
 		{ "[provider p]\nkind = token\n", "kind = token needs token_key" },
 		{ "[provider p]\nkind = aws\nsuffixes = x\nsts_url = https://x\n",
