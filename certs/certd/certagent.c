@@ -41,6 +41,7 @@ struct certagent {
 	bool stops;
 	bool was_ready, told_ready;
 	bool cannot_save, cannot_count; /* told once */
+	enum pst told_bad;              /* what was last said of the stored pair */
 };
 
 static struct schedule_now certagent_now(void)
@@ -224,9 +225,10 @@ static void certagent_fail(struct certagent *a, enum pst code, uint32_t retry_af
 	char next[CERTAGENT_WAIT_TEXT], left[CERTAGENT_WAIT_TEXT];
 	struct schedule_verdict v;
 
-	siastore_discard(&a->store);
 	fetchworker_forget(&a->worker);
 	v = schedule_on_failed(&a->schedule, code, retry_after_s, &now);
+	if (!a->schedule.fetched)
+		siastore_discard(&a->store);
 	if (v.alarm && a->schedule.healed_wall)
 		a->state.hold_wall = now.wall + v.wait_s;
 	a->state.last_step = step;
@@ -296,8 +298,12 @@ static void certagent_on_identified(struct certagent *a, const struct fetchjob_r
 	a->state.self = result->self;
 	a->state.conf = a->fingerprint;
 	memcpy(a->state.boot_id, a->boot_id, sizeof(a->state.boot_id));
-	if (changed && a->store.current)
+	if (changed && a->store.current) {
 		certagent_withdraw(a, was);
+	} else if (changed) {
+		schedule_on_withdrawn(&a->schedule); /* what was held against the other one */
+		a->state.hold_wall = 0;
+	}
 	schedule_on_identified(&a->schedule, certagent_seed(&a->state.self));
 	certagent_save(a);
 }
@@ -322,12 +328,16 @@ static void certagent_adopt(struct certagent *a, const struct fetchjob_result *r
 		.not_after = result->not_after_wall,
 		.since = result->not_before_wall,
 	};
+	struct schedule_now now = certagent_now();
 	int r;
 
-	if (!strcmp(a->state.serial, result->serial) && a->state.since_wall)
+	/* A note from a time at which the clock was ahead does not count. */
+	if (!strcmp(a->state.serial, result->serial) && a->state.since_wall &&
+	    a->state.since_wall <= now.wall)
 		pair.since = a->state.since_wall;
 	memcpy(a->state.serial, result->serial, sizeof(a->state.serial));
-	schedule_on_pair(&a->schedule, &pair, result->serial, false);
+	schedule_on_pair(&a->schedule, &pair, result->serial, false, &now);
+	a->told_bad = PST_NONE;
 	r = siastore_name(&a->store, a->state.self.principal);
 	if (r < 0)
 		log_pst(LOG_LEVEL_ERROR, PST_STORE_WRITE,
@@ -359,10 +369,11 @@ static void certagent_on_checked(struct certagent *a, const struct fetchjob_resu
 		certagent_fail(a, result->code, 0, result->detail);
 		return;
 	} else {
-		log_pst(LOG_LEVEL_WARNING, result->code,
-			"stored certificate: %s%s%s; registering "
-			"afresh",
+		/* It is looked at before every registration: said once, unless it changes. */
+		log_pst(a->told_bad == result->code ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+			result->code, "stored certificate: %s%s%s; registering afresh",
 			pst_text(result->code), *result->detail ? ": " : "", result->detail);
+		a->told_bad = result->code;
 		schedule_on_bad_pair(&a->schedule, result->code);
 	}
 	certagent_save(a);
@@ -394,10 +405,11 @@ static void certagent_on_fetched(struct certagent *a, const struct fetchjob_resu
 
 static void certagent_accept(struct certagent *a, const struct fetchjob_result *result)
 {
+	struct schedule_now now = certagent_now();
 	struct schedule_pair pair = {
 		.not_before = result->not_before_wall,
 		.not_after = result->not_after_wall,
-		.since = clk_now_wall(),
+		.since = now.wall,
 	};
 	int r = siastore_commit(&a->store, a->state.self.principal);
 
@@ -410,11 +422,12 @@ static void certagent_accept(struct certagent *a, const struct fetchjob_result *
 			"%s: the new certificate is in use, but a "
 			"name is missing or it may not outlive a power cut; look at the disk",
 			a->conf->sia_dir);
-	schedule_on_pair(&a->schedule, &pair, result->serial, true);
+	schedule_on_pair(&a->schedule, &pair, result->serial, true, &now);
 	memcpy(a->state.serial, result->serial, sizeof(a->state.serial));
 	a->state.since_wall = a->schedule.pair.since;
 	a->state.done_wall = pair.since;
 	a->state.hold_wall = 0;
+	a->told_bad = PST_NONE;
 	certshow_count(&a->counts, PST_NONE);
 	certagent_log_pair(a, a->state.last_step == SCHEDULE_REGISTER ? "registered" : "refreshed");
 	certagent_save(a);
@@ -587,9 +600,9 @@ static uint64_t certagent_deadline(const struct certagent *a)
 	if (a->schedule.stored != SCHEDULE_GOOD)
 		return at_ns;
 	if (p->not_before > now.wall)
-		certagent_earlier(&at_ns, now.ns + (p->not_before - now.wall) * CLK_NS_PER_S);
+		certagent_earlier(&at_ns, schedule_at_ns(&now, p->not_before));
 	else if (p->not_after > now.wall)
-		certagent_earlier(&at_ns, now.ns + (p->not_after - now.wall) * CLK_NS_PER_S);
+		certagent_earlier(&at_ns, schedule_at_ns(&now, p->not_after));
 	return at_ns;
 }
 
@@ -618,12 +631,13 @@ static int certagent_watch_clock(struct certagent *a)
 
 static void certagent_on_clock(struct certagent *a)
 {
+	struct schedule_now now = certagent_now();
 	uint64_t n;
 
 	if (read(a->clock_fd, &n, sizeof(n)) >= 0 || errno != ECANCELED)
 		return;
 	log_info("the clock was set; looking at all times again");
-	schedule_on_clock(&a->schedule);
+	schedule_on_clock(&a->schedule, &now);
 	if (certagent_watch_clock(a) < 0)
 		log_error("cannot watch the clock any more: %s", strerror(errno));
 }

@@ -157,6 +157,9 @@ static int fetchworker_take_result(const struct fetchworker *w, const struct cha
 	if (result.code == PST_NONE &&
 	    (!result.self.principal[0] || !result.self.provider[0] || !result.self.instance_id[0]))
 		return -EBADMSG;
+	/* Without one certd would take the pair for over, and register for ever. */
+	if (result.code == PST_NONE && w->kind != FETCHJOB_IDENTIFY && !result.serial[0])
+		return -EBADMSG;
 	*ret = result;
 	return 0;
 }

@@ -53,6 +53,16 @@ static uint64_t schedule_max(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* A time of a certificate may lie so far ahead that no timer has room for it. */
+uint64_t schedule_at_ns(const struct schedule_now *now, uint64_t wall)
+{
+	uint64_t ahead = wall > now->wall ? wall - now->wall : 0;
+
+	if (ahead > (SCHEDULE_NEVER - 1 - now->ns) / SCHEDULE_NS_PER_S)
+		return SCHEDULE_NEVER - 1;
+	return now->ns + ahead * SCHEDULE_NS_PER_S;
+}
+
 static bool schedule_has_valid(const struct schedule *s, uint64_t wall)
 {
 	return s->stored == SCHEDULE_GOOD && wall >= s->pair.not_before && wall < s->pair.not_after;
@@ -91,7 +101,7 @@ static uint64_t schedule_soon(const struct schedule_now *now, uint64_t wall, uin
 {
 	if (wall <= now->wall || wall - now->wall > max_s)
 		return now->ns;
-	return now->ns + (wall - now->wall) * SCHEDULE_NS_PER_S;
+	return schedule_at_ns(now, wall);
 }
 
 void schedule_resume(struct schedule *s, uint64_t last_wall, uint64_t hold_wall,
@@ -116,12 +126,24 @@ static enum schedule_step schedule_wanted(const struct schedule *s, uint64_t wal
 	}
 	if (!s->identified || s->asks_again)
 		return SCHEDULE_IDENTIFY;
-	if (s->stored == SCHEDULE_UNCHECKED)
+	if (s->stored == SCHEDULE_UNCHECKED || s->rechecks)
 		return SCHEDULE_CHECK;
 	if (s->must_register || s->stored != SCHEDULE_GOOD || wall >= s->pair.not_after)
 		return SCHEDULE_REGISTER;
 	*ret_wall = s->pair.renew;
 	return SCHEDULE_REFRESH;
+}
+
+/* The time for a step by the clock that people set; a renewal comes by the other one as well, for a
+ * clock that is set back must not carry it past the end that everybody else sees. */
+static uint64_t schedule_due_ns(const struct schedule *s, enum schedule_step step, uint64_t wall,
+				const struct schedule_now *now)
+{
+	uint64_t at_ns = schedule_at_ns(now, wall);
+
+	if (step != SCHEDULE_REFRESH)
+		return at_ns;
+	return s->urged ? now->ns : schedule_max(schedule_min(at_ns, s->renew_ns), now->ns);
 }
 
 /* Before this the issuer is not asked. */
@@ -138,9 +160,7 @@ struct schedule_plan schedule_next(const struct schedule *s, const struct schedu
 	if (s->running != SCHEDULE_NONE)
 		return plan;
 	plan.step = schedule_wanted(s, now->wall, &wall);
-	plan.at_ns = now->ns;
-	if (wall > now->wall && !(s->urged && plan.step == SCHEDULE_REFRESH))
-		plan.at_ns += (wall - now->wall) * SCHEDULE_NS_PER_S;
+	plan.at_ns = schedule_due_ns(s, plan.step, wall, now);
 	if (!s->urged)
 		plan.at_ns = schedule_max(plan.at_ns, s->retry_ns);
 	if (plan.step == SCHEDULE_REGISTER || plan.step == SCHEDULE_REFRESH)
@@ -153,6 +173,8 @@ int schedule_on_start(struct schedule *s, enum schedule_step step, const struct 
 	if (s->running != SCHEDULE_NONE)
 		return -EBUSY;
 	s->running = step;
+	if (step == SCHEDULE_CHECK)
+		s->rechecks = false;
 	if (step != SCHEDULE_REGISTER && step != SCHEDULE_REFRESH)
 		return 0;
 	s->urged = false;
@@ -210,6 +232,14 @@ static uint64_t schedule_slow(const struct schedule *s, uint64_t at_least, uint6
 	return schedule_pick(s, "slow", wall, wait, wait + wait / 4);
 }
 
+/* A slow wait is no reason to let a valid certificate end: a host may not get another one. */
+static uint64_t schedule_in_life(const struct schedule *s, uint64_t wait, uint64_t wall)
+{
+	uint64_t left = schedule_left(s, wall);
+
+	return left ? schedule_min(wait, schedule_max(left / 2, schedule_unit_s(s, wall))) : wait;
+}
+
 /* The first revocation after a refresh that worked is healed with a new registration at once.
  * Another one means that somebody else goes on using our name, or that an operator means it. */
 static struct schedule_verdict schedule_revoked(struct schedule *s, uint64_t wall)
@@ -229,7 +259,22 @@ static struct schedule_verdict schedule_revoked(struct schedule *s, uint64_t wal
 /* What is wrong with the files, not with the issuer. */
 static bool schedule_is_pair(enum pst code)
 {
-	return code == PST_PAIR_UNUSABLE || (code >= PST_CN_COUNT && code <= PST_CERT_FIELD);
+	return code == PST_PAIR_UNUSABLE || code == PST_INSTANCE_CHANGED ||
+	       (code >= PST_CN_COUNT && code <= PST_CERT_FIELD);
+}
+
+/* Perhaps we are not who we think: an instance profile can be exchanged while the host runs. */
+static bool schedule_is_about_us(enum pst code)
+{
+	return code == PST_ZTS_ATTESTATION || code == PST_INSTANCE_CHANGED ||
+	       code == PST_ZTS_REFUSED || code == PST_STS_FAILED;
+}
+
+/* What says nothing about the pair that was to be proven: it is proven again, a few times. */
+static bool schedule_is_passing(enum pst code)
+{
+	return code == PST_FETCH_DIED || code == PST_FETCH_FRAME || code == PST_IDENTITY_FILES ||
+	       code == PST_STORE_WRITE;
 }
 
 static struct schedule_verdict schedule_judge(struct schedule *s, enum pst code,
@@ -239,7 +284,7 @@ static struct schedule_verdict schedule_judge(struct schedule *s, enum pst code,
 
 	if (code == PST_ZTS_REVOKED)
 		return schedule_revoked(s, wall);
-	if (code == PST_ZTS_ATTESTATION || code == PST_INSTANCE_CHANGED)
+	if (s->running != SCHEDULE_IDENTIFY && schedule_is_about_us(code))
 		s->asks_again = true;
 	if (s->running == SCHEDULE_REFRESH && schedule_is_pair(code)) {
 		s->stored = SCHEDULE_UNCHECKED;
@@ -247,9 +292,10 @@ static struct schedule_verdict schedule_judge(struct schedule *s, enum pst code,
 	}
 	if (schedule_is_for_people(code)) {
 		v.alarm = true;
-		v.wait_s = schedule_slow(s, SCHEDULE_SLOW_S, wall);
-	} else if (s->must_register && s->running == SCHEDULE_REGISTER) {
-		v.alarm = true; /* the one attempt to heal has failed */
+		v.wait_s = schedule_in_life(s, schedule_slow(s, SCHEDULE_SLOW_S, wall), wall);
+	} else if (s->must_register && s->running == SCHEDULE_REGISTER &&
+		   code == PST_ZTS_ATTESTATION) {
+		v.alarm = true; /* the one attempt to heal was answered with no */
 		v.wait_s = schedule_slow(s, 0, wall);
 	} else {
 		v.alarm = schedule_is_alarming(code);
@@ -259,6 +305,18 @@ static struct schedule_verdict schedule_judge(struct schedule *s, enum pst code,
 	return v;
 }
 
+/* What the failure of the running step says about other times and other pairs. */
+static void schedule_note(struct schedule *s, enum pst code)
+{
+	s->fetched = s->running == SCHEDULE_PROVE && schedule_is_passing(code) &&
+		     ++s->proofs < SCHEDULE_PROOFS_MAX;
+	if (s->running != SCHEDULE_REGISTER)
+		return;
+	/* A trouble of the moment may have made it look bad, and the issuer wants no new one. */
+	s->rechecks = s->stored == SCHEDULE_BAD;
+	s->seemed_over = s->stored == SCHEDULE_GOOD && !s->must_register;
+}
+
 struct schedule_verdict schedule_on_failed(struct schedule *s, enum pst code,
 					   uint32_t retry_after_s, const struct schedule_now *now)
 {
@@ -266,8 +324,8 @@ struct schedule_verdict schedule_on_failed(struct schedule *s, enum pst code,
 
 	s->failures++;
 	s->last_code = code;
-	s->fetched = false;
 	s->urged = false;
+	schedule_note(s, code);
 	v = schedule_judge(s, code, retry_after_s, now->wall);
 	s->running = SCHEDULE_NONE;
 	s->retry_ns = now->ns + v.wait_s * SCHEDULE_NS_PER_S;
@@ -289,6 +347,7 @@ void schedule_on_fetched(struct schedule *s)
 	s->running = SCHEDULE_NONE;
 	s->fetched = true;
 	s->held_wall = 0;
+	s->proofs = 0;
 }
 
 void schedule_on_held(struct schedule *s, uint64_t not_before)
@@ -298,28 +357,38 @@ void schedule_on_held(struct schedule *s, uint64_t not_before)
 }
 
 /* Between 1/2 and 2/3 of the life, or of the longest time between renewals where that is less. */
-static uint64_t schedule_renewal(const struct schedule *s, const char *serial)
+static uint64_t schedule_renewal(const struct schedule *s)
 {
 	uint64_t life = s->pair.not_after - s->pair.since;
 	uint64_t last = schedule_min(life * 2 / 3, s->limits.renew_max_s);
 
-	return s->pair.since +
-	       schedule_pick(s, "renewal", schedule_hash(0, serial), last - last / 4, last);
+	return s->pair.since + schedule_pick(s, "renewal", s->spread, last - last / 4, last);
+}
+
+/* What was held against us, or failed, was about the pair before. */
+static void schedule_forgive(struct schedule *s)
+{
+	if (!s->must_register)
+		s->healed_wall = 0; /* a refresh, or a registration that healed nothing */
+	s->must_register = false;
+	s->hold_ns = 0;
 }
 
 void schedule_on_pair(struct schedule *s, const struct schedule_pair *pair, const char *serial,
-		      bool is_new)
+		      bool is_new, const struct schedule_now *now)
 {
-	if (is_new && !s->must_register)
-		s->healed_wall = 0; /* a refresh, or a registration that healed nothing */
+	if (is_new)
+		schedule_forgive(s);
 	s->running = SCHEDULE_NONE;
 	s->stored = SCHEDULE_GOOD;
 	s->pair = *pair;
 	if (pair->since < pair->not_before || pair->since >= pair->not_after)
 		s->pair.since = pair->not_before;
-	s->pair.renew = schedule_renewal(s, serial);
+	s->spread = schedule_hash(0, serial);
+	s->pair.renew = schedule_renewal(s);
+	s->renew_ns = schedule_at_ns(now, s->pair.renew);
 	s->fetched = false;
-	s->must_register = s->must_register && !is_new;
+	s->seemed_over = false;
 	s->late_ns = 0;
 	/* One that is refused again and again for what a check does not see must not be tried ever
 	 * faster. */
@@ -342,26 +411,36 @@ void schedule_on_withdrawn(struct schedule *s)
 {
 	s->running = SCHEDULE_NONE;
 	s->stored = SCHEDULE_ABSENT;
-	s->must_register = false;
+	s->must_register = s->rechecks = s->suspect = s->seemed_over = false;
 	s->fetched = false;
 	s->healed_wall = 0;
+	s->hold_ns = 0;
 }
 
-void schedule_on_clock(struct schedule *s)
+void schedule_on_clock(struct schedule *s, const struct schedule_now *now)
 {
 	bool rejudge = s->stored == SCHEDULE_BAD && s->running == SCHEDULE_NONE && !s->fetched;
+	bool was_over = s->seemed_over && schedule_has_valid(s, now->wall);
 
+	s->held_wall = 0;
 	if (rejudge)
 		s->stored = SCHEDULE_UNCHECKED;
-	if (!rejudge && s->last_code != PST_CLOCK_WRONG)
+	if (s->stored == SCHEDULE_GOOD && s->pair.since > now->wall) {
+		s->pair.since = s->pair.not_before; /* it came under a clock that was ahead */
+		s->pair.renew = schedule_renewal(s);
+	}
+	if (!rejudge && !was_over && s->last_code != PST_CLOCK_WRONG)
 		return;
+	s->seemed_over = false;
 	s->failures = 0;
 	s->retry_ns = 0;
 }
 
 void schedule_urge(struct schedule *s)
 {
-	s->urged = true;
+	if (s->running != SCHEDULE_REGISTER && s->running != SCHEDULE_REFRESH &&
+	    s->running != SCHEDULE_PROVE)
+		s->urged = true;
 }
 
 bool schedule_is_ready(const struct schedule *s, uint64_t wall)
@@ -377,7 +456,7 @@ uint64_t schedule_late_at(const struct schedule *s, const struct schedule_now *n
 	if (!left)
 		return SCHEDULE_NEVER;
 	if (left > quarter)
-		return now->ns + (left - quarter) * SCHEDULE_NS_PER_S;
+		return schedule_at_ns(now, s->pair.not_after - quarter);
 	return schedule_max(s->late_ns, now->ns);
 }
 

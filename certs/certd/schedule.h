@@ -17,6 +17,7 @@
 #define SCHEDULE_RETRY_AFTER_MAX_S 3600 /* an issuer's Retry-After counts up to this */
 #define SCHEDULE_HOLD_MAX_S 900         /* a new certificate's notBefore is waited for so long */
 #define SCHEDULE_LATE_AGAIN_S 3600      /* the alarm about a late renewal is repeated */
+#define SCHEDULE_PROOFS_MAX 4           /* a new pair is proven so often before it is given up */
 #define SCHEDULE_TIMEOUT_MIN_MS 2000    /* of one attempt, however short the certificate's life */
 #define SCHEDULE_NEVER UINT64_MAX
 
@@ -63,11 +64,16 @@ struct schedule {
 	struct schedule_pair pair; /* meaningful with SCHEDULE_GOOD */
 	bool identified;           /* in this boot */
 	bool asks_again;           /* identify before the next request */
+	bool rechecks;             /* look at a bad pair again before the next request */
 	bool fetched;              /* a new pair waits to be proven, until @held_wall at most */
 	bool must_register;        /* the issuer refreshes the pair no more */
 	bool suspect;              /* a refresh found fault with the stored pair */
+	bool seemed_over;          /* the good pair, to a registration that failed */
 	bool urged;                /* somebody asked for an attempt now */
 	unsigned int failures;     /* in a row */
+	unsigned int proofs;       /* of the fetched pair that failed, not because of it */
+	uint64_t spread;           /* of the pair: a number made of its serial */
+	uint64_t renew_ns;         /* pair.renew by the clock that nobody sets */
 	uint64_t held_wall;        /* notBefore of the fetched pair; 0 = prove it at once */
 	uint64_t retry_ns;         /* nothing is done before it */
 	uint64_t floor_ns;         /* the issuer is not asked before it, come what may */
@@ -95,6 +101,9 @@ const char *schedule_step_name(enum schedule_step step);
 /* A number made of texts, for schedule_seed(). */
 uint64_t schedule_hash(uint64_t h, const char *text);
 
+/* The boot time at which the other clock shows @wall, @now->ns for what has passed. */
+uint64_t schedule_at_ns(const struct schedule_now *now, uint64_t wall);
+
 /* Starts: nobody identified, @has_pair tells whether there is a pair to check. Keeps no pointer. */
 void schedule_init(struct schedule *s, const struct schedule_limits *limits, bool has_pair,
 		   uint64_t seed);
@@ -112,7 +121,7 @@ struct schedule_plan schedule_next(const struct schedule *s, const struct schedu
 int schedule_on_start(struct schedule *s, enum schedule_step step,
 		      const struct schedule_now *now) _warn_unused_;
 
-/* The running step failed. Gives what follows. */
+/* The running step failed. Gives what follows; s->fetched tells whether the new pair is kept. */
 struct schedule_verdict schedule_on_failed(struct schedule *s, enum pst code,
 					   uint32_t retry_after_s, const struct schedule_now *now);
 
@@ -129,7 +138,7 @@ void schedule_on_held(struct schedule *s, uint64_t not_before);
 /* The stored pair was found good, or the fetched one proven and put in its place (@is_new; then a
  * refresh that succeeded also ends the memory of a revocation). @serial spreads the renewal. */
 void schedule_on_pair(struct schedule *s, const struct schedule_pair *pair, const char *serial,
-		      bool is_new);
+		      bool is_new, const struct schedule_now *now);
 
 /* CHECK: the stored pair is of no use as the clock stands. */
 void schedule_on_bad_pair(struct schedule *s, enum pst code);
@@ -138,9 +147,9 @@ void schedule_on_bad_pair(struct schedule *s, enum pst code);
 void schedule_on_withdrawn(struct schedule *s);
 
 /* The clock was set: what failed because of it is tried at once. */
-void schedule_on_clock(struct schedule *s);
+void schedule_on_clock(struct schedule *s, const struct schedule_now *now);
 
-/* Somebody wants an attempt now, due or not; only the floor stays. */
+/* Somebody wants an attempt now, due or not; only the floor stays. One that runs counts. */
 void schedule_urge(struct schedule *s);
 
 /* Whether a pair of this instance is there and valid at @wall. */

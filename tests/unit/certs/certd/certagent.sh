@@ -351,11 +351,23 @@ stop TERM
 begin "a slow refusal"
 plan register code 2007 0 Service not registered in domain
 start
-until_ok "told" logged "PST-2007: register: the issuer refused the request: Service not registered in domain; somebody must act; register in 1"
+until_ok "told" logged "PST-2007: register: the issuer refused the request: Service not registered in domain; somebody must act; identify in 1"
 [ "$(jobs_of register)" = 1 ] || fail "asked again at once"
 plan register
 kill -HUP "$pid"
 until_ok "ready after a signal" ready
+stop TERM
+
+begin "the instance got another profile while it ran"
+echo "acme.hots athenz.test i-1" >"$dir/fake/self"
+plan register code 2007 0 provider not authorized to launch acme.hots instances
+start
+until_ok "told" logged "PST-2007: register"
+echo "acme.host athenz.test i-1" >"$dir/fake/self"
+plan register
+kill -HUP "$pid"
+until_ok "ready under the right name" ready
+whole
 stop TERM
 
 echo "certagent.sh: ok"

@@ -5,7 +5,7 @@
  *   life           "OFFSET LIFE": notBefore = now + OFFSET, notAfter = notBefore + LIFE
  *   plan.<kind>    a line instead of success: "code N RETRY TEXT", "hang", "die", "exit", "frame",
  *                  "size F N" (N bytes more of file F), "less" (no CA), "stray" (a file unasked),
- *                  "ask" (a message of the wrong direction)
+ *                  "ask" (a message of the wrong direction), "blank" (no serial, no times)
  *   log            gets one line for each job: kind, milliseconds allowed
  * Its "certificates" are lines of text, and only it can read them.
  */
@@ -248,6 +248,8 @@ static void fakefetch_work(const struct fetchjob_start *job, struct fetchjob_res
 		fakefetch_issue(job, plan, ret);
 		break;
 	}
+	if (!strcmp(plan, "blank"))
+		*ret = (struct fetchjob_result){ .self = job->self };
 }
 
 int main(void)

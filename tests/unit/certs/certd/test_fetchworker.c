@@ -142,6 +142,8 @@ static void test_fetchworker_ends_badly(void)
 		{ "frame", FETCHJOB_REGISTER, PST_FETCH_FRAME, "" },
 		{ "less", FETCHJOB_REGISTER, PST_FETCH_FRAME, "" },
 		{ "ask", FETCHJOB_REGISTER, PST_FETCH_FRAME, "" },
+		{ "blank", FETCHJOB_REGISTER, PST_FETCH_FRAME, "" },
+		{ "blank", FETCHJOB_CHECK, PST_FETCH_FRAME, "" },
 		{ "stray", FETCHJOB_CHECK, PST_FETCH_FRAME, "" },
 		{ "stray", FETCHJOB_IDENTIFY, PST_FETCH_FRAME, "" },
 	};

@@ -71,7 +71,7 @@ static void test_schedule_give(uint64_t life, const char *serial, bool is_new)
 		.since = test_schedule_now.wall,
 	};
 
-	schedule_on_pair(&test_schedule_it, &pair, serial, is_new);
+	schedule_on_pair(&test_schedule_it, &pair, serial, is_new, &test_schedule_now);
 }
 
 /* Identified, with a pair of @life seconds. */
@@ -205,13 +205,13 @@ static void test_schedule_backdated(void)
 	};
 
 	test_schedule_identify();
-	schedule_on_pair(&test_schedule_it, &pair, "aa", true);
+	schedule_on_pair(&test_schedule_it, &pair, "aa", true, &test_schedule_now);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 300, 400);
 	pair.since = pair.not_before - 1; /* a damaged note */
-	schedule_on_pair(&test_schedule_it, &pair, "aa", true);
+	schedule_on_pair(&test_schedule_it, &pair, "aa", true, &test_schedule_now);
 	CU_ASSERT_EQUAL(test_schedule_it.pair.since, pair.not_before);
 	pair.since = pair.not_after;
-	schedule_on_pair(&test_schedule_it, &pair, "aa", true);
+	schedule_on_pair(&test_schedule_it, &pair, "aa", true, &test_schedule_now);
 	CU_ASSERT_EQUAL(test_schedule_it.pair.since, pair.not_before);
 }
 
@@ -316,6 +316,31 @@ static void test_schedule_slow_codes(void)
 	}
 }
 
+/* However slow: not so slow that a certificate ends meanwhile that could have been renewed. */
+static void test_schedule_slow_in_life(void)
+{
+	static const enum pst codes[] = { PST_ZTS_REFUSED, PST_ISSUED_REFUSED };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		unsigned int asked = 0;
+
+		test_schedule_setup();
+		test_schedule_have(3600);
+		while (test_schedule_now.wall < test_schedule_it.pair.not_after) {
+			uint64_t left = test_schedule_it.pair.not_after - test_schedule_now.wall;
+			struct schedule_verdict v = test_schedule_fail(SCHEDULE_REFRESH, codes[i]);
+
+			CU_ASSERT_TRUE(v.alarm);
+			CU_ASSERT_TRUE(v.wait_s <= (left > 10 ? left / 2 : 5));
+			CU_ASSERT_TRUE(v.wait_s >= 5);
+			test_schedule_pass(v.wait_s);
+			asked++;
+		}
+		CU_ASSERT_TRUE(asked <= 14);
+		CU_ASSERT_TRUE(test_schedule_fail(SCHEDULE_REGISTER, codes[i]).wait_s >= 1800);
+	}
+}
+
 /* People must act, but asking again soon costs nobody anything. */
 static void test_schedule_alarming_codes(void)
 {
@@ -346,16 +371,86 @@ static void test_schedule_attestation(void)
 	TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 0, 5);
 }
 
+/* A refusal may be about who we think we are, and that can change in one boot. */
+static void test_schedule_about_us(void)
+{
+	static const enum pst codes[] = { PST_ZTS_ATTESTATION, PST_ZTS_REFUSED, PST_STS_FAILED };
+	static const enum schedule_step steps[] = { SCHEDULE_REGISTER, SCHEDULE_REFRESH };
+
+	for (size_t i = 0; i < 6; i++) {
+		test_schedule_setup();
+		test_schedule_have(86400);
+		test_schedule_fail(steps[i % 2], codes[i / 2]);
+		TEST_SCHEDULE_EXPECT(SCHEDULE_IDENTIFY, 5, 2250);
+		test_schedule_pass(2250);
+		test_schedule_identify();
+		TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 3600, 86400);
+	}
+}
+
+/* A file that could not be read for a moment is no reason to ask for a first certificate for ever,
+ * which an issuer may refuse to a host that runs. */
+static void test_schedule_bad_pair_again(void)
+{
+	schedule_init(&test_schedule_it, &test_schedule_limits, true, 1);
+	schedule_on_identified(&test_schedule_it, 42);
+	test_schedule_begin(SCHEDULE_CHECK);
+	schedule_on_bad_pair(&test_schedule_it, PST_PAIR_UNUSABLE);
+	test_schedule_fail(SCHEDULE_REGISTER, PST_ZTS_BOOT_WINDOW);
+	CU_ASSERT_EQUAL(test_schedule_it.stored, SCHEDULE_BAD);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 1800, 2250);
+	test_schedule_pass(2250);
+	test_schedule_begin(SCHEDULE_CHECK);
+	schedule_on_bad_pair(&test_schedule_it, PST_PAIR_UNUSABLE);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 0);
+	test_schedule_fail(SCHEDULE_REGISTER, PST_ZTS_BOOT_WINDOW);
+	test_schedule_pass(2250);
+	test_schedule_begin(SCHEDULE_CHECK);
+	test_schedule_give(3600, "aa", false);
+	CU_ASSERT_TRUE(schedule_is_ready(&test_schedule_it, test_schedule_now.wall));
+}
+
+/* A new certificate is worth more than one trouble of the host. */
+static void test_schedule_prove_again(void)
+{
+	static const enum pst codes[] = { PST_FETCH_DIED, PST_FETCH_FRAME, PST_IDENTITY_FILES,
+					  PST_STORE_WRITE };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		test_schedule_setup();
+		test_schedule_identify();
+		test_schedule_begin(SCHEDULE_REGISTER);
+		schedule_on_fetched(&test_schedule_it);
+		for (int n = 1; n < SCHEDULE_PROOFS_MAX; n++) {
+			test_schedule_fail(SCHEDULE_PROVE, codes[i]);
+			CU_ASSERT_TRUE(test_schedule_it.fetched);
+			TEST_SCHEDULE_EXPECT(SCHEDULE_PROVE, 5, 80);
+		}
+		test_schedule_fail(SCHEDULE_PROVE, codes[i]);
+		CU_ASSERT_FALSE(test_schedule_it.fetched);
+		test_schedule_pass(300);
+		test_schedule_begin(SCHEDULE_REGISTER);
+		schedule_on_fetched(&test_schedule_it);
+		test_schedule_fail(SCHEDULE_PROVE, codes[i]);
+		CU_ASSERT_TRUE(test_schedule_it.fetched);
+	}
+	test_schedule_fail(SCHEDULE_PROVE, PST_ISSUED_REFUSED);
+	CU_ASSERT_FALSE(test_schedule_it.fetched);
+}
+
 /* Files that were damaged meanwhile are looked at before they are given up; what a check does not
  * see is not tried faster for it. */
 static void test_schedule_suspect_pair(void)
 {
-	static const enum pst codes[] = { PST_PAIR_UNUSABLE, PST_CN_COUNT, PST_CERT_EXPIRED };
+	static const enum pst codes[] = { PST_PAIR_UNUSABLE, PST_CN_COUNT, PST_CERT_EXPIRED,
+					  PST_INSTANCE_CHANGED };
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		test_schedule_setup();
 		test_schedule_have(86400);
 		test_schedule_fail(SCHEDULE_REFRESH, codes[i]);
+		if (codes[i] == PST_INSTANCE_CHANGED)
+			test_schedule_identify();
 		TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 5, 10);
 		test_schedule_pass(10);
 		test_schedule_begin(SCHEDULE_CHECK);
@@ -381,9 +476,14 @@ static void test_schedule_heals_once(void)
 	CU_ASSERT_EQUAL(test_schedule_it.healed_wall, test_schedule_now.wall);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 5, 5); /* the floor */
 	test_schedule_pass(5);
+	/* Nobody has said no to it yet. */
 	v = test_schedule_fail(SCHEDULE_REGISTER, PST_ZTS_UNREACHABLE);
+	CU_ASSERT_TRUE(!v.alarm && v.wait_s >= 5 && v.wait_s <= 20);
+	test_schedule_pass(v.wait_s);
+	v = test_schedule_fail(SCHEDULE_REGISTER, PST_ZTS_ATTESTATION);
 	CU_ASSERT_TRUE(v.alarm && v.wait_s >= 1800 && v.wait_s <= 2250);
 	test_schedule_pass(v.wait_s);
+	test_schedule_identify();
 	v = test_schedule_fail(SCHEDULE_REGISTER, PST_ZTS_REVOKED);
 	CU_ASSERT_TRUE(!v.heals && v.alarm && v.wait_s >= 1800 && v.wait_s <= 2250);
 	test_schedule_pass(v.wait_s);
@@ -402,6 +502,24 @@ static void test_schedule_heals_once(void)
 	test_schedule_give(86400, "dd", true);
 	CU_ASSERT_EQUAL(test_schedule_it.healed_wall, 0);
 	CU_ASSERT_TRUE(test_schedule_fail(SCHEDULE_REFRESH, PST_ZTS_REVOKED).heals);
+}
+
+/* What the issuer held against another pair, or another instance, does not bind the next one. */
+static void test_schedule_hold_ends(void)
+{
+	uint64_t hold = test_schedule_now.wall + 2000;
+
+	test_schedule_identify();
+	schedule_resume(&test_schedule_it, 0, hold, 1, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 2000, 2000);
+	schedule_urge(&test_schedule_it);
+	test_schedule_begin(SCHEDULE_REGISTER);
+	test_schedule_give(60, "aa", true);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 30, 40);
+	schedule_resume(&test_schedule_it, 0, hold, 1, &test_schedule_now);
+	test_schedule_begin(SCHEDULE_IDENTIFY);
+	schedule_on_withdrawn(&test_schedule_it);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 0);
 }
 
 /* A process that is started again and again heals no faster. */
@@ -463,7 +581,7 @@ static void test_schedule_held(void)
 	TEST_SCHEDULE_EXPECT(SCHEDULE_PROVE, 600, 600);
 	CU_ASSERT_TRUE(schedule_is_ready(&test_schedule_it, test_schedule_now.wall));
 	test_schedule_now.wall += 700; /* somebody sets the clock */
-	schedule_on_clock(&test_schedule_it);
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_PROVE, 0, 0);
 }
 
@@ -475,7 +593,7 @@ static void test_schedule_clock_behind(void)
 		test_schedule_fail(SCHEDULE_CHECK, PST_CLOCK_WRONG);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 5, 1800);
 	test_schedule_now.wall += 600;
-	schedule_on_clock(&test_schedule_it);
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 0, 0);
 }
 
@@ -487,20 +605,103 @@ static void test_schedule_clock_ahead(void)
 	test_schedule_begin(SCHEDULE_CHECK);
 	schedule_on_bad_pair(&test_schedule_it, PST_CERT_EXPIRED);
 	test_schedule_fail(SCHEDULE_REGISTER, PST_ZTS_UNREACHABLE);
-	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 5, 10);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 5, 10);
 	test_schedule_now.wall -= 86400;
-	schedule_on_clock(&test_schedule_it);
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 0, 0);
+}
+
+/* Ahead for a while in which the pair seemed over, and the issuer was right to refuse: the slow
+ * wait must not outlast the pair. */
+static void test_schedule_clock_jumps_ahead(void)
+{
+	test_schedule_have(600);
+	test_schedule_now.wall += 86400;
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 0);
+	test_schedule_pass(5);
+	test_schedule_fail(SCHEDULE_REGISTER, PST_ZTS_BOOT_WINDOW);
+	test_schedule_pass(60);
+	schedule_on_clock(&test_schedule_it, &test_schedule_now); /* set, but still ahead */
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 1740, 2190);
+	test_schedule_now.wall -= 86400;
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	CU_ASSERT_TRUE(schedule_is_ready(&test_schedule_it, test_schedule_now.wall));
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 200, 400);
+}
+
+/* Everybody else goes on by the right time. */
+static void test_schedule_clock_jumps_back(void)
+{
+	test_schedule_have(3600);
+	test_schedule_now.wall -= 1800;
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 1800, 2400);
+	test_schedule_pass(2400);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 0, 0);
+}
+
+/* A pair that came while the clock was ahead is not taken for younger than it is. */
+static void test_schedule_came_ahead(void)
+{
+	struct schedule_pair pair = {
+		.not_before = test_schedule_now.wall,
+		.not_after = test_schedule_now.wall + 86400,
+		.since = test_schedule_now.wall + 80000,
+	};
+
+	test_schedule_identify();
+	test_schedule_now.wall += 80000;
+	schedule_on_pair(&test_schedule_it, &pair, "aa", true, &test_schedule_now);
+	CU_ASSERT_EQUAL(test_schedule_it.pair.since, pair.since);
+	test_schedule_now.wall -= 80000;
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	CU_ASSERT_EQUAL(test_schedule_it.pair.since, pair.not_before);
+	CU_ASSERT_TRUE(test_schedule_it.pair.renew <= pair.not_before + 86400 * 2 / 3);
+}
+
+/* A new pair is held by a clock that is then set, so that it may even lie in the past. */
+static void test_schedule_held_and_set(void)
+{
+	test_schedule_have(3600);
+	test_schedule_begin(SCHEDULE_REFRESH);
+	schedule_on_fetched(&test_schedule_it);
+	test_schedule_begin(SCHEDULE_PROVE);
+	schedule_on_held(&test_schedule_it, test_schedule_now.wall + 600);
+	test_schedule_now.wall -= 86400;
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_PROVE, 0, 0);
+}
+
+/* The last moment that X.509 knows is more nanoseconds away than there are numbers for. */
+static void test_schedule_far(void)
+{
+	struct schedule_pair pair = { 0, 253402300799, test_schedule_now.wall, 0 };
+
+	CU_ASSERT_EQUAL(schedule_at_ns(&test_schedule_now, pair.not_after), SCHEDULE_NEVER - 1);
+	CU_ASSERT_EQUAL(schedule_at_ns(&test_schedule_now, test_schedule_now.wall + 2),
+			test_schedule_now.ns + 2 * TEST_SCHEDULE_S);
+	CU_ASSERT_EQUAL(schedule_at_ns(&test_schedule_now, 1), test_schedule_now.ns);
+	test_schedule_identify();
+	schedule_on_pair(&test_schedule_it, &pair, "aa", true, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 64800, 86400);
+	CU_ASSERT_TRUE(schedule_late_at(&test_schedule_it, &test_schedule_now) >
+		       SCHEDULE_NEVER / 2);
 }
 
 /* Other back-offs do not end because a clock was set. */
 static void test_schedule_clock_changes_nothing_else(void)
 {
+	uint64_t retry_ns;
+
 	test_schedule_have(86400);
 	test_schedule_fail(SCHEDULE_REFRESH, PST_ZTS_UNREACHABLE);
 	test_schedule_pass(60000);
 	test_schedule_fail(SCHEDULE_REFRESH, PST_ZTS_UNREACHABLE);
-	schedule_on_clock(&test_schedule_it);
+	retry_ns = test_schedule_it.retry_ns;
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	CU_ASSERT_EQUAL(test_schedule_it.retry_ns, retry_ns);
+	CU_ASSERT_EQUAL(test_schedule_it.failures, 2);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 5, 20);
 }
 
@@ -515,13 +716,18 @@ static void test_schedule_urge(void)
 	schedule_urge(&test_schedule_it);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 5, 5); /* the floor stays */
 	test_schedule_pass(5);
-	test_schedule_fail(SCHEDULE_REFRESH, PST_ZTS_REFUSED);
+	test_schedule_fail(SCHEDULE_REFRESH, PST_ISSUED_REFUSED);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 1801, 86400); /* asked once, tried once */
 	schedule_urge(&test_schedule_it);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 5, 5);
 	test_schedule_begin(SCHEDULE_REFRESH);
+	schedule_urge(&test_schedule_it); /* one runs */
 	schedule_on_fetched(&test_schedule_it);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_PROVE, 0, 0); /* the slow wait of before is over */
+	test_schedule_begin(SCHEDULE_PROVE);
+	schedule_urge(&test_schedule_it);
+	test_schedule_give(86400, "cc", true);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 3600, 86400);
 }
 
 static void test_schedule_late(void)
@@ -605,7 +811,7 @@ static void test_schedule_ask(const struct test_schedule_world *w, struct schedu
 	snprintf(text, sizeof(text), "%x", serial);
 	schedule_on_fetched(s);
 	CU_ASSERT_EQUAL(schedule_on_start(s, SCHEDULE_PROVE, now), 0);
-	schedule_on_pair(s, &pair, text, true);
+	schedule_on_pair(s, &pair, text, true, now);
 }
 
 static void test_schedule_live(const struct test_schedule_world *w, unsigned int host,
@@ -707,15 +913,25 @@ static const struct tap_test test_schedule_failures[] = {
 	{ "back-off spreads", test_schedule_backoff_spreads },
 	{ "retry after", test_schedule_retry_after },
 	{ "slow codes", test_schedule_slow_codes },
+	{ "slow in a life", test_schedule_slow_in_life },
 	{ "alarming codes", test_schedule_alarming_codes },
 	{ "attestation", test_schedule_attestation },
+	{ "about us", test_schedule_about_us },
+	{ "bad pair again", test_schedule_bad_pair_again },
+	{ "prove again", test_schedule_prove_again },
 	{ "suspect pair", test_schedule_suspect_pair },
 	{ "heals once", test_schedule_heals_once },
 	{ "heals once over restarts", test_schedule_heals_once_over_restarts },
 	{ "resume", test_schedule_resume },
+	{ "hold ends", test_schedule_hold_ends },
 	{ "held", test_schedule_held },
 	{ "clock behind", test_schedule_clock_behind },
 	{ "clock ahead", test_schedule_clock_ahead },
+	{ "clock jumps ahead", test_schedule_clock_jumps_ahead },
+	{ "clock jumps back", test_schedule_clock_jumps_back },
+	{ "came under a clock ahead", test_schedule_came_ahead },
+	{ "held, and the clock is set", test_schedule_held_and_set },
+	{ "far", test_schedule_far },
 	{ "clock changes nothing else", test_schedule_clock_changes_nothing_else },
 	{ "urge", test_schedule_urge },
 	{ "late", test_schedule_late },
