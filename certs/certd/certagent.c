@@ -540,15 +540,65 @@ static int certagent_fill_job(const struct certagent *a, enum schedule_step step
 			     sizeof(ret->pair_dir));
 }
 
+/* Says which directory or file is in the way. */
+static int certagent_open_store(struct certagent *a)
+{
+	int r = siastore_open(&a->store, a->conf->sia_dir);
+
+	if (r == -EPERM)
+		log_error(
+			"%s: it and keys, certs and .pairs in it must belong to this user or root "
+			"and be writable for their owner only",
+			a->conf->sia_dir);
+	else if (r == -EEXIST)
+		log_error("%s/current is not a link of certd; move it away", a->conf->sia_dir);
+	else if (r == -EBUSY)
+		log_error("%s: another certd works there", a->conf->sia_dir);
+	else if (r < 0)
+		log_error("%s: %s", a->conf->sia_dir, strerror(-r));
+	return r;
+}
+
+/* The directory may have been taken away, or another one put in its place. What is in it is another
+ * pair, or none: the plan is another one then. Errors: 0; 1 when it was opened anew; -errno. */
+static int certagent_mind_store(struct certagent *a)
+{
+	int r;
+
+	if (siastore_is_same(&a->store, a->conf->sia_dir))
+		return 0;
+	log_warning("%s: it is gone, or another directory than before; opening it anew",
+		    a->conf->sia_dir);
+	siastore_close(&a->store);
+	a->store = (struct siastore)SIASTORE_INIT;
+	r = certagent_open_store(a);
+	schedule_on_store(&a->schedule, a->store.current);
+	return r < 0 ? r : 1;
+}
+
+/* A step that needs the store, and cannot have it. */
+static void certagent_fail_store(struct certagent *a, int error)
+{
+	certagent_fail(a, PST_STORE_WRITE, 0, strerror(-error));
+	certagent_tell(a);
+}
+
 static void certagent_start(struct certagent *a, enum schedule_step step)
 {
+	bool asks = step == SCHEDULE_REGISTER || step == SCHEDULE_REFRESH;
 	struct schedule_now now = certagent_now();
 	struct fetchjob_start job;
-	int r = schedule_on_start(&a->schedule, step, &now);
+	int r = step == SCHEDULE_IDENTIFY ? 0 : certagent_mind_store(a);
 
-	if (r < 0)
+	if (r > 0 || schedule_on_start(&a->schedule, step, &now) < 0)
 		return;
-	if (step == SCHEDULE_REGISTER || step == SCHEDULE_REFRESH) {
+	if (r == 0 && asks)
+		r = siastore_try(&a->store);
+	if (r < 0) {
+		certagent_fail_store(a, r);
+		return;
+	}
+	if (asks) {
 		/* Before it is asked: a process that dies now must not ask at once again. */
 		a->state.asked_wall = now.wall;
 		certagent_save(a);
@@ -781,25 +831,6 @@ static int certagent_open_signals(struct certagent *a)
 	if (a->signal_fd < 0 || a->timer_fd < 0 || a->clock_fd < 0)
 		return -errno;
 	return certagent_watch_clock(a);
-}
-
-/* Says which directory or file is in the way. */
-static int certagent_open_store(struct certagent *a)
-{
-	int r = siastore_open(&a->store, a->conf->sia_dir);
-
-	if (r == -EPERM)
-		log_error(
-			"%s: it and keys, certs and .pairs in it must belong to this user or root "
-			"and be writable for their owner only",
-			a->conf->sia_dir);
-	else if (r == -EEXIST)
-		log_error("%s/current is not a link of certd; move it away", a->conf->sia_dir);
-	else if (r == -EBUSY)
-		log_error("%s: another certd works there", a->conf->sia_dir);
-	else if (r < 0)
-		log_error("%s: %s", a->conf->sia_dir, strerror(-r));
-	return r;
 }
 
 static int certagent_open_socket(struct certagent *a)

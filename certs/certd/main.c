@@ -266,8 +266,10 @@ static void main_closep(struct certagent **a)
 static int main_serve(const struct certconf *conf, const struct certagent_paths *paths)
 {
 	_cleanup_(main_closep) struct certagent *a = NULL;
-	int r = main_drop(conf, paths);
+	int r;
 
+	umask(022); /* the directories are for readers; what is not, has a mode of its own */
+	r = main_drop(conf, paths);
 	if (r < 0)
 		return r;
 	r = sandbox_lock_privileges();

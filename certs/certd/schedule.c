@@ -417,6 +417,13 @@ void schedule_on_withdrawn(struct schedule *s)
 	s->hold_ns = 0;
 }
 
+void schedule_on_store(struct schedule *s, bool has_pair)
+{
+	s->stored = has_pair ? SCHEDULE_UNCHECKED : SCHEDULE_ABSENT;
+	s->fetched = false;
+	s->rechecks = false;
+}
+
 void schedule_on_clock(struct schedule *s, const struct schedule_now *now)
 {
 	bool rejudge = s->stored == SCHEDULE_BAD && s->running == SCHEDULE_NONE && !s->fetched;

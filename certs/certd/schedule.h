@@ -146,6 +146,9 @@ void schedule_on_bad_pair(struct schedule *s, enum pst code);
 /* The stored pair was taken away, because it is another instance's. */
 void schedule_on_withdrawn(struct schedule *s);
 
+/* Another store is open now, with a pair in it or not; a pair that was fetched is lost. */
+void schedule_on_store(struct schedule *s, bool has_pair);
+
 /* The clock was set: what failed because of it is tried at once. */
 void schedule_on_clock(struct schedule *s, const struct schedule_now *now);
 

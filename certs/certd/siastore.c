@@ -15,9 +15,11 @@
 #define SIASTORE_PAIRS ".pairs"
 #define SIASTORE_LINK "current"
 #define SIASTORE_LINK_NEW ".current.new"
-#define SIASTORE_NAME_MAX 320   /* bytes with NUL of a name in keys/ and certs/ */
-#define SIASTORE_TARGET_MAX 64  /* bytes with NUL of where a link of ours leads */
-#define SIASTORE_DECIMAL_MAX 24 /* bytes with NUL of a number */
+#define SIASTORE_ROOM ".room"
+#define SIASTORE_ROOM_BYTES 16384 /* three files and their directory, in blocks of 4 KiB */
+#define SIASTORE_NAME_MAX 320     /* bytes with NUL of a name in keys/ and certs/ */
+#define SIASTORE_TARGET_MAX 64    /* bytes with NUL of where a link of ours leads */
+#define SIASTORE_DECIMAL_MAX 24   /* bytes with NUL of a number */
 
 static const char *const siastore_files[] = { SIASTORE_KEY, SIASTORE_CERT, SIASTORE_CA };
 
@@ -261,6 +263,37 @@ static int siastore_write(int at, const char *name, const void *bytes, size_t le
 	if (fchmod(fd, mode) < 0 || fsync(fd) < 0)
 		return -errno;
 	return 0;
+}
+
+static bool siastore_is_one(int at, const char *name, int fd)
+{
+	struct stat there, open;
+
+	return fd >= 0 && fstatat(at, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstat(fd, &open) == 0 && there.st_dev == open.st_dev && there.st_ino == open.st_ino;
+}
+
+bool siastore_is_same(const struct siastore *s, const char *dir)
+{
+	_cleanup_(closep) int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && siastore_is_one(fd, ".", s->dir_fd) &&
+	       siastore_is_one(s->dir_fd, SIASTORE_PAIRS, s->pairs_fd) &&
+	       siastore_is_one(s->dir_fd, "keys", s->keys_fd) &&
+	       siastore_is_one(s->dir_fd, "certs", s->certs_fd);
+}
+
+int siastore_try(struct siastore *s)
+{
+	static const char zeros[SIASTORE_ROOM_BYTES];
+	int r;
+
+	if (unlinkat(s->pairs_fd, SIASTORE_ROOM, 0) < 0 && errno != ENOENT)
+		return -errno;
+	r = siastore_write(s->pairs_fd, SIASTORE_ROOM, zeros, sizeof(zeros), 0600);
+	if (unlinkat(s->pairs_fd, SIASTORE_ROOM, 0) < 0 && r == 0)
+		r = -errno;
+	return r;
 }
 
 static int siastore_write_pair(int fd, const struct siastore_pair *pair)

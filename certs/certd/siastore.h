@@ -51,6 +51,13 @@ int siastore_open(struct siastore *s, const char *dir) _warn_unused_;
 /* Closes what is open; the files stay as they are. For _cleanup_(siastore_close). */
 void siastore_close(struct siastore *s);
 
+/* Whether @dir and what is in it still are the directories that are open. */
+bool siastore_is_same(const struct siastore *s, const char *dir);
+
+/* Writes and removes as much as a pair needs, so that an issuer is not asked for one in vain.
+ * Errors: 0; -errno. */
+int siastore_try(struct siastore *s) _warn_unused_;
+
 /* Writes @pair to a directory of its own, synced, that no reader sees yet. One that was staged
  * before is removed. Borrows @pair.
  * Errors: 0; -errno, and then nothing is left. */

@@ -68,9 +68,11 @@ plan()
 start()
 {
 	: >"$dir/log"
+	umask 077 # some service managers do
 	"$certd" --config "$dir/postern.conf" --state-dir "$dir/state" --run-dir "$dir/run/certd" \
 		2>>"$dir/log" &
 	pid=$!
+	umask 022
 }
 
 # stop SIGNAL
@@ -165,6 +167,8 @@ grep -qE '^postern_certd_certificate_expiry_timestamp_seconds [0-9]{10}$' "$dir/
 	fail "no expiry"
 [ "$(stat -c %a "$dir/run/certd/certd.sock")" = 660 ] || fail "mode of the socket"
 [ "$(stat -Lc %a "$dir/sia/keys/acme.host.key.pem")" = 440 ] || fail "mode of the key"
+[ "$(stat -c %a "$dir/sia/keys" "$dir/sia/certs" "$dir/sia/.pairs" "$dir/run" | sort -u)" = 755 ] ||
+	fail "modes of directories"
 if [ "$(id -u)" = 0 ]; then
 	[ "$(stat -Lc %U "$dir/sia/keys/acme.host.key.pem")" = nobody ] || fail "owner of the key"
 	grep -q '^CapPrm:.0000000000000000$' "/proc/$pid/status" || fail "it has capabilities"
@@ -346,6 +350,25 @@ rm "$dir/sia/keys/acme.host.key.pem"
 mkdir "$dir/sia/keys/acme.host.key.pem"
 kill -HUP "$pid"
 until_ok "told" logged "PST-2016"
+stop TERM
+
+begin "the directory is taken away while it runs, and another one comes"
+start
+until_ok "ready" ready
+old=$(serial)
+n=$(jobs_of refresh)
+mv "$dir/sia" "$dir/sia.away"
+kill -HUP "$pid"
+until_ok "told" logged "PST-2016: refresh: the new certificate cannot be written: No such file or directory"
+mkdir -m 755 "$dir/sia.new"
+[ "$(id -u)" != 0 ] || chown nobody "$dir/sia.new"
+[ "$(jobs_of refresh)" = "$n" ] || fail "the issuer was asked although nothing could be written"
+mv "$dir/sia.new" "$dir/sia"
+until_ok "a pair in the new one" test -e "$dir/sia/certs/acme.host.cert.pem"
+until_ok "ready" ready
+[ "$(serial)" != "$old" ] || fail "the old one"
+whole
+rm -r "$dir/sia.away"
 stop TERM
 
 begin "a slow refusal"

@@ -612,6 +612,62 @@ static void test_siastore_others_may_write(void)
 	}
 }
 
+static bool test_siastore_has(const char *name)
+{
+	char path[FILES_PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/%s", test_siastore_dir, name);
+	return access(path, F_OK) == 0;
+}
+
+/* Whether a pair could be written is found out without leaving anything. */
+static void test_siastore_tries(void)
+{
+	_cleanup_(siastore_close) struct siastore s = SIASTORE_INIT;
+	static const int errors[] = { ENOSPC, EROFS };
+
+	CU_ASSERT_EQUAL(siastore_open(&s, test_siastore_dir), 0);
+	CU_ASSERT_EQUAL(siastore_try(&s), 0);
+	CU_ASSERT_FALSE(test_siastore_has(".pairs/.room"));
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		int step = 1; /* the first only removes what a crash left */
+
+		for (int r = -1; r != 0; step++) {
+			test_siastore_clear_calls();
+			test_siastore_stop_at = step;
+			test_siastore_errno = errors[i];
+			r = siastore_try(&s);
+			CU_ASSERT_TRUE(r == 0 || r == -errors[i]);
+			test_siastore_clear_calls();
+		}
+		CU_ASSERT_TRUE(step > 5);
+		CU_ASSERT_EQUAL(siastore_try(&s), 0);
+		CU_ASSERT_FALSE(test_siastore_has(".pairs/.room"));
+	}
+}
+
+static void test_siastore_taken_away(void)
+{
+	static const char *const names[] = { "", "/.pairs", "/keys", "/certs" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_(siastore_close) struct siastore s = SIASTORE_INIT;
+		char path[FILES_PATH_MAX + 16], away[FILES_PATH_MAX + 32];
+
+		test_siastore_setup();
+		CU_ASSERT_EQUAL(siastore_open(&s, test_siastore_dir), 0);
+		CU_ASSERT_TRUE(siastore_is_same(&s, test_siastore_dir));
+		snprintf(path, sizeof(path), "%s%s", test_siastore_dir, names[i]);
+		snprintf(away, sizeof(away), "%s.away", path);
+		CU_ASSERT_EQUAL(rename(path, away), 0);
+		CU_ASSERT_FALSE(siastore_is_same(&s, test_siastore_dir));
+		CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
+		CU_ASSERT_FALSE(siastore_is_same(&s, test_siastore_dir));
+		siastore_close(&s);
+		CU_ASSERT_FALSE(siastore_is_same(&s, test_siastore_dir));
+	}
+}
+
 /* As the user of certd, in a directory of somebody else. */
 static void test_siastore_not_writable(void)
 {
@@ -656,6 +712,8 @@ static const struct tap_test test_siastore_tests[] = {
 	{ "foreign names", test_siastore_foreign_names },
 	{ "foreign links", test_siastore_foreign_links },
 	{ "others may write", test_siastore_others_may_write },
+	{ "tries", test_siastore_tries },
+	{ "taken away", test_siastore_taken_away },
 	{ "not writable", test_siastore_not_writable },
 	{ 0 },
 };
