@@ -98,9 +98,9 @@ static int main_parse(int argc, char **argv, struct main_options *ret)
 	return MAIN_EXIT_USAGE;
 }
 
-static int main_make_dir(const char *path, uid_t uid, gid_t gid)
+static int main_make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
-	int r = files_make_dir(path, 0750);
+	int r = files_make_dir(path, mode);
 
 	if (r == 0 && geteuid() == 0 && chown(path, uid, gid) < 0)
 		r = -errno;
@@ -122,9 +122,10 @@ static int main_drop(const struct hostconf *conf, const struct agent_paths *path
 		log_error("[tunneld] user '%s' does not exist", conf->user);
 		return r;
 	}
-	r = main_make_dir(paths->state_dir, uid, gid);
+	r = main_make_dir(paths->state_dir, 0750, uid, gid);
+	/* Other programs have their run directories in it; the socket has a mode of its own. */
 	if (r == 0)
-		r = main_make_dir(paths->run_dir, uid, gid);
+		r = main_make_dir(paths->run_dir, 0755, uid, gid);
 	if (r < 0 || !conf->user[0])
 		return r;
 	r = sandbox_drop(uid, gid, UINT64_C(1) << CAP_NET_ADMIN);
