@@ -16,6 +16,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "certs/csrform.h"
 #include "certs/keypair.h"
 
 #define CSR_PEM_NAME "CERTIFICATE REQUEST"
@@ -350,14 +351,14 @@ static const char *csr_take_block(BIO *bio, unsigned char **ret_der, long *ret_l
 	return csr_is_space(rest, left) ? NULL : "something follows the PEM block";
 }
 
-static const char *csr_decode(const char *pem, size_t len, X509_REQ **ret)
+static const char *csr_decode(const char *pem, size_t len, struct csrform **ret)
 {
 	static const char begin[] = "-----BEGIN ";
 	_cleanup_(csr_free_bio) BIO *bio = NULL;
 	_cleanup_(csr_free_bytes) unsigned char *der = NULL;
-	const unsigned char *at;
 	const char *why;
 	long der_len = 0;
+	bool is_left;
 
 	if (len > CSR_PEM_MAX)
 		return "it is longer than 16384 bytes";
@@ -367,13 +368,10 @@ static const char *csr_decode(const char *pem, size_t len, X509_REQ **ret)
 	why = bio ? csr_take_block(bio, &der, &der_len) : csr_no_memory;
 	if (why)
 		return why;
-	at = der;
-	*ret = d2i_X509_REQ(NULL, &at, der_len);
-	if (!*ret)
-		return "it is not a PKCS#10 request";
-	if (at != der + der_len)
+	*ret = csrform_decode(der, der_len, &is_left);
+	if (is_left)
 		return "something follows the request in its PEM block";
-	return NULL;
+	return *ret ? NULL : "it is not a PKCS#10 request";
 }
 
 /* Only digests without known collisions; a name can be in a request that somebody else signed. */
@@ -382,23 +380,22 @@ static bool csr_is_digest(int nid)
 	return nid == NID_sha256 || nid == NID_sha384 || nid == NID_sha512;
 }
 
-static const char *csr_check_key(X509_REQ *req)
+static const char *csr_read_key(const struct csrform *f, struct csr *c)
 {
-	const EVP_PKEY *key = X509_REQ_get0_pubkey(req);
-
-	if (X509_REQ_get_version(req) != X509_REQ_VERSION_1)
+	if (ASN1_INTEGER_get(f->info->version) != X509_REQ_VERSION_1)
 		return "its version is unknown";
-	return key ? keypair_judge_key(key) : "its key cannot be read";
+	c->key = csrform_decode_key(f);
+	return c->key ? keypair_judge_key(c->key) : "its key cannot be read";
 }
 
-static const char *csr_check_signature(X509_REQ *req)
+static const char *csr_check_signature(const struct csrform *f, EVP_PKEY *key)
 {
 	int digest;
 
-	if (OBJ_find_sigid_algs(X509_REQ_get_signature_nid(req), &digest, NULL) != 1 ||
+	if (OBJ_find_sigid_algs(OBJ_obj2nid(f->algorithm->algorithm), &digest, NULL) != 1 ||
 	    !csr_is_digest(digest))
 		return "its signature is not made with SHA-256, SHA-384 or SHA-512";
-	if (X509_REQ_verify(req, X509_REQ_get0_pubkey(req)) != 1)
+	if (!csrform_is_signed_by(f, key))
 		return "its signature is not made with its key";
 	return NULL;
 }
@@ -450,9 +447,8 @@ static const char *csr_take_field(const X509_NAME_ENTRY *entry, struct csr_room 
 }
 
 /* OpenSSL numbers the sets: two entries of one number are in one set. */
-static const char *csr_read_subject(const X509_REQ *req, struct csr *c)
+static const char *csr_read_subject(const X509_NAME *subject, struct csr *c)
 {
-	const X509_NAME *subject = X509_REQ_get_subject_name(req);
 	const struct csr_room rooms[CSR_FIELDS] = {
 		[CSR_COUNTRY] = { c->country, sizeof(c->country) },
 		[CSR_ORGANIZATION] = { c->organization, sizeof(c->organization) },
@@ -553,19 +549,20 @@ static const char *csr_decode_sans(X509_EXTENSION *extension, struct csr *c)
 
 /* X509_REQ_get_extensions() would take the first of several. Gives the one value of the one
  * attribute, or NULL in *ret when there is none. */
-static const char *csr_find_extensions(const X509_REQ *req, const ASN1_STRING **ret)
+static const char *csr_find_extensions(const STACK_OF(X509_ATTRIBUTE) * attributes,
+				       const ASN1_STRING **ret)
 {
-	int at = X509_REQ_get_attr_by_NID(req, NID_ext_req, -1);
+	int at = X509at_get_attr_by_NID(attributes, NID_ext_req, -1);
 	X509_ATTRIBUTE *attribute;
 	const ASN1_TYPE *value;
 
-	if (X509_REQ_get_attr_by_NID(req, NID_ms_ext_req, -1) >= 0)
+	if (X509at_get_attr_by_NID(attributes, NID_ms_ext_req, -1) >= 0)
 		return "it asks for extensions in Microsoft's way";
 	*ret = NULL;
 	if (at < 0)
 		return NULL;
-	attribute = X509_REQ_get_attr(req, at);
-	if (X509_REQ_get_attr_by_NID(req, NID_ext_req, at) >= 0 ||
+	attribute = X509at_get_attr(attributes, at);
+	if (X509at_get_attr_by_NID(attributes, NID_ext_req, at) >= 0 ||
 	    X509_ATTRIBUTE_count(attribute) != 1)
 		return "it asks for extensions twice";
 	value = X509_ATTRIBUTE_get0_type(attribute, 0);
@@ -575,12 +572,12 @@ static const char *csr_find_extensions(const X509_REQ *req, const ASN1_STRING **
 	return NULL;
 }
 
-static const char *csr_read_extensions(const X509_REQ *req, struct csr *c)
+static const char *csr_read_extensions(const struct csrform *f, struct csr *c)
 {
 	_cleanup_(csr_free_extensions) X509_EXTENSIONS *extensions = NULL;
 	const ASN1_STRING *list;
 	const unsigned char *bytes, *at;
-	const char *why = csr_find_extensions(req, &list);
+	const char *why = csr_find_extensions(f->info->attributes, &list);
 	int san;
 
 	if (why || !list)
@@ -599,20 +596,18 @@ static const char *csr_read_extensions(const X509_REQ *req, struct csr *c)
 
 static const char *csr_take(const char *pem, size_t len, struct csr *c)
 {
-	_cleanup_(csr_free_request) X509_REQ *req = NULL;
-	const char *why = csr_decode(pem, len, &req);
+	_cleanup_(csrform_freep) struct csrform *f = NULL;
+	const char *why = csr_decode(pem, len, &f);
 
 	if (!why)
-		why = csr_check_key(req);
+		why = csr_read_key(f, c);
 	if (!why)
-		why = csr_read_subject(req, c);
+		why = csr_read_subject(f->info->subject, c);
 	if (!why)
-		why = csr_read_extensions(req, c);
+		why = csr_read_extensions(f, c);
 	/* The last, because it costs most. */
 	if (!why)
-		why = csr_check_signature(req);
-	if (!why)
-		c->key = X509_REQ_get_pubkey(req);
+		why = csr_check_signature(f, c->key);
 	return why;
 }
 
