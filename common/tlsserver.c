@@ -48,6 +48,22 @@ static int tlsserver_load_identity(SSL_CTX *ctx, const struct tlsserver_files *f
 	return SSL_CTX_check_private_key(ctx) == 1 ? 0 : -EINVAL;
 }
 
+/* What is sent behind our certificate: the chain of its file, or else what the CA file knows of it,
+ * without the root. Left to itself OpenSSL looks for the latter in every handshake, for the price
+ * of a signature or two. */
+static int tlsserver_set_chain(SSL_CTX *ctx)
+{
+	STACK_OF(X509) *chain = NULL;
+
+	if (SSL_CTX_get0_chain_certs(ctx, &chain) == 1 && chain)
+		return 0;
+	return SSL_CTX_build_cert_chain(ctx, SSL_BUILD_CHAIN_FLAG_NO_ROOT |
+						     SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR |
+						     SSL_BUILD_CHAIN_FLAG_CLEAR_ERROR) > 0 ?
+		       0 :
+		       -EINVAL;
+}
+
 static int tlsserver_load_ca(SSL_CTX *ctx, const struct tlsserver_files *files,
 			     const char **ret_what)
 {
@@ -87,6 +103,10 @@ int tlsserver_open(const struct tlsserver_files *files, SSL_CTX **ret, const cha
 		r = tlsserver_load_identity(ctx, files, ret_what);
 	if (r == 0)
 		r = tlsserver_load_ca(ctx, files, ret_what);
+	if (r == 0) {
+		*ret_what = "the chain of the certificate is too weak";
+		r = tlsserver_set_chain(ctx);
+	}
 	if (r < 0) {
 		ERR_clear_error();
 		return r;

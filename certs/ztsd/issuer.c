@@ -195,8 +195,6 @@ static int issuer_open_tls(struct issuer *s)
 	if (r < 0)
 		log_error("%s (cert %s, key %s, client_ca %s); 'ztsd init' makes all of them", what,
 			  files.cert, files.key, files.ca);
-	else /* the file has the chain: else OpenSSL would build one in every handshake */
-		SSL_CTX_set_mode(s->tls, SSL_MODE_NO_AUTO_CHAIN);
 	return r;
 }
 
@@ -228,6 +226,21 @@ static int issuer_open_attestors(struct issuer *s)
 	return r;
 }
 
+/* TLS turns what it waits for on and off some ten times in a connection: with a list of changes
+ * the kernel hears of the last one only. */
+static struct event_base *issuer_make_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (!config)
+		return NULL;
+	if (event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+		base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
 int issuer_open(const struct ztsdconf *conf, int listen_fd, struct issuer **ret)
 {
 	_cleanup_(issuer_closep) struct issuer *s = calloc(1, sizeof(*s));
@@ -237,7 +250,7 @@ int issuer_open(const struct ztsdconf *conf, int listen_fd, struct issuer **ret)
 		return -ENOMEM;
 	s->conf = conf;
 	s->listen_fd = listen_fd;
-	s->base = event_base_new();
+	s->base = issuer_make_base();
 	r = s->base ? issuer_open_signer(s) : -ENOMEM;
 	if (r == 0)
 		r = issuer_open_tls(s);
