@@ -431,6 +431,9 @@ void httpsd_answer(struct httpsd_call *call, const struct httpsd_reply *reply)
 	if (reply->body)
 		(void)evbuffer_add(body, reply->body, strlen(reply->body));
 	evhttp_send_reply(call->req, (int)reply->status, NULL, NULL);
+	/* In one piece it is one record and one packet, and not two of each. */
+	if (c)
+		(void)evbuffer_pullup(bufferevent_get_output(c->bev), -1);
 	free(call);
 }
 

@@ -11,7 +11,7 @@
 
 /* How long a batch is left open while there is a crowd: a host does not notice, and each sync that
  * is saved is CPU time for signatures, also where the disk itself is fast. */
-#define COMMITTER_GATHER_NS 2000000
+#define COMMITTER_GATHER_NS 10000000
 
 /* Jobs in the order they came. */
 struct committer_queue {
