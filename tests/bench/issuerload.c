@@ -2,7 +2,8 @@
 /*
  * issuerload: what one registration and one refresh cost an issuer, in CPU time of its process,
  * beside what the same TLS handshake and the same signature cost raw OpenSSL. The same clients ask
- * both; the raw server (forked here) accepts, shakes hands, reads, signs one certificate, writes.
+ * both; the raw server (forked here) accepts, shakes hands, reads, signs one certificate, writes. A
+ * second one also checks the signature of a request before: what no issuer can leave out.
  * Started by tests/bench/issuer.
  */
 #include <arpa/inet.h>
@@ -229,6 +230,8 @@ static void load_ask(const struct load *l, const struct sockaddr_in6 *to, struct
 
 struct load_raw {
 	SSL_CTX *tls;
+	X509_REQ *req; /* NULL, or what it also checks for each: the signature of a request */
+	char *bundle;  /* goes out with each certificate, as from the issuer */
 	X509 *cert;
 	EVP_PKEY *ca_key;
 	int listen_fd;
@@ -301,8 +304,10 @@ static void load_raw_serve(const struct load_raw *raw)
 		while (!load_complete(text, got) && got < sizeof(text) &&
 		       SSL_read_ex(ssl, text + got, sizeof(text) - got, &n) == 1)
 			got += n;
+		if (raw->req && X509_REQ_verify(raw->req, X509_REQ_get0_pubkey(raw->req)) != 1)
+			load_die("raw request");
 		pem = load_sign(raw);
-		if (asprintf(&answer, "HTTP/1.1 201 Created\r\n\r\n%s", pem) < 0)
+		if (asprintf(&answer, "HTTP/1.1 201 Created\r\n\r\n%s%s", pem, raw->bundle) < 0)
 			load_die("asprintf");
 		SSL_write_ex(ssl, answer, strlen(answer), &n);
 		SSL_shutdown(ssl);
@@ -329,13 +334,13 @@ static void load_read_pem(const struct load *l, const char *name, X509 **cert, E
 	BIO_free(bio);
 }
 
-static void load_raw_open(const struct load *l, struct load_raw *raw, struct sockaddr_in6 *ret_at)
+static void load_raw_open(const struct load *l, struct load_raw *raw)
 {
 	char cert[FILES_PATH_MAX], key[FILES_PATH_MAX];
 	struct tlsserver_files files = {
 		.cert = cert, .key = key, .ca = l->ca, .client_optional = true
 	};
-	socklen_t len = sizeof(*ret_at);
+	size_t bundle_len;
 	const char *what;
 	X509 *ca = NULL;
 
@@ -346,7 +351,15 @@ static void load_raw_open(const struct load *l, struct load_raw *raw, struct soc
 	load_read_pem(l, "ca.cert.pem", &ca, NULL);
 	load_read_pem(l, "ca.key.pem", NULL, &raw->ca_key);
 	raw->cert = load_make_template(l, ca);
+	if (files_read(l->ca, KEYPAIR_CA_MAX, (uint8_t **)&raw->bundle, &bundle_len) < 0)
+		load_die(l->ca);
 	X509_free(ca);
+}
+
+static void load_raw_listen(struct load_raw *raw, struct sockaddr_in6 *ret_at)
+{
+	socklen_t len = sizeof(*ret_at);
+
 	*ret_at = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
 	raw->listen_fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(raw->listen_fd, (struct sockaddr *)ret_at, sizeof(*ret_at)) < 0 ||
@@ -472,6 +485,25 @@ static pid_t load_fork_raw(const struct load_raw *raw)
 		load_raw_serve(raw);
 }
 
+/* The two servers beside the issuer: the second checks the signature of a request each time. */
+static void load_start_raws(const struct load *l, struct sockaddr_in6 ret_at[static 2],
+			    pid_t ret_pid[static 2])
+{
+	struct load_raw raw = { .req = NULL };
+	BIO *bio = BIO_new_mem_buf(l->hosts[0].csr, -1);
+
+	load_raw_open(l, &raw);
+	for (size_t i = 0; i < 2; i++) {
+		load_raw_listen(&raw, &ret_at[i]);
+		ret_pid[i] = load_fork_raw(&raw);
+		close(raw.listen_fd);
+		raw.req = i ? raw.req : PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
+	}
+	BIO_free(bio);
+	if (!raw.req)
+		load_die("raw request");
+}
+
 static void load_client_tls(struct load *l)
 {
 	l->tls = SSL_CTX_new(TLS_client_method());
@@ -514,9 +546,8 @@ static void load_read_args(struct load *l, char **argv)
 int main(int argc, char **argv)
 {
 	static struct load l;
-	struct load_raw raw;
-	struct sockaddr_in6 raw_at;
-	pid_t raw_pid;
+	struct sockaddr_in6 raw_at[2];
+	pid_t raw_pid[2];
 
 	if (argc != 12) {
 		fputs("usage: issuerload PORT PID HOSTS CLIENTS PKI-DIR TOKEN-KEY PROVIDER DOMAIN"
@@ -533,18 +564,20 @@ int main(int argc, char **argv)
 		load_die("preparation");
 	load_prepare(&l);
 	load_client_tls(&l);
-	load_raw_open(&l, &raw, &raw_at);
-	raw_pid = load_fork_raw(&raw);
+	load_start_raws(&l, raw_at, raw_pid);
 	const struct load_phase phases[] = {
 		{ "issuer", &l.to, l.issuer, LOAD_REGISTER },
-		{ "raw", &raw_at, raw_pid, LOAD_REGISTER },
+		{ "raw", &raw_at[0], raw_pid[0], LOAD_REGISTER },
+		{ "raw+csr", &raw_at[1], raw_pid[1], LOAD_REGISTER },
 		{ "issuer", &l.to, l.issuer, LOAD_REFRESH },
-		{ "raw", &raw_at, raw_pid, LOAD_REFRESH },
+		{ "raw", &raw_at[0], raw_pid[0], LOAD_REFRESH },
+		{ "raw+csr", &raw_at[1], raw_pid[1], LOAD_REFRESH },
 	};
 	load_fork_clients(&l, phases);
 	for (uint64_t run = 0, runs = load_number(argv[11], 1000); run < runs; run++)
 		for (unsigned char n = 0; n < ARRAY_SIZE(phases); n++)
 			load_run_phase(&l, &phases[n], n);
-	kill(raw_pid, SIGKILL);
+	kill(raw_pid[0], SIGKILL);
+	kill(raw_pid[1], SIGKILL);
 	return 0;
 }
