@@ -216,7 +216,7 @@ static void test_sts_refusals(void)
 		const char *detail;
 	} rows[] = {
 		{ 403, TEST_STS_ERROR("AccessDenied", "not allowed to assume"), PST_STS_FAILED,
-		  "status 403 AccessDenied: not allowed to assume; asked for role acme.prod.tenant-host" },
+		  "AccessDenied: not allowed to assume; asked for role acme.prod.tenant-host" },
 		{ 403, TEST_STS_ERROR("AccessDenied", "not on role/acme.prod.tenant-host"),
 		  PST_STS_FAILED, "not on role/acme.prod.tenant-host" },
 		{ 403, TEST_STS_ERROR("ExpiredToken", "over"), PST_STS_FAILED, "ExpiredToken" },
