@@ -202,9 +202,38 @@ static int issuance_check_instance(struct issuance *i, const struct ztsroute *ro
 /* The deny-list also holds where no certificate is presented. */
 static int issuance_check_denied(struct issuance *i)
 {
-	if (!denylist_has(i->env->deny, i->rules.principal, i->rules.instance_id, ""))
+	if (!denylist_has(i->env->deny, i->rules.principal, i->rules.instance_id,
+			  i->presented.serial))
 		return 0;
 	return issuance_refuse(i, 403, PST_PEER_DENIED, "Certificate revoked");
+}
+
+static int issuance_check_open(struct issuance *i)
+{
+	if (!i->env->is_closed)
+		return 0;
+	return issuance_refuse(i, 500, PST_DENYLIST_UNUSABLE, "unable to read the deny-list");
+}
+
+/* An attestor that had to ask may have taken seconds, in which people took rights away. */
+static int issuance_check_again(struct issuance *i)
+{
+	char account[ZTSDB_ACCOUNT_MAX];
+	int r;
+
+	if (i->provider->is_token)
+		return 0;
+	memcpy(account, i->launch.account, sizeof(account));
+	r = issuance_check_open(i);
+	if (r == 0)
+		r = issuance_check_registry(i);
+	if (r == 0)
+		r = issuance_check_denied(i);
+	if (r == 0 && strcmp(account, i->launch.account) != 0)
+		return issuance_refuse(i, 403, PST_ATTESTATION_REFUSED,
+				       "unable to verify attestation data: the account of the "
+				       "domain has changed");
+	return r;
 }
 
 static int issuance_check(struct issuance *i, const struct issuance_asker *asker)
@@ -215,10 +244,9 @@ static int issuance_check(struct issuance *i, const struct issuance_asker *asker
 		return issuance_refuse(i, 400, PST_REQUEST_INVALID,
 				       "Server in Maintenance Read-Only mode. Please try your "
 				       "request later");
-	if (i->env->is_closed)
-		return issuance_refuse(i, 500, PST_DENYLIST_UNUSABLE,
-				       "unable to read the deny-list");
-	r = issuance_read(i, asker);
+	r = issuance_check_open(i);
+	if (r == 0)
+		r = issuance_read(i, asker);
 	if (r == 0)
 		r = issuance_check_principal(i);
 	if (r < 0)
@@ -333,6 +361,8 @@ static int issuance_take_verdict(struct issuance *i, enum attestor_verdict verdi
 {
 	switch (verdict) {
 	case ATTESTOR_OK:
+		if (issuance_check_again(i) < 0)
+			return -EPERM;
 		if (csrrules_check_unit(&i->claim, i->message) == 0)
 			return issuance_plan(i);
 		i->status = 400;

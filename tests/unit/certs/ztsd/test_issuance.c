@@ -469,6 +469,67 @@ static void test_issuance_denied(void)
 }
 
 /* Nothing is issued that is not on record, and it goes on as soon as there is room. */
+static void test_issuance_put_account(const char *account)
+{
+	struct ztsdb_domain d = { .name = "dom.a" };
+
+	snprintf(d.account, sizeof(d.account), "%s", account);
+	CU_ASSERT_EQUAL(ztsdb_put_domain(test_issuance.db, &d), 0);
+}
+
+static void test_issuance_remove_right(void)
+{
+	struct ztsdb_service right = { "dom.a", "svc", "prov.aws" };
+
+	CU_ASSERT_EQUAL(ztsdb_remove_service(test_issuance.db, &right), 0);
+}
+
+/* What happens while the attestor asks: @how 0 nothing, 1 a denial, 2 the deny-list breaks, 3 the
+ * account is another, 4 the right is gone. */
+static void test_issuance_meanwhile_one(int how)
+{
+	char *csr = ztsfixture_csr(&test_issuance, "prov.aws", "i-01");
+	char *body = ztsfixture_make_body(
+		&test_issuance, &(struct ztsfixture_body){
+					.provider = "prov.aws", .evidence = "later", .csr = csr });
+	struct issuance_asker asker = { .route = NULL };
+	char why[DENYLIST_ERROR_MAX];
+	struct denylist *deny = NULL;
+
+	test_issuance_start(&asker, body);
+	CU_ASSERT_EQUAL(test_issuance_got.n_done, 0);
+	CU_ASSERT_EQUAL(denylist_parse("deny", "instance i-01", 13, &deny, why), 0);
+	test_issuance.env.deny = how == 1 ? deny : NULL;
+	test_issuance.env.is_closed = how == 2;
+	if (how == 3)
+		test_issuance_put_account("999999999999");
+	if (how == 4)
+		test_issuance_remove_right();
+	test_issuance_wait();
+	test_issuance.env.deny = NULL;
+	test_issuance.env.is_closed = false;
+	test_issuance_put_account("123456789012");
+	denylist_free(deny);
+	free(body);
+	free(csr);
+}
+
+static void test_issuance_meanwhile(void)
+{
+	test_issuance_meanwhile_one(0);
+	test_issuance_expect(201, PST_NONE, "");
+	test_issuance_meanwhile_one(1);
+	test_issuance_expect(403, PST_PEER_DENIED, "Certificate revoked");
+	test_issuance_meanwhile_one(2);
+	test_issuance_expect(500, PST_DENYLIST_UNUSABLE, "unable to read the deny-list");
+	test_issuance_meanwhile_one(3);
+	test_issuance_expect(403, PST_ATTESTATION_REFUSED,
+			     "unable to verify attestation data: the account of the domain");
+	test_issuance_meanwhile_one(4);
+	test_issuance_expect(403, PST_LAUNCH_DENIED,
+			     "provider 'prov.aws' not authorized to launch dom.a.svc instances");
+}
+
 static void test_issuance_full_disk(void)
 {
 	struct rlimit old, small = { 0 };
@@ -557,6 +618,7 @@ static const struct tap_test test_issuance_tests[] = {
 	{ "the cap of a domain", test_issuance_cap },
 	{ "closed and read-only", test_issuance_closed },
 	{ "the deny-list without a certificate", test_issuance_denied },
+	{ "rights that go while the attestor asks", test_issuance_meanwhile },
 	{ "a full disk", test_issuance_full_disk },
 	{ "a CA that has expired", test_issuance_signer_fails },
 	{ "the end while one waits", test_issuance_ends },
