@@ -235,6 +235,25 @@ static size_t sandbox_refuse_flag(struct sock_filter *f, int nr, unsigned int ar
 	return SANDBOX_FLAG_STEPS;
 }
 
+#define SANDBOX_SOCKET_STEPS 6
+
+/* Stops socket() for anything but IPv4 and IPv6, allowed or not: the sockets of other programs of
+ * this host, and the kernel's, are no way out. As sandbox_refuse_flag(). */
+static size_t sandbox_refuse_sockets(struct sock_filter *f)
+{
+	const struct sock_filter steps[SANDBOX_SOCKET_STEPS] = {
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, SANDBOX_SOCKET_STEPS - 1),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	};
+
+	memcpy(f, steps, sizeof(steps));
+	return SANDBOX_SOCKET_STEPS;
+}
+
 static size_t sandbox_write_filter(struct sock_filter *f, const int *allowed, size_t n_allowed)
 {
 	size_t n = 0;
@@ -249,6 +268,7 @@ static size_t sandbox_write_filter(struct sock_filter *f, const int *allowed, si
 	n += sandbox_refuse_flag(f + n, SYS_sendto, 3, MSG_FASTOPEN);
 	n += sandbox_refuse_flag(f + n, SYS_sendmsg, 2, MSG_FASTOPEN);
 	n += sandbox_refuse_flag(f + n, SYS_sendmmsg, 3, MSG_FASTOPEN);
+	n += sandbox_refuse_sockets(f + n);
 	for (size_t i = 0; i < n_allowed; i++)
 		n += sandbox_allow(f + n, allowed[i]);
 	/* What sandbox_refused() needs; refused there, they would be a second trap and a kill. */
@@ -260,7 +280,8 @@ static size_t sandbox_write_filter(struct sock_filter *f, const int *allowed, si
 
 int sandbox_syscalls(const int *allowed, size_t n_allowed)
 {
-	struct sock_filter filter[5 + 3 * SANDBOX_FLAG_STEPS + 2 * (SANDBOX_SYSCALLS_MAX + 2)];
+	struct sock_filter filter[5 + 3 * SANDBOX_FLAG_STEPS + SANDBOX_SOCKET_STEPS +
+				  2 * (SANDBOX_SYSCALLS_MAX + 2)];
 	struct sock_fprog prog = { .filter = filter };
 	struct sigaction act = { .sa_sigaction = sandbox_refused, .sa_flags = SA_SIGINFO };
 

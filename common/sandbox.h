@@ -42,9 +42,9 @@ int sandbox_lock_privileges(void) _warn_unused_;
  * Source: Documentation/userspace-api/landlock.rst. */
 int sandbox_no_files(void) _warn_unused_;
 
-/* From here on only the system calls in @allowed work (seccomp), and write() and exit_group(). Any
- * other one prints its number on standard error and ends the process with SANDBOX_EXIT_SYSCALL.
- * Borrows @allowed.
+/* From here on only the system calls in @allowed work (seccomp), and write() and exit_group(); of
+ * sockets, where socket() is allowed, only those of IPv4 and IPv6. Any other call prints its number
+ * on standard error and ends the process with SANDBOX_EXIT_SYSCALL. Borrows @allowed.
  * Errors: 0; -E2BIG over SANDBOX_SYSCALLS_MAX; -EACCES without sandbox_lock_privileges(); -errno.
  * Source: seccomp(2). */
 int sandbox_syscalls(const int *allowed, size_t n_allowed) _warn_unused_;

@@ -74,6 +74,9 @@ static int main_prepare(struct fetchrun *run, uid_t uid, gid_t gid)
 		log_error("cannot become user %u: %s", (unsigned int)uid, strerror(-r));
 		return -EACCES;
 	}
+	/* Before strangers' bytes meet the key in this memory: no core of it, no tracing. */
+	if (sandbox_lock_privileges() < 0)
+		return -EACCES;
 	return fetchrun_look_up(run);
 }
 

@@ -370,6 +370,45 @@ static int refused_socket(void)
 	return socket(AF_INET6, SOCK_STREAM, 0);
 }
 
+/* socket() is allowed, of which family is another question. */
+static int socket_of(int family)
+{
+	static const int allowed[] = { SYS_socket };
+
+	if (sandbox_lock_privileges() < 0 || sandbox_syscalls(allowed, ARRAY_SIZE(allowed)) < 0)
+		return 1;
+	return (int)syscall(SYS_socket, family, SOCK_DGRAM, 0) < 0 ? 2 : 0;
+}
+
+static int socket_v4(void)
+{
+	return socket_of(AF_INET);
+}
+
+static int socket_v6(void)
+{
+	return socket_of(AF_INET6);
+}
+
+static int socket_unix(void)
+{
+	return socket_of(AF_UNIX);
+}
+
+static int socket_netlink(void)
+{
+	return socket_of(AF_NETLINK);
+}
+
+static void test_socket_families(void)
+{
+	EXPECT_CHILD(socket_v4, 0);
+	EXPECT_CHILD(socket_v6, 0);
+	EXPECT_CHILD(socket_unix, SANDBOX_EXIT_SYSCALL);
+	EXPECT_CHILD(socket_netlink, SANDBOX_EXIT_SYSCALL);
+	EXPECT_CHILD(refused_socket, SANDBOX_EXIT_SYSCALL);
+}
+
 static int refused_large_number(void)
 {
 	if (sandbox_lock_privileges() < 0 || sandbox_syscalls(NULL, 0) < 0)
@@ -497,6 +536,7 @@ static const struct tap_test tests[] = {
 	{ "no truncation", test_no_truncation },
 	{ "system calls", test_syscalls },
 	{ "a send that connects", test_connecting_send },
+	{ "families of sockets", test_socket_families },
 	{ "the filter is on", test_seccomp_is_on },
 	{ "system call list limit", test_syscalls_limit },
 	{ "nothing works without the lock", test_order },
