@@ -136,6 +136,27 @@ static void test_csrform_bad_key(void)
 	OPENSSL_free(der);
 }
 
+/* Nobody else would see what stands behind a key. */
+static void test_csrform_more_than_a_key(void)
+{
+	long len = 0;
+	unsigned char *der = test_csrform_make(test_csrform_keys[0], &len);
+	bool left;
+	_cleanup_(csrform_freep) struct csrform *f = csrform_decode(der, len, &left);
+	int n = f ? ASN1_STRING_length(f->info->key) : 0;
+	unsigned char *more = calloc(1, (size_t)n + 1);
+
+	if (f && more) {
+		memcpy(more, ASN1_STRING_get0_data(f->info->key), (size_t)n);
+		CU_ASSERT_EQUAL(ASN1_STRING_set(f->info->key, more, n + 1), 1);
+		CU_ASSERT_PTR_NULL(csrform_decode_key(f));
+	}
+	CU_ASSERT_TRUE(test_csrform_reads(der, len, test_csrform_keys[0]));
+	ERR_clear_error();
+	free(more);
+	OPENSSL_free(der);
+}
+
 /* From the first key of the program on, so the decoder's making is tried, too. */
 static void test_csrform_out_of_memory(void)
 {
@@ -160,6 +181,7 @@ static const struct tap_test test_csrform_tests[] = {
 	{ "fields", test_csrform_fields },
 	{ "cut short, or more", test_csrform_bounds },
 	{ "keys that are none", test_csrform_bad_key },
+	{ "something behind a key", test_csrform_more_than_a_key },
 	{ 0 },
 };
 
