@@ -77,6 +77,13 @@ gives "${program[postern]} status --run-dir tests/su" tests/support
 gives "${program[postern]} status --config docs/layers" docs/layers.txt
 gives "${program[postern]} status --state-dir docs/layers" ""
 gives "${program[postern]} status --no-such" ""
+mapfile -t options < <(options_of "${program[certd]}")
+gives "${program[certd]} " status renew "${options[@]}"
+gives "${program[certd]} renew --js" --json
+gives "${program[ztsd]} in" init
+gives "${program[ztsd]} init --dir tests/su" tests/support
+gives "${program[ztsctl]} dom" domain
+gives "${program[ztsctl]} re" remove reset revoke
 
 gives "./check l" lint lab
 gives "./check lint" lint
