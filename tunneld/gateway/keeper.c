@@ -39,6 +39,7 @@ struct keeper_worker {
 	uint64_t started_ns;
 	unsigned int n_failed; /* in a row */
 	bool draining;
+	uint64_t drained_ns; /* when it was asked to end */
 };
 
 /* Workers load their files only at their start. New files are proven by a probe, before a worker
@@ -343,7 +344,26 @@ static void keeper_roll_next(struct keeper *k)
 	w = &k->workers[k->roll.slot++];
 	gwframe_init_drain(0, &msg);
 	w->draining = true;
+	w->drained_ns = clk_now_ns();
 	keeper_send(w, &msg);
+}
+
+/* One that does not end would keep the others at the old certificate until nobody takes it. */
+static void keeper_mind_drains(struct keeper *k)
+{
+	uint64_t limit_ns = (2 * (uint64_t)k->conf->request_timeout_ms + KEEPER_DRAIN_GRACE_MS) *
+			    CLK_NS_PER_MS;
+
+	for (uint32_t slot = 0; slot < k->conf->workers; slot++) {
+		struct keeper_worker *w = &k->workers[slot];
+
+		if (!w->draining || w->chan_fd < 0 || clk_now_ns() - w->drained_ns < limit_ns)
+			continue;
+		log_pst(LOG_LEVEL_ERROR, PST_GATEWAY_WORKER,
+			"worker %u: does not end; it is killed and replaced", slot);
+		keeper_count(k, PST_GATEWAY_WORKER);
+		keeper_give_up(w, "does not end");
+	}
 }
 
 /* Identity files */
@@ -446,6 +466,7 @@ static void keeper_on_identity(evutil_socket_t fd, short what, void *arg)
 		keeper_mind_probe(k);
 	else if (k->roll.wanted && clk_now_ns() >= k->roll.probe_ns)
 		keeper_probe(k);
+	keeper_mind_drains(k);
 	keeper_roll_next(k);
 	keeper_after_ms(k->on_identity,
 			k->roll.slot < k->conf->workers ? 1000 : 1000 * KEEPER_IDENTITY_S);

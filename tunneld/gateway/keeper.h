@@ -17,7 +17,8 @@
 #define KEEPER_PROBE_S 30      /* a worker that only reads its files may take so long */
 #define KEEPER_PROBE_FIRST_S 5 /* before files that were no good are tried again; doubles */
 #define KEEPER_PROBE_LAST_S 300
-#define KEEPER_STATS_MS 1000 /* the counter file is written at most so often */
+#define KEEPER_DRAIN_GRACE_MS 5000 /* a worker may take so much longer to end than any request */
+#define KEEPER_STATS_MS 1000       /* the counter file is written at most so often */
 
 struct keeper;
 

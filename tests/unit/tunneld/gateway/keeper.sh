@@ -215,4 +215,18 @@ echo >&7
 wait "$load" || true # the first may have found nobody
 load=
 stop
+
+# A worker that hangs does not keep the others from being replaced.
+sed -i 's/^user = 65533$/&\nrequest_timeout_ms = 1000/' "$dir/gateway.conf"
+rm "$dir/run/gatewayd.prom"
+start
+until_ok "two workers" counter workers 2
+read -r first _ <<<"$(workers)"
+kill -STOP "$first"
+kill -HUP "$pid"
+until_ok "each worker is replaced, and the one that hangs" counter worker_starts_total 4
+until_ok "two workers" counter workers 2
+[ ! -e "/proc/$first" ] || fail "the one that hangs is there still"
+grep -q "PST-4005.*does not end; it is killed" "$dir/log" || fail "the hanging worker is not in the log"
+stop
 echo "ok"
