@@ -169,6 +169,40 @@ static void test_httpcall_head_limit(void)
 	CU_ASSERT_EQUAL(test_httpcall_try(&s), HTTPCALL_E_LARGE);
 }
 
+/* Heads before the answer and lines behind it count as well. */
+static void test_httpcall_head_floods(void)
+{
+	static const struct {
+		const char *before, *flood;
+	} rows[] = {
+		{ "", "HTTP/1.1 103 Early Hints\r\n\r\n" },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "X: y\r\n" },
+	};
+	static char raw[2 * HTTPCALL_HEAD_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct test_httpcall_script s = { .raw = raw, .hang = true };
+		size_t len = strlen(rows[i].before), step = strlen(rows[i].flood);
+
+		memcpy(raw, rows[i].before, len);
+		for (; len + step < sizeof(raw); len += step)
+			memcpy(raw + len, rows[i].flood, step);
+		raw[len] = '\0';
+		CU_ASSERT_EQUAL(test_httpcall_try(&s), HTTPCALL_E_LARGE);
+	}
+}
+
+/* Nobody asked for a compressed answer: what comes is taken as it is, so that a small one cannot
+ * become a large one. */
+static void test_httpcall_compressed(void)
+{
+	struct test_httpcall_script s = { .headers = "Content-Encoding: gzip\r\n",
+					  .body = "\x1f\x8b" };
+
+	CU_ASSERT_EQUAL(test_httpcall_try(&s), 0);
+	CU_ASSERT_EQUAL(test_httpcall_answer.body_len, 2);
+}
+
 static void test_httpcall_retry_after(void)
 {
 	static const struct {
@@ -506,6 +540,8 @@ static const struct tap_test test_httpcall_plain_tests[] = {
 	{ "sends", test_httpcall_sends },
 	{ "body limit", test_httpcall_body_limit },
 	{ "head limit", test_httpcall_head_limit },
+	{ "head floods", test_httpcall_head_floods },
+	{ "compressed", test_httpcall_compressed },
 	{ "retry after", test_httpcall_retry_after },
 	{ "no redirect", test_httpcall_no_redirect },
 	{ "no proxy", test_httpcall_no_proxy },
