@@ -2,8 +2,8 @@
 /*
  * Another wall clock than the kernel's, preloaded into one program of the lab (LD_PRELOAD): with
  * LAB_CLOCK_SHIFT it is that many seconds ahead; with LAB_CLOCK_AT_BOOT, the time in seconds since
- * 1970 at which the kernel booted, it is right whatever the kernel's is set to meanwhile. Clocks that
- * count from the boot stay.
+ * 1970 at which the kernel booted, it is right whatever the kernel's is set to meanwhile. Clocks
+ * that count from the boot stay.
  */
 #include <stdbool.h>
 #include <stdint.h>
