@@ -25,19 +25,20 @@ clock_back()
 	off=0
 }
 
-# Seconds until certd's next step, by its own word.
+# Seconds until certd's next step, by its own word; 0 while one runs.
 next_wait()
 {
 	local at
 	at=$(certd_status host1 --json | sed -n 's/.*"next_at": *"\([^"]*\)".*/\1/p')
-	[ -n "$at" ] && echo $(($(date -d "$at" +%s) - $(date +%s)))
+	[ -z "$at" ] && echo 0 || echo $(($(date -d "$at" +%s) - $(date +%s)))
 }
 
 # waits: certd has said what is wrong, and will not try again soon. It is urged until its back-off,
 # which doubles, is that long.
 waits()
 {
-	certd_said host1 2015 && [ "$(next_wait)" -ge 90 ] && return
+	certd_said host1 2015 || return # not before: who has no handler yet dies of the signal
+	[ "$(next_wait)" -ge 90 ] && return
 	certd_urge host1
 	return 1
 }
