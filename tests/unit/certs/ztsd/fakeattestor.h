@@ -2,8 +2,8 @@
 #pragma once
 /*
  * An attestor that does what the evidence says, in place of certs/ztsd/attestor.c: "ok", "later"
- * (ok in a later turn of the loop), "refuse" (or nothing), "timeout", "fail", and "hold", which waits
- * until the attestor is closed.
+ * (ok in a later turn of the loop), "refuse" (or nothing), "timeout", "fail", and "hold", which
+ * waits until the attestor is closed.
  */
 #include <stddef.h>
 
