@@ -92,7 +92,8 @@ static void issuer_on_deny(evutil_socket_t fd, short what, void *arg)
 {
 	struct issuer *s = arg;
 
-	if (issuer_deny_changed(s))
+	/* A file that could not be read may be readable again without any change of its own. */
+	if (issuer_deny_changed(s) || s->env.is_closed)
 		(void)issuer_load_deny(s);
 	issuer_after_ms(s->on_deny, 1000 * ISSUER_DENY_S);
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -34,6 +35,7 @@
 #define MAIN_RUN_DIR "/run/postern-ztsd"
 #define MAIN_INIT_DIR "/etc/postern/ztsd"
 #define MAIN_HOSTNAME_MAX 256
+#define MAIN_OTHER_FDS 512 /* beside connections: the store, log, questions to STS */
 
 enum main_option {
 	MAIN_CONFIG = 256,
@@ -270,6 +272,20 @@ static int main_make_dir(const char *dir, mode_t mode, uid_t uid, gid_t gid)
 	return r;
 }
 
+/* One descriptor per connection; what the hard limit does not give is said, not hidden. */
+static void main_raise_fds(const struct ztsdconf *conf)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return;
+	if (lim.rlim_max < conf->conns_max + MAIN_OTHER_FDS)
+		log_warning("only %llu descriptors for conns_max = %u",
+			    (unsigned long long)lim.rlim_max, conf->conns_max);
+	lim.rlim_cur = lim.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &lim);
+}
+
 /* Directories, then root goes. */
 static int main_give_up_root(const struct main_options *o, const struct ztsdconf *conf)
 {
@@ -303,6 +319,7 @@ static int main_run(const struct main_options *o, const struct ztsdconf *conf)
 	_cleanup_(closep) int fd = -1;
 	int r = main_bind(conf, &fd);
 
+	main_raise_fds(conf);
 	if (r == 0)
 		r = issuer_open(conf, fd, &issuer);
 	if (r == 0)

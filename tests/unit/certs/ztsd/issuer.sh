@@ -210,6 +210,34 @@ expect 500 "deny-list"
 until_ok "the good one is seen without a signal" served four
 member x509Certificate >"$dir/five.pem"
 
+# One that cannot be read lets nobody in either, until it can, though nothing was written.
+chmod 000 "$dir/deny"
+kill -HUP "$pid"
+until_ok "the unreadable deny-list is told" grep -q "PST-2114.*[Pp]ermission denied" "$dir/log"
+refresh five
+expect 500 "deny-list"
+chmod 644 "$dir/deny"
+until_ok "the readable one is seen without a signal" served five
+member x509Certificate >"$dir/five.pem"
+
+# More connections than the soft limit has descriptors are no reason not to serve.
+stop
+(ulimit -Sn 48 && start_here) &
+pid=$!
+until_ok "ztsd answers" answers
+holds=()
+for _ in {1..64}; do
+	exec {hold}<>"/dev/tcp/::1/$port" || fail "a connection is refused"
+	holds+=("$hold")
+done
+call -m 5 "$url/status" || fail "64 idle connections keep everybody else out"
+grep -q "Too many open files" "$dir/log" && fail "too few descriptors"
+for hold in "${holds[@]}"; do
+	exec {hold}>&-
+done
+stop
+start
+
 # A disk that gets full: nothing is issued that is not on record; with room it goes on.
 stop
 (ulimit -Sf 200 && start_here) &
