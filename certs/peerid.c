@@ -7,6 +7,7 @@
 
 #include <openssl/asn1.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -378,5 +379,22 @@ enum pst peerid_verify_code(long verify_error)
 		return PST_CERT_EXPIRED;
 	default:
 		return PST_CERT_UNTRUSTED;
+	}
+}
+
+enum pst peerid_alert_code(int alert)
+{
+	switch (alert) {
+	case SSL_AD_BAD_CERTIFICATE:
+	case SSL_AD_UNSUPPORTED_CERTIFICATE:
+	case SSL_AD_CERTIFICATE_REVOKED:
+	case SSL_AD_CERTIFICATE_EXPIRED:
+	case SSL_AD_CERTIFICATE_UNKNOWN:
+	case SSL_AD_UNKNOWN_CA:
+	case SSL_AD_ACCESS_DENIED:
+	case SSL_AD_CERTIFICATE_REQUIRED:
+		return PST_CERT_REFUSED;
+	default:
+		return PST_TLS_HANDSHAKE;
 	}
 }

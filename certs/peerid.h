@@ -58,3 +58,7 @@ int peerid_read(const X509 *cert, const struct peerid_rule *rule, struct peerid 
 /* Maps an OpenSSL verification error (X509_V_ERR_...) to PST-2108 or PST-2109. X509_V_OK gives
  * PST-2110: a handshake ends with it that failed because nobody presented a certificate. */
 enum pst peerid_verify_code(long verify_error);
+
+/* What an alert of the other end means (SSL_AD_...): PST-1004 when it does not accept our
+ * certificate, else PST-1003. In TLS 1.3 such alerts come after the handshake, on the first read. */
+enum pst peerid_alert_code(int alert);

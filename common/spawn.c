@@ -143,3 +143,15 @@ int spawn_find(const char *name, char *ret, size_t cap)
 		dir = POSTERN_LIBEXECDIR;
 	return (size_t)snprintf(ret, cap, "%s/%s", dir, name) < cap ? 0 : -ENAMETOOLONG;
 }
+
+void spawn_end(pid_t pid, char *ret_how, size_t cap)
+{
+	int status = 0;
+
+	kill(pid, SIGKILL);
+	(void)TEMP_FAILURE_RETRY(waitpid(pid, &status, 0));
+	if (WIFSIGNALED(status))
+		snprintf(ret_how, cap, "worker ended by signal %d", WTERMSIG(status));
+	else
+		snprintf(ret_how, cap, "worker ended with status %d", WEXITSTATUS(status));
+}

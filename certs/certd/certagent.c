@@ -20,6 +20,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/timetext.h"
 
 #define CERTAGENT_WAIT_TEXT 64 /* bytes with NUL of "again in 42 s" */
 #define CERTAGENT_FAR_S                                                                            \
@@ -171,7 +172,7 @@ static void certagent_tell(struct certagent *a)
 	certagent_fill_status(a, &s);
 	if (s.ready)
 		snprintf(text, sizeof(text), "%.120s, certificate valid for another %s",
-			 s.self.principal, certshow_age(s.not_after - s.now_wall, age));
+			 s.self.principal, timetext_span(s.not_after - s.now_wall, age));
 	else
 		snprintf(text, sizeof(text), "not ready: %.180s", s.reason);
 	r = s.ready && !a->told_ready ? notify_ready(text) : notify_status(text);
@@ -194,7 +195,7 @@ static const char *certagent_left(const struct certagent *a, char ret[static CER
 	if (schedule_is_ready(&a->schedule, wall))
 		snprintf(ret, CERTAGENT_WAIT_TEXT,
 			 "the present certificate is valid for another %s",
-			 certshow_age(a->schedule.pair.not_after - wall, age));
+			 timetext_span(a->schedule.pair.not_after - wall, age));
 	else
 		snprintf(ret, CERTAGENT_WAIT_TEXT, "no valid certificate is in use");
 	return ret;
@@ -213,7 +214,7 @@ static void certagent_describe(const struct certagent *a, struct schedule_verdic
 
 	snprintf(ret, CERTAGENT_WAIT_TEXT, "%s%s%s in %s", v.alarm ? "somebody must act; " : "",
 		 v.heals ? "once afresh with a new key: " : "", schedule_step_name(plan.step),
-		 certshow_age(wait_s, age));
+		 timetext_span(wait_s, age));
 }
 
 /* The running step failed. @detail: printable, may be "". */
@@ -317,8 +318,8 @@ static void certagent_log_pair(const struct certagent *a, const char *what)
 	char left[24], renew[24];
 
 	log_info("%s, serial %s: valid for another %s, renewal in %s", what, a->state.serial,
-		 certshow_age(p->not_after > wall ? p->not_after - wall : 0, left),
-		 certshow_age(p->renew > wall ? p->renew - wall : 0, renew));
+		 timetext_span(p->not_after > wall ? p->not_after - wall : 0, left),
+		 timetext_span(p->renew > wall ? p->renew - wall : 0, renew));
 }
 
 static void certagent_adopt(struct certagent *a, const struct fetchjob_result *result)
@@ -464,7 +465,7 @@ static void certagent_on_proven(struct certagent *a, const struct fetchjob_resul
 		log_pst(LOG_LEVEL_WARNING, PST_CLOCK_WRONG,
 			"the new certificate begins in %s by the clock of this host; it is used "
 			"then, or when the clock is set",
-			certshow_age(result->not_before_wall - wall, age));
+			timetext_span(result->not_before_wall - wall, age));
 		schedule_on_held(&a->schedule, result->not_before_wall);
 	} else {
 		certagent_accept(a, result);

@@ -4,9 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/buf.h"
+#include "common/timetext.h"
 
 void certshow_count(struct certshow_counts *c, enum pst code)
 {
@@ -23,29 +23,6 @@ void certshow_count(struct certshow_counts *c, enum pst code)
 	c->counts[i]++;
 }
 
-const char *certshow_age(uint64_t seconds, char ret[static 24])
-{
-	if (seconds < 120)
-		snprintf(ret, 24, "%" PRIu64 " s", seconds);
-	else if (seconds < 7200)
-		snprintf(ret, 24, "%" PRIu64 " min", seconds / 60);
-	else if (seconds < 172800)
-		snprintf(ret, 24, "%" PRIu64 " h", seconds / 3600);
-	else
-		snprintf(ret, 24, "%" PRIu64 " d", seconds / 86400);
-	return ret;
-}
-
-static const char *certshow_time(uint64_t wall, char ret[static 24])
-{
-	time_t t = (time_t)wall;
-	struct tm tm;
-
-	if (!wall || !gmtime_r(&t, &tm) || !strftime(ret, 24, "%Y-%m-%dT%H:%M:%SZ", &tm))
-		snprintf(ret, 24, "-");
-	return ret;
-}
-
 /* "2026-11-21T10:00:00Z, 5 min ago", "..., in 7 h" */
 static const char *certshow_when(const struct certstat *s, uint64_t wall, char ret[static 64])
 {
@@ -54,11 +31,11 @@ static const char *certshow_when(const struct certstat *s, uint64_t wall, char r
 	if (!wall)
 		snprintf(ret, 64, "never");
 	else if (wall > s->now_wall)
-		snprintf(ret, 64, "%s, in %s", certshow_time(wall, time),
-			 certshow_age(wall - s->now_wall, age));
+		snprintf(ret, 64, "%s, in %s", timetext_stamp(wall, time),
+			 timetext_span(wall - s->now_wall, age));
 	else
-		snprintf(ret, 64, "%s, %s ago", certshow_time(wall, time),
-			 certshow_age(s->now_wall - wall, age));
+		snprintf(ret, 64, "%s, %s ago", timetext_stamp(wall, time),
+			 timetext_span(s->now_wall - wall, age));
 	return ret;
 }
 
@@ -75,7 +52,7 @@ static void certshow_head(struct buf *b, const struct certstat *s)
 
 	if (s->ready) {
 		buf_addf(b, "READY      %s, valid for another %s\n", s->self.principal,
-			 certshow_age(s->not_after - s->now_wall, age));
+			 timetext_span(s->not_after - s->now_wall, age));
 		return;
 	}
 	buf_addf(b, "NOT READY  %s\n", s->reason);
@@ -165,7 +142,7 @@ static void certshow_stamp(struct buf *b, const char *name, uint64_t wall)
 	char time[24];
 
 	if (wall)
-		certshow_string(b, name, certshow_time(wall, time));
+		certshow_string(b, name, timetext_stamp(wall, time));
 	else
 		buf_addf(b, "\"%s\":null,", name);
 }

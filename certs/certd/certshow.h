@@ -31,6 +31,3 @@ int certshow_json(const struct certstat *s, char **ret) _warn_unused_;
 /* As certshow_text(): text format 0.0.4 of Prometheus. */
 int certshow_metrics(const struct certstat *s, const struct certshow_counts *c,
 		     char **ret) _warn_unused_;
-
-/* "45 s", "12 min", "7 h", "3 d". Writes to @ret. Returns it. */
-const char *certshow_age(uint64_t seconds, char ret[static 24]);

@@ -91,15 +91,7 @@ int fetchworker_start(struct fetchworker *w, const struct fetchjob_start *job, u
 /* Ends the worker and describes how it ended, for a result that never came. */
 static void fetchworker_reap(struct fetchworker *w, char *ret_detail, size_t cap)
 {
-	int status = 0;
-
-	kill(w->pid, SIGKILL);
-	while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	if (WIFSIGNALED(status))
-		snprintf(ret_detail, cap, "worker ended by signal %d", WTERMSIG(status));
-	else
-		snprintf(ret_detail, cap, "worker ended with status %d", WEXITSTATUS(status));
+	spawn_end(w->pid, ret_detail, cap);
 	closep(&w->fd);
 	w->pid = 0;
 	w->deadline_ns = 0;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "certs/peerid.h"
 #include "common/clk.h"
 #include "common/secret.h"
 #include "config.h"
@@ -85,24 +86,6 @@ static int httpcall_verify(int ok, X509_STORE_CTX *store)
 	return ok;
 }
 
-/* Alerts about our certificate arrive after the handshake in TLS 1.3, on the first read. */
-static bool httpcall_is_refusal(int alert)
-{
-	switch (alert) {
-	case SSL_AD_BAD_CERTIFICATE:
-	case SSL_AD_UNSUPPORTED_CERTIFICATE:
-	case SSL_AD_CERTIFICATE_REVOKED:
-	case SSL_AD_CERTIFICATE_EXPIRED:
-	case SSL_AD_CERTIFICATE_UNKNOWN:
-	case SSL_AD_UNKNOWN_CA:
-	case SSL_AD_ACCESS_DENIED:
-	case SSL_AD_CERTIFICATE_REQUIRED:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static void httpcall_info(const SSL *ssl, int where, int value)
 {
 	struct httpcall_state *s = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
@@ -110,7 +93,9 @@ static void httpcall_info(const SSL *ssl, int where, int value)
 	if (!(where & SSL_CB_ALERT) || !(where & SSL_CB_READ) ||
 	    (value & 0xff) == SSL_AD_CLOSE_NOTIFY)
 		return;
-	httpcall_note(s, httpcall_is_refusal(value & 0xff) ? HTTPCALL_E_REFUSED : HTTPCALL_E_BROKEN,
+	httpcall_note(s,
+		      peerid_alert_code(value & 0xff) == PST_CERT_REFUSED ? HTTPCALL_E_REFUSED :
+									    HTTPCALL_E_BROKEN,
 		      "alert from the server", SSL_alert_desc_string_long(value));
 }
 

@@ -6,7 +6,6 @@
  * one result, and ends.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,16 +21,10 @@
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "common/spawn.h"
+#include "common/workercli.h"
 #include "config.h"
 
 #define MAIN_JOB_WAIT_MS 5000
-
-static void main_usage(FILE *to)
-{
-	fputs("usage: certd-fetch [--user NAME[:GROUP]]\n"
-	      "Worker of certd; it is not started by hand. See certd(8).\n",
-	      to);
-}
 
 static int main_receive(struct fetchjob_start *ret)
 {
@@ -104,40 +97,14 @@ static int main_run(uid_t uid, gid_t gid)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "user", required_argument, NULL, 'u' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ 0 },
-	};
-	uid_t uid = getuid();
-	gid_t gid = getgid();
-	struct stat st;
-	int c, r;
+	uid_t uid;
+	gid_t gid;
+	int r;
 
 	log_open("certd-fetch", LOG_LEVEL_INFO);
-	while ((c = getopt_long(argc, argv, "hV", options, NULL)) >= 0) {
-		switch (c) {
-		case 'u':
-			if (sandbox_find_user(optarg, &uid, &gid) == 0)
-				break;
-			log_error("unknown user %s", optarg);
-			return 64;
-		case 'V':
-			puts("certd-fetch " POSTERN_VERSION);
-			return 0;
-		case 'h':
-			main_usage(stdout);
-			return 0;
-		default:
-			main_usage(stderr);
-			return 64;
-		}
-	}
-	if (fstat(SPAWN_CHAN_FD, &st) < 0 || !S_ISSOCK(st.st_mode)) {
-		main_usage(stderr);
-		return 64;
-	}
+	r = workercli_read(argc, argv, "certd-fetch", "certd", &uid, &gid);
+	if (r >= 0)
+		return r;
 	r = main_run(uid, gid);
 	if (r < 0)
 		log_error("job not possible: %s", strerror(-r));

@@ -22,6 +22,7 @@
 #include "common/files.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
+#include "common/timetext.h"
 
 #define SECRET_FILE_BYTES 32 /* random ones, before base64 */
 
@@ -511,7 +512,7 @@ static int do_reset(struct ztsdb *db, const struct ztsdb_key *key)
 int ztscmd_revoke(const struct ztscmd *c)
 {
 	struct ztsdb_instance i;
-	char until[ZTSSHOW_TIME_MAX];
+	char until[TIMETEXT_MAX];
 	int r = change_one(c, ztsdb_revoke, &i);
 
 	if (r == ZTSCMD_OK)
@@ -519,7 +520,7 @@ int ztscmd_revoke(const struct ztscmd *c)
 		       "Its certificate is good until %s unless a deny file names it:\n"
 		       "serial %s\n",
 		       i.instance_id, i.domain, i.service, i.provider,
-		       ztsshow_time(i.expires_wall, until), i.current);
+		       timetext_stamp(i.expires_wall, until), i.current);
 	return r;
 }
 
@@ -635,7 +636,7 @@ int ztscmd_token(const struct ztscmd *c)
 {
 	_cleanup_(regtoken_wipe) struct regtoken_key key = { 0 };
 	struct regtoken claims = { .expires_wall = clk_now_wall() + c->valid_s };
-	char text[REGTOKEN_MAX], until[ZTSSHOW_TIME_MAX];
+	char text[REGTOKEN_MAX], until[TIMETEXT_MAX];
 	int r = split_principal(c->args[0], &claims);
 
 	if (r != ZTSCMD_OK)
@@ -654,7 +655,7 @@ int ztscmd_token(const struct ztscmd *c)
 		"ztsctl: registers instance %s of %s.%s with provider %s until %s; keep it "
 		"secret\n",
 		claims.instance_id, claims.domain, claims.service, claims.provider,
-		ztsshow_time(claims.expires_wall, until));
+		timetext_stamp(claims.expires_wall, until));
 	return ZTSCMD_OK;
 }
 

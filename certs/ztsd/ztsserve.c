@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "certs/refusal.h"
 #include "certs/ztsd/ztsserve.h"
 
 #include <errno.h>
@@ -327,26 +328,8 @@ static void ztsserve_on_refused(const struct httpsd_refused *refused, void *ctx)
 {
 	struct ztsserve *s = ctx;
 	char peer[IP6_ENDPOINT_TEXT];
-	enum pst code = PST_REQUEST_INVALID;
+	enum pst code = refusal_code(refused);
 
-	switch (refused->why) {
-	case HTTPSD_REFUSED_TLS:
-		code = PST_TLS_HANDSHAKE;
-		break;
-	case HTTPSD_REFUSED_VERIFY:
-	case HTTPSD_REFUSED_NO_CERT:
-		code = peerid_verify_code(refused->verify_error);
-		break;
-	case HTTPSD_REFUSED_SLOW:
-		code = PST_SLOW_REQUEST;
-		break;
-	case HTTPSD_REFUSED_TOO_LARGE:
-		code = PST_BODY_TOO_LARGE;
-		break;
-	case HTTPSD_REFUSED_HTTP:
-		code = PST_HTTP_REQUEST;
-		break;
-	}
 	log_pst(LOG_LEVEL_WARNING, code, "%s: %s", ip6_format_endpoint(&refused->peer, peer),
 		pst_text(code));
 	ztsstats_count(s->spec.stats, code);

@@ -5,22 +5,11 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/jsonin.h"
+#include "common/timetext.h"
 
 #define FULL_NAME_MAX (2 * PRINCIPAL_MAX)
-
-const char *ztsshow_time(uint64_t wall, char ret[static ZTSSHOW_TIME_MAX])
-{
-	time_t t = (time_t)wall;
-	struct tm tm;
-
-	if (!wall || !gmtime_r(&t, &tm) ||
-	    !strftime(ret, ZTSSHOW_TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm))
-		snprintf(ret, ZTSSHOW_TIME_MAX, "-");
-	return ret;
-}
 
 const char *ztsshow_state(enum ztsdb_state state)
 {
@@ -72,14 +61,14 @@ static const char *full_name(const struct ztsdb_instance *i, char ret[static FUL
 
 void ztsshow_instance_row(struct ztsshow_table *t, const struct ztsdb_instance *i)
 {
-	char name[FULL_NAME_MAX], last[ZTSSHOW_TIME_MAX], expires[ZTSSHOW_TIME_MAX];
+	char name[FULL_NAME_MAX], last[TIMETEXT_MAX], expires[TIMETEXT_MAX];
 	const char *const cells[] = { i->instance_id,
 				      full_name(i, name),
 				      i->provider,
 				      ztsshow_state(i->state),
 				      i->current,
-				      ztsshow_time(i->last_wall, last),
-				      ztsshow_time(i->expires_wall, expires),
+				      timetext_stamp(i->last_wall, last),
+				      timetext_stamp(i->expires_wall, expires),
 				      i->addr };
 
 	ztsshow_row(t, cells);
@@ -92,9 +81,9 @@ static void print_fact(FILE *to, const char *name, const char *value)
 
 static void print_time(FILE *to, const char *name, uint64_t wall)
 {
-	char text[ZTSSHOW_TIME_MAX];
+	char text[TIMETEXT_MAX];
 
-	print_fact(to, name, ztsshow_time(wall, text));
+	print_fact(to, name, timetext_stamp(wall, text));
 }
 
 void ztsshow_instance_text(FILE *to, const struct ztsdb_instance *i)

@@ -13,7 +13,6 @@
 #include "common/attr.h"
 
 #define ZTSSHOW_COLUMNS_MAX 8
-#define ZTSSHOW_TIME_MAX 24 /* bytes with NUL */
 
 /* A table is fed twice, so that it needs no memory for its rows: first to measure, then to
  * print. */
@@ -52,6 +51,3 @@ void ztsshow_json_end(struct ztsshow_json *j);
 
 /* "live", "stale" or "blocked". Static. */
 const char *ztsshow_state(enum ztsdb_state state);
-
-/* "2026-11-20T01:02:03Z", or "-" for 0. Returns @ret. */
-const char *ztsshow_time(uint64_t wall, char ret[static ZTSSHOW_TIME_MAX]);

@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
-#include <time.h>
+
+#include "common/timetext.h"
 
 static const char *const show_policy_names[] = {
 	[ASK_POLICY_LOADED] = "loaded",
@@ -77,20 +78,6 @@ void show_reason(const struct show_report *report, char *ret, size_t cap)
 			 policy);
 }
 
-/* "45 s", "12 min", "7 h", "3 d" */
-static const char *show_age(uint64_t seconds, char ret[static 24])
-{
-	if (seconds < 120)
-		snprintf(ret, 24, "%" PRIu64 " s", seconds);
-	else if (seconds < 7200)
-		snprintf(ret, 24, "%" PRIu64 " min", seconds / 60);
-	else if (seconds < 172800)
-		snprintf(ret, 24, "%" PRIu64 " h", seconds / 3600);
-	else
-		snprintf(ret, 24, "%" PRIu64 " d", seconds / 86400);
-	return ret;
-}
-
 static const char *show_bytes(uint64_t n, char ret[static 24])
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
@@ -100,16 +87,6 @@ static const char *show_bytes(uint64_t n, char ret[static 24])
 	for (; v >= 1024 && i + 1 < ARRAY_SIZE(units); i++)
 		v /= 1024;
 	snprintf(ret, 24, i ? "%.1f %s" : "%.0f %s", v, units[i]);
-	return ret;
-}
-
-static const char *show_time(uint64_t wall, char ret[static 24])
-{
-	time_t t = (time_t)wall;
-	struct tm tm;
-
-	if (!wall || !gmtime_r(&t, &tm) || !strftime(ret, 24, "%Y-%m-%dT%H:%M:%SZ", &tm))
-		snprintf(ret, 24, "-");
 	return ret;
 }
 
@@ -125,13 +102,13 @@ static void show_lease(const struct status_server *server, char *ret, size_t cap
 	if (server->leased && server->exchanging)
 		snprintf(ret, cap, "renewing");
 	else if (server->leased && server->expires_in_s)
-		snprintf(ret, cap, "renews in %s", show_age(server->next_try_s, age));
+		snprintf(ret, cap, "renews in %s", timetext_span(server->next_try_s, age));
 	else if (server->leased)
 		snprintf(ret, cap, "expired");
 	else if (server->exchanging)
 		snprintf(ret, cap, "asking");
 	else
-		snprintf(ret, cap, "next try in %s", show_age(server->next_try_s, age));
+		snprintf(ret, cap, "next try in %s", timetext_span(server->next_try_s, age));
 }
 
 static void show_server(const struct status *s, const struct status_server *server, FILE *to)
@@ -141,12 +118,12 @@ static void show_server(const struct status *s, const struct status_server *serv
 
 	if (server->handshake_wall)
 		snprintf(handshake, sizeof(handshake), "%s ago",
-			 show_age(show_handshake_age(s, server), age));
+			 timetext_span(show_handshake_age(s, server), age));
 	show_lease(server, lease, sizeof(lease));
 	fprintf(to, "%-10s %-10s %-11s %-10s %-10s %-18s %-21s %s\n", server->name,
 		session_state_name(server->state), handshake, show_bytes(server->rx_bytes, rx),
 		show_bytes(server->tx_bytes, tx), lease,
-		server->leased ? show_time(server->epoch, epoch) : "-",
+		server->leased ? timetext_stamp(server->epoch, epoch) : "-",
 		server->leased ? ip6_format_endpoint(&server->endpoint, endpoint) : "-");
 }
 
@@ -184,7 +161,7 @@ static void show_zone(const struct status *s, FILE *to)
 	fprintf(to, "zone %s, host %s, interface %s, tunneld up %s", s->zone,
 		IN6_IS_ADDR_UNSPECIFIED(&s->host_addr) ? "without address" :
 							 ip6_format_addr(&s->host_addr, addr),
-		s->interface, show_age(s->uptime_s, age));
+		s->interface, timetext_span(s->uptime_s, age));
 	if (s->n_repairs)
 		fprintf(to, ", %u kernel changes put back", s->n_repairs);
 	if (s->n_malformed)

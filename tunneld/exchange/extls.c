@@ -93,24 +93,6 @@ static void extls_on_finished(struct extls *t, SSL *ssl)
 	t->finished_ns = clk_now_ns();
 }
 
-/* Alerts about our certificate arrive after the handshake in TLS 1.3, on the first read. */
-static enum pst extls_alert_code(int alert)
-{
-	switch (alert) {
-	case SSL_AD_BAD_CERTIFICATE:
-	case SSL_AD_UNSUPPORTED_CERTIFICATE:
-	case SSL_AD_CERTIFICATE_REVOKED:
-	case SSL_AD_CERTIFICATE_EXPIRED:
-	case SSL_AD_CERTIFICATE_UNKNOWN:
-	case SSL_AD_UNKNOWN_CA:
-	case SSL_AD_ACCESS_DENIED:
-	case SSL_AD_CERTIFICATE_REQUIRED:
-		return PST_CERT_REFUSED;
-	default:
-		return PST_TLS_HANDSHAKE;
-	}
-}
-
 static void extls_info(const SSL *ssl, int where, int value)
 {
 	struct extls *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
@@ -123,7 +105,7 @@ static void extls_info(const SSL *ssl, int where, int value)
 		return;
 	snprintf(detail, sizeof(detail), "alert from the server: %s",
 		 SSL_alert_desc_string_long(value));
-	extls_fail(t, extls_alert_code(value & 0xff), detail);
+	extls_fail(t, peerid_alert_code(value & 0xff), detail);
 }
 
 /* The hybrid group first where OpenSSL has it (3.5 and later), classic X25519 behind it. */

@@ -5,7 +5,6 @@
  * the socket that came with the job, writes one result and ends.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "common/spawn.h"
+#include "common/workercli.h"
 #include "config.h"
 #include "tunneld/exchange/excall.h"
 #include "tunneld/proto/exjob.h"
@@ -48,13 +48,6 @@ static const int main_syscalls[] = {
 _public_ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	return 0;
-}
-
-static void main_usage(FILE *to)
-{
-	fputs("usage: tunneld-exchange [--user NAME[:GROUP]]\n"
-	      "Worker of tunneld; it is not started by hand. See tunneld(8).\n",
-	      to);
 }
 
 static int main_receive(struct exjob_start *ret_job, int *ret_fd)
@@ -127,40 +120,14 @@ static int main_run(uid_t uid, gid_t gid)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "user", required_argument, NULL, 'u' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ 0 },
-	};
-	uid_t uid = getuid();
-	gid_t gid = getgid();
-	struct stat st;
-	int c, r;
+	uid_t uid;
+	gid_t gid;
+	int r;
 
 	log_open("tunneld-exchange", LOG_LEVEL_INFO);
-	while ((c = getopt_long(argc, argv, "hV", options, NULL)) >= 0) {
-		switch (c) {
-		case 'u':
-			if (sandbox_find_user(optarg, &uid, &gid) == 0)
-				break;
-			log_error("unknown user %s", optarg);
-			return 64;
-		case 'V':
-			puts("tunneld-exchange " POSTERN_VERSION);
-			return 0;
-		case 'h':
-			main_usage(stdout);
-			return 0;
-		default:
-			main_usage(stderr);
-			return 64;
-		}
-	}
-	if (fstat(SPAWN_CHAN_FD, &st) < 0 || !S_ISSOCK(st.st_mode)) {
-		main_usage(stderr);
-		return 64;
-	}
+	r = workercli_read(argc, argv, "tunneld-exchange", "tunneld", &uid, &gid);
+	if (r >= 0)
+		return r;
 	r = main_run(uid, gid);
 	if (r < 0)
 		log_error("exchange not possible: %s", strerror(-r));

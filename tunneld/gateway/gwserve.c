@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "certs/peerid.h"
+#include "certs/refusal.h"
 #include "common/clk.h"
 #include "common/httpsd.h"
 #include "common/log.h"
@@ -270,28 +271,8 @@ static void gwserve_on_request(struct httpsd_call *call, void *ctx)
 static void gwserve_on_refused(const struct httpsd_refused *refused, void *ctx)
 {
 	char peer[IP6_ENDPOINT_TEXT];
-	enum pst code = PST_NONE;
+	enum pst code = refusal_code(refused);
 
-	switch (refused->why) {
-	case HTTPSD_REFUSED_TLS:
-		code = PST_TLS_HANDSHAKE;
-		break;
-	case HTTPSD_REFUSED_VERIFY:
-		code = peerid_verify_code(refused->verify_error);
-		break;
-	case HTTPSD_REFUSED_NO_CERT:
-		code = PST_CERT_MISSING;
-		break;
-	case HTTPSD_REFUSED_SLOW:
-		code = PST_SLOW_REQUEST;
-		break;
-	case HTTPSD_REFUSED_TOO_LARGE:
-		code = PST_BODY_TOO_LARGE;
-		break;
-	case HTTPSD_REFUSED_HTTP:
-		code = PST_HTTP_REQUEST;
-		break;
-	}
 	log_pst(LOG_LEVEL_WARNING, code, "%s: %s", ip6_format_endpoint(&refused->peer, peer),
 		pst_text(code));
 	gwserve_count(ctx, code);

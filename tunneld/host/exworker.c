@@ -92,15 +92,7 @@ int exworker_start(struct exworker *w, const struct exjob_start *job, const stru
 /* Ends the worker and describes how it ended, for a result that never came. */
 static void exworker_reap(struct exworker *w, char *ret_detail, size_t cap)
 {
-	int status = 0;
-
-	kill(w->pid, SIGKILL);
-	while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
-		continue;
-	if (WIFSIGNALED(status))
-		snprintf(ret_detail, cap, "worker ended by signal %d", WTERMSIG(status));
-	else
-		snprintf(ret_detail, cap, "worker ended with status %d", WEXITSTATUS(status));
+	spawn_end(w->pid, ret_detail, cap);
 	closep(&w->fd);
 	exworker_init(w);
 }

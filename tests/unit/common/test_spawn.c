@@ -327,6 +327,33 @@ static void test_find(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(path, "/postern/worker"));
 }
 
+static void test_end(void)
+{
+	static const char *const argv[] = { "worker-wait", NULL };
+	struct spawn_spec spec = { .path = "/proc/self/exe", .argv = argv, .extra_fd = -1 };
+	_cleanup_(closep) int ours = -1;
+	_cleanup_(closep) int theirs = -1;
+	char how[64];
+	int pair[2];
+	pid_t pid;
+
+	CU_ASSERT_EQUAL_FATAL(chan_pair(pair), 0);
+	ours = pair[0];
+	theirs = pair[1];
+	spec.chan_fd = theirs;
+	CU_ASSERT_EQUAL_FATAL(spawn_start(&spec, &pid), 0);
+	spawn_end(pid, how, sizeof(how));
+	CU_ASSERT_STRING_EQUAL(how, "worker ended by signal 9");
+	CU_ASSERT_EQUAL(kill(pid, 0), -1);
+	pid = fork();
+	if (pid == 0)
+		_exit(7);
+	/* it has ended, and is left to be waited for */
+	CU_ASSERT_EQUAL(waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+	spawn_end(pid, how, sizeof(how));
+	CU_ASSERT_STRING_EQUAL(how, "worker ended with status 7");
+}
+
 static const struct tap_test tests[] = {
 	{ "descriptors", test_descriptors },
 	{ "nothing else is inherited", test_leaks },
@@ -336,6 +363,7 @@ static const struct tap_test tests[] = {
 	{ "failures are reported among signals", test_interrupted },
 	{ "the worker dies with its parent", test_dies_with_parent },
 	{ "find a worker", test_find },
+	{ "end a worker", test_end },
 	{ 0 },
 };
 
