@@ -41,6 +41,7 @@ struct issuer {
 	struct event *on_stats, *on_deny, *on_drain;
 	uint64_t drain_until_ns;
 	char stats_path[FILES_PATH_MAX];
+	bool cannot_count; /* told once */
 };
 
 static void issuer_after_ms(struct event *ev, uint64_t ms)
@@ -130,8 +131,10 @@ static void issuer_write_stats(struct issuer *s)
 	issuer_format_status(s, status, sizeof(status));
 	(void)notify_status(status);
 	r = ztsstats_write(&s->stats, s->stats_path);
-	if (r < 0)
-		log_warning("cannot write %s: %s", s->stats_path, strerror(-r));
+	if (r < 0 && !s->cannot_count)
+		log_warning("cannot write %s: %s; going on without it", s->stats_path,
+			    strerror(-r));
+	s->cannot_count = r < 0;
 }
 
 static void issuer_on_stats(evutil_socket_t fd, short what, void *arg)
@@ -273,8 +276,7 @@ static int issuer_open_store(struct issuer *s, const char *state_dir)
 	if (r == 0)
 		r = ztsdb_open(path, false, &s->db);
 	if (r < 0)
-		log_pst(LOG_LEVEL_ERROR, PST_RECORDS_FAILED, "%s: %s", path,
-			r == -EPROTO ? "made by a newer program" : strerror(-r));
+		log_pst(LOG_LEVEL_ERROR, PST_RECORDS_FAILED, "%s: %s", path, ztsdb_explain(r));
 	return r;
 }
 
