@@ -48,7 +48,7 @@ static const char usage[] =
 	"  ztsctl revoke ID ...   neither refresh nor registration from now on\n"
 	"  ztsctl reset ID ...    its next request is accepted again\n"
 	"  ztsctl reset --all --yes\n"
-	"  ztsctl remove ID ...   forget it: it must register again\n"
+	"  ztsctl remove ID ...   forget it: its next request must be a registration\n"
 	"For instances that no cloud vouches for:\n"
 	"  ztsctl key FILE        make the secret of a provider of kind token\n"
 	"  ztsctl token DOMAIN.SERVICE ID [--provider NAME] [--valid SECONDS] [--key FILE]\n"

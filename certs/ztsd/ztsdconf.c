@@ -343,8 +343,9 @@ static void ztsdconf_fill_spec(struct ztsdconf_provider *p)
 /* NULL, or what is missing in a provider of kind aws. */
 static const char *ztsdconf_judge_aws(const struct ztsdconf_provider *p)
 {
-	if (!p->aws_certs.n && !*p->jwt_issuer)
-		return "kind = aws needs aws_certs, or jwt_issuer";
+	/* Credentials and tokens prove a role; only the document proves the instance. */
+	if (!p->aws_certs.n)
+		return "kind = aws needs aws_certs";
 	if (!p->suffixes.n)
 		return "kind = aws needs suffixes";
 	if (p->need_credentials && !*p->sts_url && !*p->jwt_issuer)
