@@ -60,5 +60,6 @@ int peerid_read(const X509 *cert, const struct peerid_rule *rule, struct peerid 
 enum pst peerid_verify_code(long verify_error);
 
 /* What an alert of the other end means (SSL_AD_...): PST-1004 when it does not accept our
- * certificate, else PST-1003. In TLS 1.3 such alerts come after the handshake, on the first read. */
+ * certificate, else PST-1003. In TLS 1.3 such alerts come after the handshake, on the first
+ * read. */
 enum pst peerid_alert_code(int alert);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Times as people read them.
+ * Times as people read them, in status texts and log lines: how long something takes or took, and
+ * when it was or will be. Never read back.
  */
 #include <stdint.h>
 

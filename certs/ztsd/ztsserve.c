@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "certs/refusal.h"
 #include "certs/ztsd/ztsserve.h"
 
 #include <errno.h>
@@ -8,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certs/refusal.h"
 #include "certs/ztsd/ratelimit.h"
 #include "certs/ztsd/ztsroute.h"
 #include "common/clk.h"
