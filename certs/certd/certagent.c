@@ -586,6 +586,7 @@ static void certagent_fail_store(struct certagent *a, int error)
 
 static void certagent_start(struct certagent *a, enum schedule_step step)
 {
+	char detail[FETCHJOB_DETAIL_MAX];
 	bool asks = step == SCHEDULE_REGISTER || step == SCHEDULE_REFRESH;
 	struct schedule_now now = certagent_now();
 	struct fetchjob_start job;
@@ -609,7 +610,8 @@ static void certagent_start(struct certagent *a, enum schedule_step step)
 		r = fetchworker_start(&a->worker, &job, now.ns);
 	if (r == 0)
 		return;
-	certagent_fail(a, PST_FETCH_DIED, 0, strerror(-r));
+	snprintf(detail, sizeof(detail), "certd-fetch cannot be started: %s", strerror(-r));
+	certagent_fail(a, PST_FETCH_DIED, 0, detail);
 	certagent_tell(a);
 }
 
