@@ -148,23 +148,56 @@ char *mkcsr_pem(const char *name, const unsigned char *der, size_t len)
 	return text;
 }
 
+static void mkcsr_sign(X509_REQ *req, const struct mkcsr *spec)
+{
+	const EVP_MD *digest = spec->digest ? EVP_get_digestbyname(spec->digest) : EVP_sha256();
+
+	mkcsr_need(X509_REQ_sign(req, spec->signer ? spec->signer : spec->key,
+				 EVP_PKEY_get_base_id(spec->key) == EVP_PKEY_ED25519 ? NULL :
+										       digest) > 0);
+}
+
+/* In the bytes, for OpenSSL 3.5 sets no version but the good one; the signature is void then. */
+static X509_REQ *mkcsr_change_version(X509_REQ *req, long version)
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509_REQ(req, &der);
+	const unsigned char *at = der;
+	long n;
+	int tag, class;
+
+	mkcsr_need(len > 0);
+	/* the request and what of it is signed; then type, length and value of the version */
+	for (int i = 0; i < 2; i++)
+		mkcsr_need(!(ASN1_get_object(&at, &n, &tag, &class, der + len - at) & 0x80));
+	mkcsr_need(memcmp(at, "\x02\x01\x00", 3) == 0);
+	der[at - der + 2] = (unsigned char)version;
+	at = der;
+	X509_REQ_free(req);
+	req = d2i_X509_REQ(NULL, &at, len);
+	mkcsr_need(req != NULL);
+	OPENSSL_free(der);
+	return req;
+}
+
 char *mkcsr_make(const struct mkcsr *spec)
 {
 	X509_REQ *req = X509_REQ_new();
-	const EVP_MD *digest = spec->digest ? EVP_get_digestbyname(spec->digest) : EVP_sha256();
 	unsigned char *der = NULL;
 	char *pem;
 	int len;
 
-	mkcsr_need(req && X509_REQ_set_version(req, spec->version) &&
+	mkcsr_need(req && X509_REQ_set_version(req, X509_REQ_VERSION_1) &&
 		   X509_REQ_set_pubkey(req, spec->key));
 	mkcsr_set_subject(req, spec);
 	mkcsr_set_extensions(req, spec);
 	if (spec->has_challenge)
 		mkcsr_set_challenge(req);
-	mkcsr_need(X509_REQ_sign(req, spec->signer ? spec->signer : spec->key,
-				 EVP_PKEY_get_base_id(spec->key) == EVP_PKEY_ED25519 ? NULL :
-										       digest) > 0);
+	mkcsr_sign(req, spec);
+	if (spec->version != X509_REQ_VERSION_1) {
+		req = mkcsr_change_version(req, spec->version);
+		mkcsr_sign(req, spec);
+	}
 	len = i2d_X509_REQ(req, &der);
 	mkcsr_need(len > 0);
 	if (spec->has_rest) {

@@ -229,7 +229,7 @@ static const struct test_peerid_row test_peerid_fields[] = {
 	{ "date before 1970", PST_CERT_FIELD,
 	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, .not_after = "19691231235959Z" } },
 	{ "beginning is no date", PST_CERT_FIELD,
-	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, .not_before = "2020" } },
+	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, .not_before = "20200001000000Z" } },
 	{ "beginning before 1970", PST_CERT_FIELD,
 	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, .not_before = "19691231235959Z" } },
 	{ "unit of the subject is no text", PST_CERT_FIELD,
