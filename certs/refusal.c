@@ -14,6 +14,8 @@ enum pst refusal_code(const struct httpsd_refused *refused)
 		return PST_CERT_MISSING;
 	case HTTPSD_REFUSED_SLOW:
 		return PST_SLOW_REQUEST;
+	case HTTPSD_REFUSED_CROWD:
+		return PST_RATE_LIMITED;
 	case HTTPSD_REFUSED_TOO_LARGE:
 		return PST_BODY_TOO_LARGE;
 	case HTTPSD_REFUSED_HTTP:

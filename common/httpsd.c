@@ -9,11 +9,14 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "common/crowd.h"
 
 #define HTTPSD_BACKLOG 1024      /* connections the kernel holds for us */
 #define HTTPSD_CHUNK_SLACK 1024  /* bytes that a chunked body may spend on its chunk headers */
@@ -26,6 +29,7 @@ struct httpsd {
 	struct event_base *base;
 	struct evhttp *http;
 	struct evconnlistener *listener; /* owned by http */
+	struct crowd *crowd;             /* NULL = no limit of a source */
 	unsigned int n_conns;
 	bool draining;
 	bool closed;
@@ -37,10 +41,11 @@ struct httpsd_conn {
 	struct httpsd *h;
 	SSL *ssl;
 	struct bufferevent *bev;
-	struct event *deadline;
+	struct event *timer; /* the turn after accept, then the deadline */
 	struct ip6_endpoint peer;
 	uint64_t n_in; /* decrypted bytes */
 	long verify_error;
+	bool counted; /* in the crowd */
 	bool handshaken;
 	bool settled; /* became a call, or was told as refused */
 };
@@ -67,7 +72,7 @@ static void httpsd_refuse(struct httpsd_conn *c, enum httpsd_refusal why)
 {
 	struct httpsd_refused refused = { .why = why, .verify_error = c->verify_error };
 
-	if (c->settled)
+	if (c->settled || c->h->closed)
 		return;
 	c->settled = true;
 	httpsd_find_peer(c);
@@ -78,8 +83,10 @@ static void httpsd_refuse(struct httpsd_conn *c, enum httpsd_refusal why)
 /* libevent frees a connection in a later turn of the loop than it was told to. */
 static void httpsd_free_last(struct httpsd *h)
 {
-	if (!h->n_conns)
-		free(h);
+	if (h->n_conns)
+		return;
+	crowd_free(h->crowd);
+	free(h);
 }
 
 /* Called by OpenSSL while it frees the SSL that holds @ptr. */
@@ -91,9 +98,11 @@ static void httpsd_conn_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int id
 	if (!c)
 		return;
 	c->ssl = NULL;
-	event_free(c->deadline);
-	if (c->handshaken && c->n_in && !c->h->closed)
+	event_free(c->timer);
+	if (c->handshaken && c->n_in)
 		httpsd_refuse(c, HTTPSD_REFUSED_HTTP);
+	if (c->counted)
+		crowd_leave(c->h->crowd, &c->peer.addr);
 	c->h->n_conns--;
 	if (c->h->closed)
 		httpsd_free_last(c->h);
@@ -118,10 +127,8 @@ static struct httpsd_conn *httpsd_conn_of(const SSL *ssl)
 
 /* Shutting the socket down makes evhttp see the end and free everything in its own time; freeing
  * the buffer from here could hit one that evhttp is about to free. */
-static void httpsd_on_deadline(evutil_socket_t fd, short what, void *arg)
+static void httpsd_cut(struct httpsd_conn *c)
 {
-	struct httpsd_conn *c = arg;
-
 	httpsd_refuse(c, HTTPSD_REFUSED_SLOW);
 	(void)shutdown(SSL_get_fd(c->ssl), SHUT_RDWR);
 }
@@ -131,7 +138,44 @@ static void httpsd_arm(struct httpsd_conn *c)
 	unsigned int ms = c->h->spec.request_ms;
 	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
 
-	(void)event_add(c->deadline, &tv);
+	(void)event_add(c->timer, &tv);
+}
+
+/* True when the source of @c may have one more. A peer that is gone already is not counted: its
+ * connection ends by itself. */
+static bool httpsd_may_enter(struct httpsd_conn *c)
+{
+	if (!c->h->crowd)
+		return true;
+	httpsd_find_peer(c);
+	c->counted = c->peer.port && crowd_enter(c->h->crowd, &c->peer.addr) == 0;
+	return c->counted || !c->peer.port;
+}
+
+/* Tells evhttp that the connection has ended, as its buffer would, so that nothing of what the
+ * client sent is read. evhttp has no callback any more when it gave the connection up itself. */
+static void httpsd_turn_away(struct httpsd_conn *c)
+{
+	bufferevent_event_cb on_event;
+	void *arg;
+
+	httpsd_refuse(c, HTTPSD_REFUSED_CROWD);
+	bufferevent_getcb(c->bev, NULL, NULL, &on_event, &arg);
+	if (on_event)
+		on_event(c->bev, BEV_EVENT_READING | BEV_EVENT_EOF, arg);
+}
+
+static void httpsd_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct httpsd_conn *c = arg;
+
+	if (what & EV_TIMEOUT) {
+		httpsd_cut(c);
+		return;
+	}
+	httpsd_arm(c);
+	if (!httpsd_may_enter(c))
+		httpsd_turn_away(c);
 }
 
 static int httpsd_on_verify(int ok, X509_STORE_CTX *store)
@@ -210,10 +254,10 @@ static SSL *httpsd_conn_new(struct httpsd *h)
 	SSL *ssl = SSL_new(h->spec.tls);
 
 	if (c)
-		c->deadline = event_new(h->base, -1, 0, httpsd_on_deadline, c);
-	if (!c || !ssl || !c->deadline || SSL_set_ex_data(ssl, httpsd_conn_index(), c) != 1) {
-		if (c && c->deadline)
-			event_free(c->deadline);
+		c->timer = event_new(h->base, -1, 0, httpsd_on_timer, c);
+	if (!c || !ssl || !c->timer || SSL_set_ex_data(ssl, httpsd_conn_index(), c) != 1) {
+		if (c && c->timer)
+			event_free(c->timer);
 		free(c);
 		SSL_free(ssl);
 		return NULL;
@@ -223,7 +267,8 @@ static SSL *httpsd_conn_new(struct httpsd *h)
 	h->n_conns++;
 	SSL_set_verify(ssl, SSL_get_verify_mode(ssl), httpsd_on_verify);
 	SSL_set_info_callback(ssl, httpsd_on_info);
-	httpsd_arm(c);
+	/* The socket comes after us, and is known before it can be read in the next turn. */
+	event_active(c->timer, EV_READ, 0);
 	return ssl;
 }
 
@@ -300,10 +345,21 @@ static int httpsd_listen(struct httpsd *h)
 	return 0;
 }
 
+static int httpsd_make_crowd(struct httpsd *h)
+{
+	uint64_t seed;
+
+	if (!h->spec.conns_per_source)
+		return 0;
+	if (RAND_bytes((unsigned char *)&seed, sizeof(seed)) != 1)
+		return -ENOMEM;
+	return crowd_new(h->spec.conns_per_source, seed, &h->crowd);
+}
+
 static int httpsd_start(struct httpsd *h)
 {
 	h->http = evhttp_new(h->base);
-	if (!h->http || httpsd_conn_index() < 0)
+	if (!h->http || httpsd_conn_index() < 0 || httpsd_make_crowd(h) < 0)
 		return -ENOMEM;
 	evhttp_set_bevcb(h->http, httpsd_on_accept, h);
 	evhttp_set_gencb(h->http, httpsd_on_request, h);

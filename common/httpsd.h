@@ -28,6 +28,7 @@ enum httpsd_refusal {
 	HTTPSD_REFUSED_VERIFY,    /* the client's certificate did not verify: see verify_error */
 	HTTPSD_REFUSED_NO_CERT,   /* none was presented */
 	HTTPSD_REFUSED_SLOW,      /* not complete in time */
+	HTTPSD_REFUSED_CROWD,     /* its source has conns_per_source; closed before any TLS */
 	HTTPSD_REFUSED_TOO_LARGE, /* body over the limit; answered 413 */
 	HTTPSD_REFUSED_HTTP, /* not a whole HTTP/1 request; answered 400 or 501 where possible */
 };
@@ -47,11 +48,13 @@ struct httpsd_hooks {
 };
 
 struct httpsd_spec {
-	int listen_fd;           /* a bound, non-blocking TCP socket; borrowed */
-	SSL_CTX *tls;            /* borrowed, must outlive the listener */
-	size_t body_max;         /* bytes; longer: 413 */
-	const char *too_large;   /* JSON body of that 413; kept */
-	unsigned int conns_max;  /* open at the same time; more wait in the kernel's queue */
+	int listen_fd;          /* a bound, non-blocking TCP socket; borrowed */
+	SSL_CTX *tls;           /* borrowed, must outlive the listener */
+	size_t body_max;        /* bytes; longer: 413 */
+	const char *too_large;  /* JSON body of that 413; kept */
+	unsigned int conns_max; /* open at the same time; more wait in the kernel's queue */
+	/* Of them from one IPv6 /64 or IPv4 address, more are closed at once; 0 = no limit. */
+	unsigned int conns_per_source;
 	unsigned int request_ms; /* from accept to the complete request, and again for the answer */
 };
 

@@ -66,7 +66,7 @@ struct ztsdconf {
 	uint32_t default_lifetime_s, min_lifetime_s, max_lifetime_s;
 	uint32_t backdate_s;
 	uint32_t requests_per_minute, request_burst; /* of one source; 0 = no limit */
-	uint32_t conns_max, request_timeout_ms;
+	uint32_t conns_max, conns_per_source, request_timeout_ms;
 	struct ztsdconf_provider providers[ZTSDCONF_PROVIDERS_MAX];
 	size_t n_providers;
 };

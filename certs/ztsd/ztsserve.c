@@ -366,6 +366,7 @@ static int ztsserve_listen(struct ztsserve *s, struct event_base *base)
 		.body_max = ATHENZ_REQUEST_MAX,
 		.too_large = s->too_large,
 		.conns_max = conf->conns_max,
+		.conns_per_source = conf->conns_per_source,
 		.request_ms = conf->request_timeout_ms,
 	};
 	struct httpsd_hooks hooks = {

@@ -43,6 +43,7 @@ struct gwconf {
 	uint32_t expires_after_s;
 	uint32_t workers;
 	uint32_t conns_max; /* of one worker */
+	uint32_t conns_per_source;
 	uint32_t request_timeout_ms;
 	uint32_t grants_max;        /* outstanding at the keeper */
 	char user[GWCONF_USER_MAX]; /* "" = stay as started */

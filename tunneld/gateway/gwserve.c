@@ -361,6 +361,7 @@ static int gwserve_on_hello(struct gwserve *s, const struct chan_msg *msg)
 		.body_max = EXREQ_BYTES_MAX,
 		.too_large = s->too_large,
 		.conns_max = conf->conns_max,
+		.conns_per_source = conf->conns_per_source,
 		.request_ms = conf->request_timeout_ms,
 	};
 	struct httpsd_hooks hooks = {

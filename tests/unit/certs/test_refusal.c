@@ -19,6 +19,7 @@ static void test_codes(void)
 		  PST_CERT_UNTRUSTED },
 		{ { .why = HTTPSD_REFUSED_NO_CERT }, PST_CERT_MISSING },
 		{ { .why = HTTPSD_REFUSED_SLOW }, PST_SLOW_REQUEST },
+		{ { .why = HTTPSD_REFUSED_CROWD }, PST_RATE_LIMITED },
 		{ { .why = HTTPSD_REFUSED_TOO_LARGE }, PST_BODY_TOO_LARGE },
 		{ { .why = HTTPSD_REFUSED_HTTP }, PST_HTTP_REQUEST },
 	};

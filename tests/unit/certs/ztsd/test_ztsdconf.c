@@ -164,6 +164,7 @@ static void test_ztsdconf_limits(void)
 		{ "requests_per_minute", 0, 1000000 },
 		{ "request_burst", 1, 1000000 },
 		{ "conns_max", 1, 16384 },
+		{ "conns_per_source", 0, 16384 },
 		{ "request_timeout_ms", 100, 60000 },
 	};
 

@@ -53,11 +53,13 @@ static void *test_ztsserve_main(void *arg)
 
 static void test_ztsserve_listen(void)
 {
-	struct sockaddr_in6 sa = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+	struct sockaddr_in6 sa = { .sin6_family = AF_INET6 };
 	socklen_t len = sizeof(sa);
+	int off = 0;
 
 	test_ztsserve.listen_fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (bind(test_ztsserve.listen_fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	if (setsockopt(test_ztsserve.listen_fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0 ||
+	    bind(test_ztsserve.listen_fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
 	    getsockname(test_ztsserve.listen_fd, (struct sockaddr *)&sa, &len) < 0)
 		exit(2);
 	test_ztsserve.port = ntohs(sa.sin6_port);
@@ -413,6 +415,82 @@ static void test_ztsserve_counts(void)
 	test_ztsserve_setup();
 }
 
+static bool test_ztsserve_enter(struct client *c, const char *source)
+{
+	return client_connect_from(c, source, test_ztsserve.port) &&
+	       client_shake(c, test_ztsserve.f.dir, NULL, TLS1_3_VERSION);
+}
+
+/* One more from @source is closed, and its first flight not answered. */
+static void test_ztsserve_expect_crowd(const char *source)
+{
+	struct client c;
+
+	CU_ASSERT_TRUE(client_connect_from(&c, source, test_ztsserve.port));
+	(void)client_shake_begin(&c, test_ztsserve.f.dir, NULL);
+	if (!client_is_turned_away(&c))
+		tap_fail(__FILE__, __LINE__, "%s is let in", source);
+	client_close(&c);
+}
+
+static void test_ztsserve_expect_served(struct client *c, const char *source)
+{
+	static const char text[] = "GET /zts/v1/status HTTP/1.1\r\nHost: zts\r\n\r\n";
+	struct client_reply r = { .status = 0 };
+
+	if (client_write(c, text, sizeof(text) - 1))
+		r = client_read(c);
+	if (r.status != 200)
+		tap_fail(__FILE__, __LINE__, "%s: got %d", source, r.status);
+	client_close(c);
+}
+
+/* Each source fills its places, whoever else did, and has one again when one of them ends. */
+static void test_ztsserve_crowd(void)
+{
+	static const char *const sources[] = { "::ffff:127.0.0.2", "::ffff:127.0.0.3", "::1" };
+	uint64_t end_ns = clk_now_ns() + CLIENT_TIMEOUT_S * CLK_NS_PER_S;
+	struct client c[ARRAY_SIZE(sources)][2];
+	bool again = false;
+
+	test_ztsserve_close();
+	test_ztsserve_open("conns_per_source = 2");
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		CU_ASSERT_TRUE(test_ztsserve_enter(&c[i][0], sources[i]));
+		CU_ASSERT_TRUE(test_ztsserve_enter(&c[i][1], sources[i]));
+		test_ztsserve_expect_crowd(sources[i]);
+	}
+	test_ztsserve_expect_served(&c[0][0], sources[0]);
+	while (!again && clk_now_ns() < end_ns) { /* the server sees the end in its own time */
+		again = test_ztsserve_enter(&c[0][0], sources[0]);
+		if (!again)
+			client_close(&c[0][0]);
+	}
+	CU_ASSERT_TRUE(again);
+	test_ztsserve_expect_crowd(sources[0]);
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		test_ztsserve_expect_served(&c[i][0], sources[i]);
+		test_ztsserve_expect_served(&c[i][1], sources[i]);
+	}
+}
+
+/* Those that were let in still stand when the server ends. */
+static void test_ztsserve_crowd_counts(void)
+{
+	_cleanup_(buf_release) struct buf b = buf_init(ZTSSTATS_TEXT_MAX);
+	struct client c;
+
+	test_ztsserve_close();
+	test_ztsserve_open("conns_per_source = 1");
+	CU_ASSERT_TRUE(test_ztsserve_enter(&c, "::1"));
+	test_ztsserve_expect_crowd("::1");
+	test_ztsserve_close();
+	client_close(&c);
+	ztsstats_print(&test_ztsserve.stats, &b);
+	CU_ASSERT_PTR_NOT_NULL(strstr(b.text, "refused_total{code=\"PST-5007\"} 1\n"));
+	test_ztsserve_setup();
+}
+
 static void test_ztsserve_denied(void)
 {
 	static const char list[] = "principal dom.a.svc\n";
@@ -469,6 +547,8 @@ static const struct tap_test test_ztsserve_tests[] = {
 	{ "a body at its limit", test_ztsserve_large },
 	{ "too many requests", test_ztsserve_limited },
 	{ "counters", test_ztsserve_counts },
+	{ "connections of one source at their limit", test_ztsserve_crowd },
+	{ "connections of one source are counted", test_ztsserve_crowd_counts },
 	{ "the deny-list", test_ztsserve_denied },
 	{ "a serial on the deny-list", test_ztsserve_denied_serial },
 	{ 0 },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/tunneld/gateway/client.h"
 
+#include <errno.h>
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,15 +13,23 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-bool client_connect(struct client *c, uint16_t port)
+bool client_connect_from(struct client *c, const char *source, uint16_t port)
 {
-	struct sockaddr_in6 sa = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct sockaddr_in6 sa = { .sin6_family = AF_INET6 };
 	struct timeval tv = { .tv_sec = CLIENT_TIMEOUT_S };
 
 	*c = (struct client){ .fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-	sa.sin6_addr = in6addr_loopback;
-	return c->fd >= 0 && setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0 &&
+	if (inet_pton(AF_INET6, source, &sa.sin6_addr) != 1 ||
+	    bind(c->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return false;
+	sa.sin6_port = htons(port);
+	return setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0 &&
 	       connect(c->fd, (struct sockaddr *)&sa, sizeof(sa)) == 0;
+}
+
+bool client_connect(struct client *c, uint16_t port)
+{
+	return client_connect_from(c, "::1", port);
 }
 
 static bool client_identify(struct client *c, const char *dir, const char *name)
@@ -91,6 +100,17 @@ bool client_is_readable(const struct client *c, int ms)
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
 
 	return poll(&p, 1, ms) == 1;
+}
+
+bool client_is_turned_away(const struct client *c)
+{
+	char byte;
+	ssize_t n;
+
+	if (!client_is_readable(c, CLIENT_TIMEOUT_S * 1000))
+		return false;
+	n = recv(c->fd, &byte, 1, MSG_PEEK);
+	return n == 0 || (n < 0 && errno == ECONNRESET);
 }
 
 void client_close(struct client *c)

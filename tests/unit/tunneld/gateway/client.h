@@ -25,6 +25,9 @@ struct client {
 /* Connects TCP to [::1]:@port. Gives false when that fails. */
 bool client_connect(struct client *c, uint16_t port);
 
+/* As client_connect(), from @source to the same address, which may be IPv4-mapped. */
+bool client_connect_from(struct client *c, const char *source, uint16_t port);
+
 /* Shakes hands, with NAME.cert.pem and NAME.key.pem of @dir unless @name is NULL. TLS 1.3's client
  * is done before the server has judged its certificate. Gives false when that fails. */
 bool client_shake(struct client *c, const char *dir, const char *name, int tls_version);
@@ -45,6 +48,9 @@ const char *client_body(const struct client_reply *reply);
 
 /* True when the other end has closed or sent something; waits up to @ms. */
 bool client_is_readable(const struct client *c, int ms);
+
+/* True when the other end closes without having sent a byte. */
+bool client_is_turned_away(const struct client *c);
 
 /* Ends the connection. */
 void client_close(struct client *c);

@@ -35,6 +35,7 @@ static void test_gwconf_defaults(void)
 	CU_ASSERT_EQUAL(c->keepalive_s, 25);
 	CU_ASSERT_EQUAL(c->mtu, 1280);
 	CU_ASSERT_EQUAL(c->workers, 2);
+	CU_ASSERT_EQUAL(c->conns_per_source, 256);
 	CU_ASSERT_EQUAL(c->request_timeout_ms, 10000);
 	CU_ASSERT_STRING_EQUAL(c->provider_list[0], GWFIXTURE_PROVIDER);
 	CU_ASSERT_EQUAL(c->n_routes, 2);
@@ -174,12 +175,31 @@ static void test_gwconf_limits(void)
 			-E2BIG);
 }
 
+static void test_gwconf_conns_per_source(void)
+{
+	static const struct {
+		const char *value;
+		int r;
+	} cases[] = { { "-1", -EINVAL }, { "0", 0 }, { "16384", 0 }, { "16385", -EINVAL } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct gwconf *c = NULL;
+		struct conf_error e;
+		char text[80];
+
+		snprintf(text, sizeof(text), "conns_per_source = %s\n[identity]\n", cases[i].value);
+		CU_ASSERT_EQUAL(test_gwconf_load("[identity]\n", text, &c, &e), cases[i].r);
+		gwconf_free(c);
+	}
+}
+
 static const struct tap_test test_gwconf_tests[] = {
 	{ "defaults", test_gwconf_defaults },
 	{ "deny-list and roles", test_gwconf_reads_identity },
 	{ "the tunnel address leads the routes", test_gwconf_own_route_first },
 	{ "refuses with the place and the reason", test_gwconf_refuses },
 	{ "lists at their limits", test_gwconf_limits },
+	{ "connections of one source at their limits", test_gwconf_conns_per_source },
 	{ 0 },
 };
 

@@ -32,6 +32,7 @@
 #define TEST_DEADLINE_MS 10000 /* for anything that must come */
 #define TEST_SLOW_MS 700       /* request_timeout_ms of the worker */
 #define TEST_CONNS_MAX 4
+#define TEST_CONNS_PER_SOURCE 3
 
 static char test_worker_path[PATH_MAX], test_pki_path[PATH_MAX];
 static char test_dir[PATH_MAX - 64], test_conf[PATH_MAX];
@@ -101,10 +102,12 @@ static void test_write_conf(void)
 		"[gateway]\nname = cfg1\nzone = prod\nendpoints = [2001:db8:c::1]:51820\n"
 		"address = fd12:3456:789a::1\nhosts_prefix = fd12:3456:789a:1::/64\n"
 		"providers = " GWFIXTURE_PROVIDER "\nrequest_timeout_ms = %d\nconns_max = %d\n"
+		"conns_per_source = %d\n"
 		"[identity]\ncert = %s/cfg1.cert.pem\nkey = %s/cfg1.key.pem\nca = %s/ca.pem\n"
 		"deny_file = %s/deny\n[tenants]\nallow = " GWFIXTURE_TENANT
 		"\nallow_roles = " TEST_ROLE "\n",
-		TEST_SLOW_MS, TEST_CONNS_MAX, test_dir, test_dir, test_dir, test_dir);
+		TEST_SLOW_MS, TEST_CONNS_MAX, TEST_CONNS_PER_SOURCE, test_dir, test_dir, test_dir,
+		test_dir);
 	static const char deny[] = "instance " TEST_DENIED "\n";
 
 	if (tmpdir_write("gateway.conf", text, (size_t)n) < 0 ||
@@ -117,11 +120,11 @@ static int test_listen(void)
 {
 	struct sockaddr_in6 sa = { .sin6_family = AF_INET6 };
 	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), off = 0;
 
-	sa.sin6_addr = in6addr_loopback;
 	/* Listening already: what comes before the worker is ready waits for it. */
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(fd, 16) < 0 ||
+	if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0 ||
+	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(fd, 16) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
 		test_die("listen");
 	test_port = ntohs(sa.sin6_port);
@@ -615,10 +618,11 @@ static void test_gwserve_slow(void)
 /* The limit of connections: one more waits in the kernel until another one ends. */
 static void test_gwserve_connections(void)
 {
+	static const char *const sources[] = { "::1", "::ffff:127.0.0.1" };
 	struct client c[TEST_CONNS_MAX + 1];
 
 	for (size_t i = 0; i < TEST_CONNS_MAX; i++) {
-		CU_ASSERT_TRUE(client_connect(&c[i], test_port));
+		CU_ASSERT_TRUE(client_connect_from(&c[i], sources[i % 2], test_port));
 		CU_ASSERT_TRUE(client_shake(&c[i], test_dir, "good", TLS1_3_VERSION));
 	}
 	CU_ASSERT_TRUE(client_connect(&c[TEST_CONNS_MAX], test_port));
@@ -628,6 +632,27 @@ static void test_gwserve_connections(void)
 	CU_ASSERT_TRUE(client_is_readable(&c[TEST_CONNS_MAX], TEST_SLOW_MS / 4));
 	CU_ASSERT_TRUE(client_shake_on(&c[TEST_CONNS_MAX]));
 	for (size_t i = 1; i <= TEST_CONNS_MAX; i++)
+		client_close(&c[i]);
+}
+
+/* One source at its limit: one more is closed without an answer, others do not notice. */
+static void test_gwserve_crowd(void)
+{
+	struct client c[TEST_CONNS_PER_SOURCE], more;
+
+	for (size_t i = 0; i < TEST_CONNS_PER_SOURCE; i++) {
+		CU_ASSERT_TRUE(client_connect(&c[i], test_port));
+		CU_ASSERT_TRUE(client_shake(&c[i], test_dir, "good", TLS1_3_VERSION));
+	}
+	CU_ASSERT_TRUE(client_connect(&more, test_port));
+	(void)client_shake_begin(&more, test_dir, "good");
+	CU_ASSERT_TRUE(client_is_turned_away(&more));
+	client_close(&more);
+	test_expect_count(PST_RATE_LIMITED, "one more of a source");
+	CU_ASSERT_TRUE(client_connect_from(&more, "::ffff:127.0.0.1", test_port));
+	CU_ASSERT_TRUE(client_shake(&more, test_dir, "good", TLS1_3_VERSION));
+	client_close(&more);
+	for (size_t i = 0; i < TEST_CONNS_PER_SOURCE; i++)
 		client_close(&c[i]);
 }
 
@@ -702,6 +727,7 @@ static const struct tap_test test_gwserve_tests[] = {
 	{ "TLS 1.2", test_gwserve_old_tls },
 	{ "slow clients", test_gwserve_slow },
 	{ "connections at their limit", test_gwserve_connections },
+	{ "connections of one source at their limit", test_gwserve_crowd },
 	{ "drains", test_gwserve_drains },
 	{ 0 },
 };
