@@ -2,11 +2,11 @@
 #include "certs/ztsd/ztsdb.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/sqlstore.h"
 
 #define ZTSDB_BUSY_MS 5000   /* ztsctl or a backup writes; longer is -EBUSY */
 #define ZTSDB_CACHE_KIB 4096 /* SQLite's page cache of one connection */
@@ -21,8 +21,6 @@
 	"first, last, expires"
 
 enum ztsdb_query {
-	ZTSDB_BEGIN,
-	ZTSDB_COMMIT,
 	ZTSDB_PUT_DOMAIN,
 	ZTSDB_DEL_DOMAIN,
 	ZTSDB_GET_DOMAIN,
@@ -49,8 +47,6 @@ enum ztsdb_query {
 };
 
 static const char *const ztsdb_sql[ZTSDB_QUERY_N] = {
-	[ZTSDB_BEGIN] = "BEGIN IMMEDIATE",
-	[ZTSDB_COMMIT] = "COMMIT",
 	[ZTSDB_PUT_DOMAIN] = "INSERT INTO domain (name, account, cap) VALUES (?1, ?2, ?3) "
 			     "ON CONFLICT (name) DO UPDATE SET account = ?2, cap = ?3",
 	[ZTSDB_DEL_DOMAIN] = "DELETE FROM domain WHERE name = ?1",
@@ -108,133 +104,30 @@ static const char ztsdb_schema[] =
 	" previous TEXT NOT NULL, state INTEGER NOT NULL CHECK (state IN (0, 1, 2)),"
 	" reset INTEGER NOT NULL, addr TEXT NOT NULL, first INTEGER NOT NULL,"
 	" last INTEGER NOT NULL, expires INTEGER NOT NULL,"
-	" PRIMARY KEY (instance_id, provider, domain, service)) WITHOUT ROWID;"
-	"PRAGMA user_version = 1;";
+	" PRIMARY KEY (instance_id, provider, domain, service)) WITHOUT ROWID;";
 
 struct ztsdb {
-	sqlite3 *sqlite;
-	sqlite3_stmt *queries[ZTSDB_QUERY_N];
+	struct sqlstore store;
 };
-
-static int ztsdb_errno(int rc)
-{
-	switch (rc & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_DONE:
-	case SQLITE_ROW:
-		return 0;
-	case SQLITE_NOMEM:
-		return -ENOMEM;
-	case SQLITE_FULL:
-		return -ENOSPC;
-	case SQLITE_READONLY:
-		return -EROFS;
-	case SQLITE_BUSY:
-		return -EBUSY;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return -EUCLEAN;
-	default:
-		return -EIO;
-	}
-}
-
-static int ztsdb_exec(struct ztsdb *db, const char *sql)
-{
-	return ztsdb_errno(sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL));
-}
-
-static int ztsdb_read_version(struct ztsdb *db, int64_t *ret)
-{
-	sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(db->sqlite, "PRAGMA user_version", -1, &stmt, NULL);
-
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW)
-		*ret = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return ztsdb_errno(rc);
-}
-
-/* Two programs may find a new file at the same time: who comes second finds the tables made. */
-static int ztsdb_make_schema(struct ztsdb *db)
-{
-	int64_t version = 0;
-	int r = ztsdb_exec(db, "BEGIN IMMEDIATE");
-
-	if (r == 0)
-		r = ztsdb_read_version(db, &version);
-	if (r == 0 && version == 0)
-		r = ztsdb_exec(db, ztsdb_schema);
-	if (r == 0)
-		r = ztsdb_exec(db, "COMMIT");
-	if (r < 0)
-		ztsdb_rollback(db);
-	return r;
-}
-
-static int ztsdb_check_schema(struct ztsdb *db)
-{
-	int64_t version = 0;
-	int r = ztsdb_read_version(db, &version);
-
-	if (r == 0 && version == 0)
-		r = ztsdb_make_schema(db);
-	if (r == 0)
-		r = ztsdb_read_version(db, &version);
-	if (r < 0)
-		return r;
-	return version == ZTSDB_SCHEMA ? 0 : -EPROTO;
-}
-
-static int ztsdb_set_up(struct ztsdb *db)
-{
-	char pragma[192];
-	int r;
-
-	sqlite3_extended_result_codes(db->sqlite, 1);
-	sqlite3_busy_timeout(db->sqlite, ZTSDB_BUSY_MS);
-	snprintf(pragma, sizeof(pragma),
-		 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-		 "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -%d;",
-		 ZTSDB_CACHE_KIB);
-	r = ztsdb_exec(db, pragma);
-	if (r == 0)
-		r = ztsdb_check_schema(db);
-	for (size_t i = 0; i < ZTSDB_QUERY_N && r == 0; i++)
-		r = ztsdb_errno(sqlite3_prepare_v3(db->sqlite, ztsdb_sql[i], -1,
-						   SQLITE_PREPARE_PERSISTENT, &db->queries[i],
-						   NULL));
-	return r;
-}
-
-/* Only a file that is new, for SQLite's locks go when any descriptor of the file is closed. */
-static int ztsdb_create(const char *path)
-{
-	_cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	return fd < 0 && errno != EEXIST ? -errno : 0;
-}
 
 int ztsdb_open(const char *path, bool create, struct ztsdb **ret)
 {
+	const struct sqlstore_spec spec = {
+		.path = path,
+		.create = create,
+		.version = ZTSDB_SCHEMA,
+		.schema = ztsdb_schema,
+		.queries = ztsdb_sql,
+		.n_queries = ZTSDB_QUERY_N,
+		.cache_kib = ZTSDB_CACHE_KIB,
+		.busy_ms = ZTSDB_BUSY_MS,
+	};
 	_cleanup_(ztsdb_closep) struct ztsdb *db = calloc(1, sizeof(*db));
-	int rc, r;
+	int r;
 
 	if (!db)
 		return -ENOMEM;
-	r = create ? ztsdb_create(path) : 0;
-	if (r < 0)
-		return r;
-	rc = sqlite3_open_v2(path, &db->sqlite,
-			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX,
-			     NULL);
-	r = ztsdb_errno(rc);
-	if (rc == SQLITE_CANTOPEN && sqlite3_system_errno(db->sqlite))
-		r = -sqlite3_system_errno(db->sqlite);
-	if (r == 0)
-		r = ztsdb_set_up(db);
+	r = sqlstore_open(&spec, &db->store);
 	if (r == 0)
 		*ret = steal_ptr(db);
 	return r;
@@ -260,15 +153,9 @@ const char *ztsdb_explain(int error)
 	}
 }
 
-/* Runs a query that gives no row. */
 static int ztsdb_run(struct ztsdb *db, enum ztsdb_query query)
 {
-	sqlite3_stmt *stmt = db->queries[query];
-	int rc = sqlite3_step(stmt);
-
-	sqlite3_reset(stmt);
-	sqlite3_clear_bindings(stmt);
-	return ztsdb_errno(rc);
+	return sqlstore_run(&db->store, query);
 }
 
 /* As ztsdb_run(); ZTSDB_E_NONE when it changed nothing. */
@@ -278,33 +165,28 @@ static int ztsdb_change(struct ztsdb *db, enum ztsdb_query query)
 
 	if (r < 0)
 		return r;
-	return sqlite3_changes(db->sqlite) ? 0 : ZTSDB_E_NONE;
+	return sqlite3_changes(db->store.sqlite) ? 0 : ZTSDB_E_NONE;
 }
 
 int ztsdb_begin(struct ztsdb *db)
 {
-	return ztsdb_run(db, ZTSDB_BEGIN);
+	return sqlstore_begin(&db->store);
 }
 
 int ztsdb_commit(struct ztsdb *db)
 {
-	int r = ztsdb_run(db, ZTSDB_COMMIT);
-
-	if (r < 0)
-		ztsdb_rollback(db);
-	return r;
+	return sqlstore_commit(&db->store);
 }
 
 void ztsdb_rollback(struct ztsdb *db)
 {
-	if (!sqlite3_get_autocommit(db->sqlite))
-		(void)ztsdb_exec(db, "ROLLBACK");
+	sqlstore_rollback(&db->store);
 }
 
 /* Begins a transaction unless the caller did. */
 static int ztsdb_enter(struct ztsdb *db, bool *ret_own)
 {
-	*ret_own = sqlite3_get_autocommit(db->sqlite) != 0;
+	*ret_own = sqlite3_get_autocommit(db->store.sqlite) != 0;
 	return *ret_own ? ztsdb_begin(db) : 0;
 }
 
@@ -325,12 +207,12 @@ static int ztsdb_leave(struct ztsdb *db, bool own, int result)
 /* A value that could not be bound is NULL, which no column takes. */
 static void ztsdb_bind_text(struct ztsdb *db, enum ztsdb_query query, int at, const char *text)
 {
-	(void)sqlite3_bind_text(db->queries[query], at, text ? text : "", -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(db->store.queries[query], at, text ? text : "", -1, SQLITE_STATIC);
 }
 
 static void ztsdb_bind_number(struct ztsdb *db, enum ztsdb_query query, int at, uint64_t number)
 {
-	(void)sqlite3_bind_int64(db->queries[query], at, (int64_t)number);
+	(void)sqlite3_bind_int64(db->store.queries[query], at, (int64_t)number);
 }
 
 static void ztsdb_bind_key(struct ztsdb *db, enum ztsdb_query query, const struct ztsdb_key *key)
@@ -341,17 +223,6 @@ static void ztsdb_bind_key(struct ztsdb *db, enum ztsdb_query query, const struc
 	ztsdb_bind_text(db, query, 4, key->instance_id);
 }
 
-static int ztsdb_column_text(sqlite3_stmt *stmt, int at, char *ret, size_t cap)
-{
-	const char *text = (const char *)sqlite3_column_text(stmt, at);
-	size_t n = text ? strlen(text) : cap;
-
-	if (n >= cap)
-		return -EIO;
-	memcpy(ret, text, n + 1);
-	return 0;
-}
-
 static uint64_t ztsdb_column_number(sqlite3_stmt *stmt, int at)
 {
 	return (uint64_t)sqlite3_column_int64(stmt, at);
@@ -359,8 +230,8 @@ static uint64_t ztsdb_column_number(sqlite3_stmt *stmt, int at)
 
 static int ztsdb_column_domain(sqlite3_stmt *stmt, struct ztsdb_domain *ret)
 {
-	if (ztsdb_column_text(stmt, 0, ret->name, sizeof(ret->name)) < 0 ||
-	    ztsdb_column_text(stmt, 1, ret->account, sizeof(ret->account)) < 0)
+	if (sqlstore_column_text(stmt, 0, ret->name, sizeof(ret->name)) < 0 ||
+	    sqlstore_column_text(stmt, 1, ret->account, sizeof(ret->account)) < 0)
 		return -EIO;
 	ret->max_lifetime_s = (uint32_t)ztsdb_column_number(stmt, 2);
 	return 0;
@@ -384,7 +255,7 @@ static int ztsdb_column_instance(sqlite3_stmt *stmt, struct ztsdb_instance *ret)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		if (ztsdb_column_text(stmt, texts[i].at, texts[i].to, texts[i].cap) < 0)
+		if (sqlstore_column_text(stmt, texts[i].at, texts[i].to, texts[i].cap) < 0)
 			return -EIO;
 	ret->state = (enum ztsdb_state)sqlite3_column_int(stmt, 6);
 	ret->reset_wall = ztsdb_column_number(stmt, 7);
@@ -394,20 +265,17 @@ static int ztsdb_column_instance(sqlite3_stmt *stmt, struct ztsdb_instance *ret)
 	return 0;
 }
 
-/* Steps to the one row of @query. Errors: 0; ZTSDB_E_NONE. The caller calls ztsdb_done(). */
+/* Steps to the next row of @query. Errors: 0; ZTSDB_E_NONE. The caller calls ztsdb_done(). */
 static int ztsdb_step(struct ztsdb *db, enum ztsdb_query query)
 {
-	int rc = sqlite3_step(db->queries[query]);
+	int r = sqlstore_step(&db->store, query);
 
-	if (rc == SQLITE_ROW)
-		return 0;
-	return rc == SQLITE_DONE ? ZTSDB_E_NONE : ztsdb_errno(rc);
+	return r == SQLSTORE_E_NONE ? ZTSDB_E_NONE : r;
 }
 
 static void ztsdb_done(struct ztsdb *db, enum ztsdb_query query)
 {
-	sqlite3_reset(db->queries[query]);
-	sqlite3_clear_bindings(db->queries[query]);
+	sqlstore_done(&db->store, query);
 }
 
 int ztsdb_put_domain(struct ztsdb *db, const struct ztsdb_domain *domain)
@@ -432,7 +300,7 @@ int ztsdb_find_domain(struct ztsdb *db, const char *name, struct ztsdb_domain *r
 	ztsdb_bind_text(db, ZTSDB_GET_DOMAIN, 1, name);
 	r = ztsdb_step(db, ZTSDB_GET_DOMAIN);
 	if (r == 0)
-		r = ztsdb_column_domain(db->queries[ZTSDB_GET_DOMAIN], &domain);
+		r = ztsdb_column_domain(db->store.queries[ZTSDB_GET_DOMAIN], &domain);
 	ztsdb_done(db, ZTSDB_GET_DOMAIN);
 	if (r == 0)
 		*ret = domain;
@@ -445,7 +313,7 @@ int ztsdb_list_domains(struct ztsdb *db, ztsdb_domain_fn *fn, void *user)
 	int r;
 
 	while ((r = ztsdb_step(db, ZTSDB_ALL_DOMAINS)) == 0) {
-		r = ztsdb_column_domain(db->queries[ZTSDB_ALL_DOMAINS], &domain);
+		r = ztsdb_column_domain(db->store.queries[ZTSDB_ALL_DOMAINS], &domain);
 		if (r == 0)
 			r = fn(&domain, user);
 		if (r != 0)
@@ -496,9 +364,9 @@ int ztsdb_remove_service(struct ztsdb *db, const struct ztsdb_service *service)
 
 static int ztsdb_column_service(sqlite3_stmt *stmt, struct ztsdb_service *ret)
 {
-	if (ztsdb_column_text(stmt, 0, ret->domain, sizeof(ret->domain)) < 0 ||
-	    ztsdb_column_text(stmt, 1, ret->service, sizeof(ret->service)) < 0 ||
-	    ztsdb_column_text(stmt, 2, ret->provider, sizeof(ret->provider)) < 0)
+	if (sqlstore_column_text(stmt, 0, ret->domain, sizeof(ret->domain)) < 0 ||
+	    sqlstore_column_text(stmt, 1, ret->service, sizeof(ret->service)) < 0 ||
+	    sqlstore_column_text(stmt, 2, ret->provider, sizeof(ret->provider)) < 0)
 		return -EIO;
 	return 0;
 }
@@ -511,7 +379,7 @@ int ztsdb_list_services(struct ztsdb *db, const char *domain, ztsdb_service_fn *
 	if (domain)
 		ztsdb_bind_text(db, ZTSDB_ALL_SERVICES, 1, domain);
 	while ((r = ztsdb_step(db, ZTSDB_ALL_SERVICES)) == 0) {
-		r = ztsdb_column_service(db->queries[ZTSDB_ALL_SERVICES], &service);
+		r = ztsdb_column_service(db->store.queries[ZTSDB_ALL_SERVICES], &service);
 		if (r == 0)
 			r = fn(&service, user);
 		if (r != 0)
@@ -523,7 +391,7 @@ int ztsdb_list_services(struct ztsdb *db, const char *domain, ztsdb_service_fn *
 
 int ztsdb_find_launch(struct ztsdb *db, const struct ztsdb_key *key, struct ztsdb_launch *ret)
 {
-	sqlite3_stmt *stmt = db->queries[ZTSDB_ASK_LAUNCH];
+	sqlite3_stmt *stmt = db->store.queries[ZTSDB_ASK_LAUNCH];
 	struct ztsdb_launch launch = { .has_domain = false };
 	int r;
 
@@ -536,7 +404,7 @@ int ztsdb_find_launch(struct ztsdb *db, const struct ztsdb_key *key, struct ztsd
 		launch.max_lifetime_s = (uint32_t)ztsdb_column_number(stmt, 1);
 		launch.has_service = sqlite3_column_int(stmt, 2) != 0;
 		launch.is_allowed = sqlite3_column_int(stmt, 3) != 0;
-		r = ztsdb_column_text(stmt, 0, launch.account, sizeof(launch.account));
+		r = sqlstore_column_text(stmt, 0, launch.account, sizeof(launch.account));
 	}
 	ztsdb_done(db, ZTSDB_ASK_LAUNCH);
 	if (r < 0)
@@ -576,7 +444,7 @@ static int ztsdb_read_epoch(struct ztsdb *db, uint64_t *ret)
 	int r = ztsdb_step(db, ZTSDB_GET_EPOCH);
 
 	if (r >= 0)
-		*ret = r == 0 ? ztsdb_column_number(db->queries[ZTSDB_GET_EPOCH], 0) : 0;
+		*ret = r == 0 ? ztsdb_column_number(db->store.queries[ZTSDB_GET_EPOCH], 0) : 0;
 	ztsdb_done(db, ZTSDB_GET_EPOCH);
 	return r < 0 ? r : 0;
 }
@@ -646,7 +514,7 @@ int ztsdb_find_instance(struct ztsdb *db, const struct ztsdb_key *key, struct zt
 	ztsdb_bind_key(db, ZTSDB_GET_INSTANCE, key);
 	r = ztsdb_step(db, ZTSDB_GET_INSTANCE);
 	if (r == 0)
-		r = ztsdb_column_instance(db->queries[ZTSDB_GET_INSTANCE], &record);
+		r = ztsdb_column_instance(db->store.queries[ZTSDB_GET_INSTANCE], &record);
 	ztsdb_done(db, ZTSDB_GET_INSTANCE);
 	if (r == 0)
 		*ret = record;
@@ -664,7 +532,7 @@ int ztsdb_list_instances(struct ztsdb *db, const struct ztsdb_filter *filter, zt
 	ztsdb_bind_text(db, ZTSDB_ALL_INSTANCES, 3, filter->service);
 	ztsdb_bind_text(db, ZTSDB_ALL_INSTANCES, 4, filter->instance_id);
 	while ((r = ztsdb_step(db, ZTSDB_ALL_INSTANCES)) == 0) {
-		r = ztsdb_column_instance(db->queries[ZTSDB_ALL_INSTANCES], &record);
+		r = ztsdb_column_instance(db->store.queries[ZTSDB_ALL_INSTANCES], &record);
 		if (r == 0)
 			r = fn(&record, user);
 		if (r != 0)
@@ -709,23 +577,21 @@ int ztsdb_count(struct ztsdb *db, uint64_t *ret)
 	int r = ztsdb_step(db, ZTSDB_COUNT);
 
 	if (r == 0)
-		*ret = ztsdb_column_number(db->queries[ZTSDB_COUNT], 0);
+		*ret = ztsdb_column_number(db->store.queries[ZTSDB_COUNT], 0);
 	ztsdb_done(db, ZTSDB_COUNT);
 	return r;
 }
 
 const char *ztsdb_error(const struct ztsdb *db)
 {
-	return sqlite3_errmsg(db->sqlite);
+	return sqlite3_errmsg(db->store.sqlite);
 }
 
 void ztsdb_close(struct ztsdb *db)
 {
 	if (!db)
 		return;
-	for (size_t i = 0; i < ZTSDB_QUERY_N; i++)
-		sqlite3_finalize(db->queries[i]);
-	sqlite3_close(db->sqlite);
+	sqlstore_close(&db->store);
 	free(db);
 }
 

@@ -39,7 +39,7 @@ claims_tcp()
 
 claims_listens()
 {
-	on "$1" ss -Hltn "sport = $2" | grep -q .
+	on "$1" ss -Hltn "sport = $2" | grep . >/dev/null
 }
 
 # The certificate in use says who the host is, and nobody but the issuer can have signed it; before, the

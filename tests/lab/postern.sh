@@ -128,7 +128,7 @@ gateway_wait()
 
 gateway_listens()
 {
-	on "cfg$1" ss -Hltn "sport = 4443" | grep -q LISTEN
+	on "cfg$1" ss -Hltn "sport = 4443" | grep LISTEN >/dev/null
 }
 
 # gateway_count N CODE: how often cfgN refused with that code.
@@ -196,7 +196,7 @@ host_status()
 # host_is_up HOST: every configuration server is reached; the policy is not asked.
 host_is_up()
 {
-	host_status "$1" --no-policy | grep -q '^OK'
+	host_status "$1" --no-policy | grep '^OK' >/dev/null
 }
 
 host_wait()
@@ -261,7 +261,7 @@ cloud_start()
 
 cloud_listens()
 {
-	on imds ss -Hltn "sport = 443" | grep -q LISTEN
+	on imds ss -Hltn "sport = 443" | grep LISTEN >/dev/null
 }
 
 # cloud_set LINES…: holds from the next request on, in place of what cloud_set said before.
@@ -335,7 +335,7 @@ zts_wait()
 
 zts_listens()
 {
-	on zts ss -Hltn "sport = 4443" | grep -q LISTEN
+	on zts ss -Hltn "sport = 4443" | grep LISTEN >/dev/null
 }
 
 # zts_record HOST: what the issuer knows of that host's instance, as JSON.

@@ -2,9 +2,10 @@
 #include "tunneld/gateway/leasedb.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/sqlstore.h"
 
 #define LEASEDB_CACHE_KIB 512 /* SQLite's page cache: the keeper stays small */
 #define LEASEDB_BUSY_MS 2000  /* somebody looks into the file with sqlite3(1) */
@@ -12,8 +13,6 @@
 	"principal, provider, instance_id, serial, key, addr, epoch, granted, expires"
 
 enum leasedb_query {
-	LEASEDB_BEGIN,
-	LEASEDB_COMMIT,
 	LEASEDB_PUT,
 	LEASEDB_REMOVE,
 	LEASEDB_BY_KEY,
@@ -27,8 +26,6 @@ enum leasedb_query {
 };
 
 static const char *const leasedb_sql[LEASEDB_QUERY_N] = {
-	[LEASEDB_BEGIN] = "BEGIN IMMEDIATE",
-	[LEASEDB_COMMIT] = "COMMIT",
 	[LEASEDB_PUT] = "INSERT OR REPLACE INTO lease (" LEASEDB_COLUMNS ") "
 			"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[LEASEDB_REMOVE] = "DELETE FROM lease WHERE key = ?1",
@@ -44,7 +41,6 @@ static const char *const leasedb_sql[LEASEDB_QUERY_N] = {
 };
 
 static const char leasedb_schema[] =
-	"BEGIN;"
 	"CREATE TABLE lease ("
 	" key BLOB PRIMARY KEY CHECK (length(key) = 32),"
 	" addr BLOB NOT NULL UNIQUE CHECK (length(addr) = 16),"
@@ -52,134 +48,53 @@ static const char leasedb_schema[] =
 	" serial TEXT NOT NULL, epoch INTEGER NOT NULL, granted INTEGER NOT NULL,"
 	" expires INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX lease_identity ON lease (instance_id, provider, principal);"
-	"CREATE INDEX lease_expires ON lease (expires);"
-	"PRAGMA user_version = 1;"
-	"COMMIT;";
+	"CREATE INDEX lease_expires ON lease (expires);";
 
 struct leasedb {
-	sqlite3 *sqlite;
-	sqlite3_stmt *queries[LEASEDB_QUERY_N];
+	struct sqlstore store;
 };
-
-static int leasedb_errno(int rc)
-{
-	switch (rc & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_DONE:
-	case SQLITE_ROW:
-		return 0;
-	case SQLITE_NOMEM:
-		return -ENOMEM;
-	case SQLITE_FULL:
-		return -ENOSPC;
-	case SQLITE_READONLY:
-		return -EROFS;
-	default:
-		return -EIO;
-	}
-}
-
-static int leasedb_exec(struct leasedb *db, const char *sql)
-{
-	return leasedb_errno(sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL));
-}
-
-/* Reads the one number that @sql gives. */
-static int leasedb_read_number(struct leasedb *db, const char *sql, int64_t *ret)
-{
-	sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(db->sqlite, sql, -1, &stmt, NULL);
-
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW)
-		*ret = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -EIO : leasedb_errno(rc);
-}
-
-static int leasedb_check_schema(struct leasedb *db)
-{
-	int64_t version = 0;
-	int r = leasedb_read_number(db, "PRAGMA user_version", &version);
-
-	if (r < 0)
-		return r;
-	if (version == 0)
-		return leasedb_exec(db, leasedb_schema);
-	return version == LEASEDB_SCHEMA ? 0 : -EPROTO;
-}
-
-static int leasedb_set_up(struct leasedb *db)
-{
-	char pragma[160];
-	int r;
-
-	sqlite3_extended_result_codes(db->sqlite, 1);
-	sqlite3_busy_timeout(db->sqlite, LEASEDB_BUSY_MS);
-	snprintf(
-		pragma, sizeof(pragma),
-		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
-		"PRAGMA cache_size = -%d;",
-		LEASEDB_CACHE_KIB);
-	r = leasedb_exec(db, pragma);
-	if (r == 0)
-		r = leasedb_check_schema(db);
-	for (size_t i = 0; i < LEASEDB_QUERY_N && r == 0; i++)
-		r = leasedb_errno(sqlite3_prepare_v3(db->sqlite, leasedb_sql[i], -1,
-						     SQLITE_PREPARE_PERSISTENT, &db->queries[i],
-						     NULL));
-	return r;
-}
 
 int leasedb_open(const char *path, struct leasedb **ret)
 {
+	const struct sqlstore_spec spec = {
+		.path = path,
+		.create = true,
+		.version = LEASEDB_SCHEMA,
+		.schema = leasedb_schema,
+		.queries = leasedb_sql,
+		.n_queries = LEASEDB_QUERY_N,
+		.cache_kib = LEASEDB_CACHE_KIB,
+		.busy_ms = LEASEDB_BUSY_MS,
+	};
 	_cleanup_(leasedb_closep) struct leasedb *db = calloc(1, sizeof(*db));
-	int rc, r;
+	int r;
 
 	if (!db)
 		return -ENOMEM;
-	rc = sqlite3_open_v2(path, &db->sqlite,
-			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW |
-				     SQLITE_OPEN_NOMUTEX,
-			     NULL);
-	r = leasedb_errno(rc);
-	if (r == 0)
-		r = leasedb_set_up(db);
+	r = sqlstore_open(&spec, &db->store);
 	if (r == 0)
 		*ret = steal_ptr(db);
 	return r;
 }
 
-/* Runs a query that gives no row. */
 static int leasedb_run(struct leasedb *db, enum leasedb_query query)
 {
-	sqlite3_stmt *stmt = db->queries[query];
-	int rc = sqlite3_step(stmt);
-
-	sqlite3_reset(stmt);
-	sqlite3_clear_bindings(stmt);
-	return leasedb_errno(rc);
+	return sqlstore_run(&db->store, query);
 }
 
 int leasedb_begin(struct leasedb *db)
 {
-	return leasedb_run(db, LEASEDB_BEGIN);
+	return sqlstore_begin(&db->store);
 }
 
 int leasedb_commit(struct leasedb *db)
 {
-	int r = leasedb_run(db, LEASEDB_COMMIT);
-
-	if (r < 0)
-		leasedb_rollback(db);
-	return r;
+	return sqlstore_commit(&db->store);
 }
 
 void leasedb_rollback(struct leasedb *db)
 {
-	if (!sqlite3_get_autocommit(db->sqlite))
-		(void)leasedb_exec(db, "ROLLBACK");
+	sqlstore_rollback(&db->store);
 }
 
 static void leasedb_bind_text(sqlite3_stmt *stmt, int at, const char *text)
@@ -200,7 +115,7 @@ static void leasedb_bind_addr(sqlite3_stmt *stmt, int at, const struct in6_addr 
 /* A value that could not be bound is NULL, which no column takes. */
 int leasedb_put(struct leasedb *db, const struct gate_lease *lease)
 {
-	sqlite3_stmt *stmt = db->queries[LEASEDB_PUT];
+	sqlite3_stmt *stmt = db->store.queries[LEASEDB_PUT];
 
 	leasedb_bind_text(stmt, 1, lease->principal);
 	leasedb_bind_text(stmt, 2, lease->provider);
@@ -216,19 +131,8 @@ int leasedb_put(struct leasedb *db, const struct gate_lease *lease)
 
 int leasedb_remove(struct leasedb *db, const struct wgkey *key)
 {
-	leasedb_bind_key(db->queries[LEASEDB_REMOVE], 1, key);
+	leasedb_bind_key(db->store.queries[LEASEDB_REMOVE], 1, key);
 	return leasedb_run(db, LEASEDB_REMOVE);
-}
-
-static int leasedb_column_text(sqlite3_stmt *stmt, int at, char *ret, size_t cap)
-{
-	const char *text = (const char *)sqlite3_column_text(stmt, at);
-	size_t n = text ? strlen(text) : cap;
-
-	if (n >= cap)
-		return -EIO;
-	memcpy(ret, text, n + 1);
-	return 0;
 }
 
 static int leasedb_column_blob(sqlite3_stmt *stmt, int at, void *ret, size_t len)
@@ -244,10 +148,10 @@ static int leasedb_column_blob(sqlite3_stmt *stmt, int at, void *ret, size_t len
 /* Takes the row under @stmt, columns as in LEASEDB_COLUMNS. */
 static int leasedb_column_lease(sqlite3_stmt *stmt, struct gate_lease *ret)
 {
-	if (leasedb_column_text(stmt, 0, ret->principal, sizeof(ret->principal)) < 0 ||
-	    leasedb_column_text(stmt, 1, ret->provider, sizeof(ret->provider)) < 0 ||
-	    leasedb_column_text(stmt, 2, ret->instance_id, sizeof(ret->instance_id)) < 0 ||
-	    leasedb_column_text(stmt, 3, ret->serial, sizeof(ret->serial)) < 0 ||
+	if (sqlstore_column_text(stmt, 0, ret->principal, sizeof(ret->principal)) < 0 ||
+	    sqlstore_column_text(stmt, 1, ret->provider, sizeof(ret->provider)) < 0 ||
+	    sqlstore_column_text(stmt, 2, ret->instance_id, sizeof(ret->instance_id)) < 0 ||
+	    sqlstore_column_text(stmt, 3, ret->serial, sizeof(ret->serial)) < 0 ||
 	    leasedb_column_blob(stmt, 4, ret->key.bytes, WGKEY_BYTES) < 0 ||
 	    leasedb_column_blob(stmt, 5, ret->addr.s6_addr, sizeof(ret->addr.s6_addr)) < 0)
 		return -EIO;
@@ -259,12 +163,12 @@ static int leasedb_column_lease(sqlite3_stmt *stmt, struct gate_lease *ret)
 
 static int leasedb_find(struct leasedb *db, enum leasedb_query query, struct gate_lease *ret)
 {
-	sqlite3_stmt *stmt = db->queries[query];
+	sqlite3_stmt *stmt = db->store.queries[query];
 	struct gate_lease lease = { .epoch = 0 };
 	int rc = sqlite3_step(stmt);
 	int r = rc == SQLITE_ROW  ? leasedb_column_lease(stmt, &lease) :
 		rc == SQLITE_DONE ? LEASEDB_E_NONE :
-				    leasedb_errno(rc);
+				    sqlstore_errno(rc);
 
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
@@ -275,19 +179,19 @@ static int leasedb_find(struct leasedb *db, enum leasedb_query query, struct gat
 
 int leasedb_find_key(struct leasedb *db, const struct wgkey *key, struct gate_lease *ret)
 {
-	leasedb_bind_key(db->queries[LEASEDB_BY_KEY], 1, key);
+	leasedb_bind_key(db->store.queries[LEASEDB_BY_KEY], 1, key);
 	return leasedb_find(db, LEASEDB_BY_KEY, ret);
 }
 
 int leasedb_find_addr(struct leasedb *db, const struct in6_addr *addr, struct gate_lease *ret)
 {
-	leasedb_bind_addr(db->queries[LEASEDB_BY_ADDR], 1, addr);
+	leasedb_bind_addr(db->store.queries[LEASEDB_BY_ADDR], 1, addr);
 	return leasedb_find(db, LEASEDB_BY_ADDR, ret);
 }
 
 int leasedb_find_identity(struct leasedb *db, const struct gate_lease *like, struct gate_lease *ret)
 {
-	sqlite3_stmt *stmt = db->queries[LEASEDB_BY_IDENTITY];
+	sqlite3_stmt *stmt = db->store.queries[LEASEDB_BY_IDENTITY];
 
 	leasedb_bind_text(stmt, 1, like->principal);
 	leasedb_bind_text(stmt, 2, like->provider);
@@ -298,7 +202,7 @@ int leasedb_find_identity(struct leasedb *db, const struct gate_lease *like, str
 int leasedb_list_expired(struct leasedb *db, uint64_t now_wall, size_t max, struct wgkey *ret,
 			 size_t *ret_n)
 {
-	sqlite3_stmt *stmt = db->queries[LEASEDB_EXPIRED];
+	sqlite3_stmt *stmt = db->store.queries[LEASEDB_EXPIRED];
 	size_t n = 0;
 	int rc, r = 0;
 
@@ -307,7 +211,7 @@ int leasedb_list_expired(struct leasedb *db, uint64_t now_wall, size_t max, stru
 	while (r == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW && n < max)
 		r = leasedb_column_blob(stmt, 0, ret[n++].bytes, WGKEY_BYTES);
 	if (r == 0)
-		r = leasedb_errno(rc);
+		r = sqlstore_errno(rc);
 	sqlite3_reset(stmt);
 	if (r == 0)
 		*ret_n = n;
@@ -316,7 +220,7 @@ int leasedb_list_expired(struct leasedb *db, uint64_t now_wall, size_t max, stru
 
 int leasedb_list_keys(struct leasedb *db, struct wgkey **ret, size_t *ret_n)
 {
-	sqlite3_stmt *stmt = db->queries[LEASEDB_KEYS];
+	sqlite3_stmt *stmt = db->store.queries[LEASEDB_KEYS];
 	struct wgkey *keys;
 	uint64_t max = 0;
 	size_t n = 0;
@@ -330,7 +234,7 @@ int leasedb_list_keys(struct leasedb *db, struct wgkey **ret, size_t *ret_n)
 	while (r == 0 && n < max && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
 		r = leasedb_column_blob(stmt, 0, keys[n++].bytes, WGKEY_BYTES);
 	if (r == 0)
-		r = leasedb_errno(rc);
+		r = sqlstore_errno(rc);
 	sqlite3_reset(stmt);
 	if (r < 0) {
 		free(keys);
@@ -344,7 +248,7 @@ int leasedb_list_keys(struct leasedb *db, struct wgkey **ret, size_t *ret_n)
 static int leasedb_number(struct leasedb *db, enum leasedb_query query, uint64_t if_null,
 			  uint64_t *ret)
 {
-	sqlite3_stmt *stmt = db->queries[query];
+	sqlite3_stmt *stmt = db->store.queries[query];
 	int rc = sqlite3_step(stmt);
 
 	if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_NULL)
@@ -352,7 +256,7 @@ static int leasedb_number(struct leasedb *db, enum leasedb_query query, uint64_t
 	else if (rc == SQLITE_ROW)
 		*ret = (uint64_t)sqlite3_column_int64(stmt, 0);
 	sqlite3_reset(stmt);
-	return leasedb_errno(rc);
+	return sqlstore_errno(rc);
 }
 
 int leasedb_next_expiry(struct leasedb *db, uint64_t *ret)
@@ -367,16 +271,14 @@ int leasedb_count(struct leasedb *db, uint64_t *ret)
 
 const char *leasedb_error(const struct leasedb *db)
 {
-	return sqlite3_errmsg(db->sqlite);
+	return sqlite3_errmsg(db->store.sqlite);
 }
 
 void leasedb_close(struct leasedb *db)
 {
 	if (!db)
 		return;
-	for (size_t i = 0; i < LEASEDB_QUERY_N; i++)
-		sqlite3_finalize(db->queries[i]);
-	sqlite3_close(db->sqlite);
+	sqlstore_close(&db->store);
 	free(db);
 }
 

@@ -17,11 +17,11 @@ enum { LEASEDB_E_NONE = 1 }; /* no such lease */
 
 struct leasedb;
 
-/* Opens or makes the file. Gives *ret. Errors: 0; -EPROTO when a newer program made it; -ENOSPC;
- * -EIO, leasedb_error() then says more only for an open store; -errno. */
+/* Opens or makes the file. Gives *ret. Errors: 0; -EPROTO when a newer program made it; -EUCLEAN
+ * when it is damaged; -EBUSY when another program holds it; -ENOSPC; -EIO; -errno. */
 int leasedb_open(const char *path, struct leasedb **ret) _warn_unused_;
 
-/* Begins a transaction. Errors: 0; -ENOSPC; -EIO. */
+/* Begins a transaction. Errors: 0; -EBUSY; -EUCLEAN; -ENOSPC; -EIO. */
 int leasedb_begin(struct leasedb *db) _warn_unused_;
 /* Makes the transaction durable; on an error nothing of it happened. Errors: as leasedb_begin(). */
 int leasedb_commit(struct leasedb *db) _warn_unused_;

@@ -214,7 +214,7 @@ static void test_leasedb_refuses_garbage(void)
 	char path[PATH_MAX];
 
 	CU_ASSERT_EQUAL(tmpdir_write("garbage.db", garbage, sizeof(garbage)), 0);
-	CU_ASSERT_EQUAL(leasedb_open(tmpdir_path(path, "garbage.db"), &db), -EIO);
+	CU_ASSERT_EQUAL(leasedb_open(tmpdir_path(path, "garbage.db"), &db), -EUCLEAN);
 	CU_ASSERT_PTR_NULL(db);
 }
 

@@ -103,7 +103,7 @@ until_ok "the stranger is named" logged "PST-1404: interface postern0 exists and
 until_ok "the control socket" test -S "$dir/run/tunneld.sock"
 status
 [ "$(kind postern0)" = veth ] || fail "the stranger's interface was touched"
-! ip -6 rule | grep -qv 'lookup \(local\|main\)' || fail "a rule was made all the same"
+! ip -6 rule | grep -v 'lookup \(local\|main\)' >/dev/null || fail "a rule was made all the same"
 
 ip link delete postern0
 until_ok "tunneld goes on" made_or_told
