@@ -13,24 +13,16 @@
 #include "netpolicy/cli/clijson.h"
 #include "netpolicy/compile/compiler.h"
 #include "netpolicy/emit/emit.h"
-#include "netpolicy/model/hostpolicy.h"
-#include "netpolicy/parse/policyconf.h"
+#include "netpolicy/parse/policyfile.h"
 
-static int cli_load(const struct cli *c, struct policy *policy)
+static int cli_load(const struct cli *c, struct policy **ret)
 {
-	_cleanup_(policyconf_freep) struct hostpolicy *h = NULL;
-	struct conf_error error = { "" };
-	char text[POLICY_ERROR_MAX] = "";
+	struct policyfile_error error = { "" };
 
-	if (policyconf_load(c->config, &h, &error) < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s", error.text);
-		return CLI_TROUBLE;
-	}
-	if (hostpolicy_build(h, policy, text) < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s: %s", c->config, text);
-		return CLI_TROUBLE;
-	}
-	return CLI_OK;
+	if (policyfile_load(c->page, policyfile_system_user, ret, &error) == 0)
+		return CLI_OK;
+	log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s", error.text);
+	return CLI_TROUBLE;
 }
 
 /* The line that boot and apply print: which policy this is. */
@@ -49,12 +41,8 @@ int cli_prepare(const struct cli *c, struct cli_work *ret)
 {
 	int r;
 
-	*ret = (struct cli_work){ .policy = policy_new(), .text = buf_init(EMIT_TEXT_MAX) };
-	if (!ret->policy) {
-		log_error("out of memory");
-		return CLI_TROUBLE;
-	}
-	if (cli_load(c, ret->policy) != CLI_OK)
+	*ret = (struct cli_work){ .text = buf_init(EMIT_TEXT_MAX) };
+	if (cli_load(c, &ret->policy) != CLI_OK)
 		return CLI_TROUBLE;
 	r = emit_policy(ret->policy, &ret->text);
 	if (r == 0)
@@ -141,8 +129,6 @@ int cli_show(const struct cli *c)
 
 	if (r != CLI_OK)
 		return r;
-	if (c->json)
-		return clijson_policy(w.policy, w.file.about, stdout) < 0 ? CLI_TROUBLE : CLI_OK;
 	return fputs(w.text.text, stdout) < 0 || fflush(stdout) ? CLI_TROUBLE : CLI_OK;
 }
 

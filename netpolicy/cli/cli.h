@@ -23,10 +23,11 @@ enum {
 };
 
 struct cli {
-	const char *config;
+	const char *config; /* postern.conf */
+	const char *page;   /* policy.conf */
 	const char *state_dir;
 	const char *output; /* -o */
-	const char *text; /* compile: a file of nft text instead of the configuration */
+	const char *text;   /* compile: a file of nft text instead of the configuration */
 	bool json, yes, verbose, boot_only;
 };
 

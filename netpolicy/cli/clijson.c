@@ -27,61 +27,6 @@ static json_t *clijson_names(const char (*names)[IFNAMSIZ], size_t n)
 	return list;
 }
 
-static json_t *clijson_nets(const struct policy *p)
-{
-	json_t *nets = json_object();
-
-	for (size_t i = 0; i < p->n_nets; i++) {
-		const struct policy_prefixes *set = &p->nets[i].prefixes;
-		json_t *list = json_array();
-		char text[IP6_PREFIX_TEXT];
-
-		for (size_t j = 0; j < set->n; j++)
-			json_array_append_new(
-				list, json_string(policy_format_prefix(&set->list[j], text)));
-		json_object_set_new(nets, p->nets[i].name, list);
-	}
-	return nets;
-}
-
-static void clijson_port(json_t *rule, const struct policy_port *port)
-{
-	if (port->proto == POLICY_ANY)
-		return;
-	json_object_set_new(rule, "proto", json_string(port->proto == POLICY_TCP ? "tcp" : "udp"));
-	json_object_set_new(rule, "ports", json_pack("[ii]", port->low, port->high));
-}
-
-static json_t *clijson_rule(const struct policy *p, const struct policy_rule *r)
-{
-	json_t *rule = json_pack("{ss ss ss si ss}", "direction",
-				 r->dir == POLICY_IN ? "in" : "out", "via",
-				 r->via == POLICY_VIA_TUNNEL ? "tunnel" : "uplink", "net",
-				 p->nets[r->net].name, "row", (int)r->row, "from", r->why);
-
-	clijson_port(rule, &r->port);
-	if (r->is_marked)
-		json_object_set_new(rule, "mark", json_integer(p->mark));
-	if (r->is_for_user)
-		json_object_set_new(rule, "uid", json_integer(r->uid));
-	return rule;
-}
-
-int clijson_policy(const struct policy *p, const char *about, FILE *to)
-{
-	json_t *rules = json_array();
-
-	for (size_t i = 0; i < p->n_rules; i++)
-		json_array_append_new(rules, clijson_rule(p, &p->rules[i]));
-	return clijson_print(json_pack("{ss ss sI sb sI so so so so}", "about", about, "name",
-				       p->name, "version", (json_int_t)p->version, "enforce",
-				       p->enforce, "log_rate", (json_int_t)p->log_rate, "uplinks",
-				       clijson_names(p->uplinks, p->n_uplinks), "tunnels",
-				       clijson_names(p->tunnels, p->n_tunnels), "nets",
-				       clijson_nets(p), "rules", rules),
-			     to);
-}
-
 static json_t *clijson_lines(const char *text)
 {
 	json_t *list = json_array();

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The same things for machines: the model of a policy and the outcome of a check as JSON.
+ * The same things for machines: the outcome of a check as JSON.
  */
 #include <stdio.h>
 
 #include "common/attr.h"
 #include "common/pst.h"
 #include "netpolicy/apply/applier.h"
-#include "netpolicy/model/policy.h"
 
 struct clijson_check {
 	int code; /* exit code */
@@ -18,8 +17,5 @@ struct clijson_check {
 	const char *foreign; /* lines; may be NULL */
 };
 
-/* Prints the model. Borrows all. Errors: 0; -ENOMEM; -EIO. */
-int clijson_policy(const struct policy *p, const char *about, FILE *to) _warn_unused_;
-
-/* Prints the outcome of a check. Errors: as clijson_policy(). */
+/* Prints the outcome of a check. Errors: 0; -ENOMEM; -EIO. */
 int clijson_check(const struct clijson_check *what, FILE *to) _warn_unused_;

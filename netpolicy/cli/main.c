@@ -9,7 +9,8 @@
 
 #include "common/log.h"
 #include "netpolicy/cli/cli.h"
-#include "netpolicy/parse/policyconf.h"
+#include "netpolicy/parse/policyfile.h"
+#include "netpolicy/parse/zoneconf.h"
 
 #include "config.h"
 
@@ -21,9 +22,9 @@ static const char main_usage[] =
 	"  check             compare the kernel with it: exit 0 equal, 1 drift, 2 cannot tell\n"
 	"  compile -o FILE   (or --output FILE) write the recorded batch to FILE\n"
 	"  unload --yes      remove our two tables; the host is then open\n"
-	"  reference         print every key of the configuration\n"
 	"\n"
-	"  --config FILE     " POLICYCONF_PATH "\n"
+	"  --config FILE     " ZONECONF_PATH "\n"
+	"  --policy FILE     " POLICYFILE_PATH "\n"
 	"  --state-dir DIR   " CLI_STATE_DIR "\n"
 	"  --text FILE       compile: nft text that is complete in itself, not the configuration\n"
 	"  --json            show: the model; check: the outcome\n"
@@ -32,17 +33,12 @@ static const char main_usage[] =
 	"  --version, --help\n";
 
 static const struct option main_options[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "state-dir", required_argument, NULL, 's' },
-	{ "output", required_argument, NULL, 'o' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "yes", no_argument, NULL, 'y' },
-	{ "verbose", no_argument, NULL, 'v' },
-	{ "boot-only", no_argument, NULL, 'b' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ "text", required_argument, NULL, 't' },
-	{ 0 },
+	{ "config", required_argument, NULL, 'c' }, { "state-dir", required_argument, NULL, 's' },
+	{ "output", required_argument, NULL, 'o' }, { "json", no_argument, NULL, 'j' },
+	{ "yes", no_argument, NULL, 'y' },          { "verbose", no_argument, NULL, 'v' },
+	{ "boot-only", no_argument, NULL, 'b' },    { "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },      { "text", required_argument, NULL, 't' },
+	{ "policy", required_argument, NULL, 'p' }, { 0 },
 };
 
 static int main_misuse(const char *what)
@@ -73,6 +69,8 @@ static int main_parse(int argc, char **argv, struct cli *c)
 			c->config = optarg;
 		else if (opt == 's')
 			c->state_dir = optarg;
+		else if (opt == 'p')
+			c->page = optarg;
 		else if (opt == 'o')
 			c->output = optarg;
 		else if (opt == 't')
@@ -83,23 +81,19 @@ static int main_parse(int argc, char **argv, struct cli *c)
 	return -1;
 }
 
-static int main_reference(const struct cli *c)
-{
-	policyconf_print_reference(stdout);
-	return CLI_OK;
-}
-
 static const struct {
 	const char *name;
 	int (*run)(const struct cli *c);
 } main_commands[] = {
 	{ "show", cli_show },       { "apply", cli_apply },   { "check", cli_check },
-	{ "compile", cli_compile }, { "unload", cli_unload }, { "reference", main_reference },
+	{ "compile", cli_compile }, { "unload", cli_unload },
 };
 
 int main(int argc, char **argv)
 {
-	struct cli c = { .config = POLICYCONF_PATH, .state_dir = CLI_STATE_DIR };
+	struct cli c = { .config = ZONECONF_PATH,
+			 .page = POLICYFILE_PATH,
+			 .state_dir = CLI_STATE_DIR };
 	int r = main_parse(argc, argv, &c);
 
 	if (r >= 0)

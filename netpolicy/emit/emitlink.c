@@ -26,7 +26,7 @@ static void emitlink_prepare_nets(const struct policy *p, struct buf *to)
 		for (int v4 = 0; v4 < 2; v4++) {
 			char name[EMITLINK_SET_MAX];
 
-			if (!policy_has_family(&p->nets[i].prefixes, v4))
+			if (!policy_net_has(&p->nets[i], v4))
 				continue;
 			snprintf(name, sizeof(name), "%.62s%c", p->nets[i].name, v4 ? '4' : '6');
 			emitlink_one_set(to, "inet " EMIT_TABLE, name,
@@ -66,14 +66,13 @@ static void emitlink_elements(struct buf *to, const struct policy_prefixes *set,
 }
 
 /* One set of addresses, unless the list has none of that family. */
-static void emitlink_net(struct buf *to, const char *name, const struct policy_prefixes *set,
-			 bool v4)
+static void emitlink_net(struct buf *to, const char *name, const struct policy_net *net, bool v4)
 {
-	if (!policy_has_family(set, v4))
+	if (net->is_any || !policy_net_has(net, v4))
 		return;
 	buf_addf(to, "\tset %s%c {\n\t\ttype %s\n\t\tflags interval\n\t\telements = { ", name,
 		 v4 ? '4' : '6', v4 ? "ipv4_addr" : "ipv6_addr");
-	emitlink_elements(to, set, v4);
+	emitlink_elements(to, &net->prefixes, v4);
 	buf_add(to, " }\n\t}\n\n");
 }
 
@@ -108,8 +107,8 @@ void emitlink_sets(const struct policy *p, struct buf *to)
 		 "\t\telements = { %s }\n\t}\n\n",
 		 emitlink_martians4);
 	for (size_t i = 0; i < p->n_nets; i++) {
-		emitlink_net(to, p->nets[i].name, &p->nets[i].prefixes, false);
-		emitlink_net(to, p->nets[i].name, &p->nets[i].prefixes, true);
+		emitlink_net(to, p->nets[i].name, &p->nets[i], false);
+		emitlink_net(to, p->nets[i].name, &p->nets[i], true);
 	}
 	emitlink_map(p, to, "in_links", "from");
 	emitlink_map(p, to, "out_links", "to");
@@ -127,48 +126,43 @@ static void emitlink_port(struct buf *to, const struct policy_port *port)
 		buf_addf(to, " %s dport %u-%u", proto, port->low, port->high);
 }
 
-/* One allow for one family. */
+/* One allow for one family and port. */
 static void emitlink_rule(const struct policy *p, struct buf *to, const struct policy_rule *rule,
-			  bool v4)
+			  bool v4, const struct policy_port *port)
 {
 	const struct policy_net *net = &p->nets[rule->net];
 
-	if (!policy_has_family(&net->prefixes, v4))
+	if (!policy_net_has(net, v4))
 		return;
 	buf_addf(to, "\t\t%s %s @%s%c", v4 ? "ip" : "ip6",
 		 rule->dir == POLICY_IN ? "saddr" : "daddr", net->name, v4 ? '4' : '6');
-	if (rule->is_marked)
-		buf_addf(to, " meta mark 0x%x %s sport 1024-65535", p->mark,
-			 rule->port.proto == POLICY_TCP ? "tcp" : "udp");
-	emitlink_port(to, &rule->port);
-	if (rule->is_for_user)
-		buf_addf(to, " meta skuid %u", rule->uid);
-	buf_addf(to, " counter accept comment \"row %u: %s\"\n", rule->row, rule->why);
+	if (rule->has_mark)
+		buf_addf(to, " meta mark 0x%x %s sport 1024-65535", rule->mark,
+			 port->proto == POLICY_TCP ? "tcp" : "udp");
+	emitlink_port(to, port);
+	if (rule->users.n)
+		buf_addf(to, " meta skuid %u", p->users[rule->users.at[0]].uid);
+	buf_addf(to, " counter accept comment \"%s\"\n", rule->where);
 }
 
 void emitlink_rules(const struct policy *p, struct buf *to, enum policy_dir dir,
 		    enum policy_via via, bool marked)
 {
+	static const struct policy_port any = { 0 };
+
 	for (size_t i = 0; i < p->n_rules; i++) {
 		const struct policy_rule *rule = &p->rules[i];
 
-		if (rule->dir != dir || rule->via != via || rule->is_marked != marked)
+		if (rule->dir != dir || rule->via != via || rule->has_mark != marked)
 			continue;
-		emitlink_rule(p, to, rule, false);
-		emitlink_rule(p, to, rule, true);
-	}
-}
+		for (size_t j = 0; j < (rule->ports.n ? rule->ports.n : 1); j++) {
+			const struct policy_port *port = rule->ports.n ? &rule->ports.list[j] :
+									 &any;
 
-/* All IPv4 that any rule names: the guard lets nothing else of that family out. */
-static void emitlink_all_v4(const struct policy *p, struct policy_prefixes *ret)
-{
-	ret->n = 0;
-	for (size_t i = 0; i < p->n_nets; i++)
-		for (size_t j = 0; j < p->nets[i].prefixes.n; j++)
-			if (policy_is_v4(&p->nets[i].prefixes.list[j]) &&
-			    ret->n < POLICY_PREFIXES_MAX)
-				ret->list[ret->n++] = p->nets[i].prefixes.list[j];
-	policy_merge(ret);
+			emitlink_rule(p, to, rule, false, port);
+			emitlink_rule(p, to, rule, true, port);
+		}
+	}
 }
 
 void emitlink_prepare_guard(const struct policy *p, struct buf *to)
@@ -197,18 +191,17 @@ static void emitlink_guard_config(const struct policy *p, struct buf *to)
 {
 	buf_add(to, EMITLINK_IP6 "ip6 daddr != @config6 ip6 daddr != @gateways6 counter accept "
 				 "comment \"row 11: not for the zone\"\n");
-	buf_addf(to,
-		 EMITLINK_IP6 "ip6 daddr @config6 meta mark 0x%x udp dport %u counter accept "
-			      "comment \"row 8: [tunnel] wg_port, mark\"\n",
-		 p->mark, p->wg_port);
-	buf_addf(to,
-		 EMITLINK_IP6 "ip6 daddr @config6 meta mark 0x%x tcp dport %u counter accept "
-			      "comment \"row 9: [tunnel] exchange_port, mark\"\n",
-		 p->mark, p->exchange_port);
-	buf_addf(to,
-		 EMITLINK_IP6 "ip6 daddr @config6 meta mark 0x%x frag frag-off != 0 counter "
-			      "accept comment \"row 8: rest of a packet that was cut\"\n",
-		 p->mark);
+	for (size_t i = 0; i < p->n_rules; i++) {
+		const struct policy_rule *rule = &p->rules[i];
+
+		if (!rule->has_mark || !rule->ports.n)
+			continue;
+		buf_addf(to,
+			 EMITLINK_IP6 "ip6 daddr @config6 meta mark 0x%x %s dport %u counter "
+				      "accept comment \"%s\"\n",
+			 rule->mark, rule->ports.list[0].proto == POLICY_TCP ? "tcp" : "udp",
+			 rule->ports.list[0].low, rule->where);
+	}
 	buf_add(to, EMITLINK_IP6 "ip6 daddr @config6 icmpv6 type nd-neighbor-solicit ip6 hoplimit "
 				 "255 counter accept comment \"row 2: stays on the link\"\n");
 	buf_add(to, EMITLINK_IP6 "ip6 daddr @config6 icmpv6 type nd-neighbor-advert ip6 hoplimit "
@@ -250,15 +243,13 @@ static void emitlink_guard_chain(const struct policy *p, struct buf *to, const c
 
 void emitlink_guard(const struct policy *p, struct buf *to)
 {
-	struct policy_prefixes all_v4;
-
-	emitlink_all_v4(p, &all_v4);
 	buf_add(to,
 		"table netdev " EMIT_GUARD " {\n\tcounter leak {\n\t}\n\tcounter ipv4_denied {\n"
 		"\t}\n\n");
-	emitlink_net(to, "config", &p->nets[p->config_net].prefixes, false);
-	emitlink_net(to, "gateways", &p->nets[p->gateways_net].prefixes, false);
-	emitlink_net(to, "allowed", &all_v4, true);
+	if (p->config_net != POLICY_NONE)
+		emitlink_net(to, "config", &p->nets[p->config_net], false);
+	if (p->gateways_net != POLICY_NONE)
+		emitlink_net(to, "gateways", &p->nets[p->gateways_net], false);
 	for (size_t i = 0; i < p->n_uplinks; i++)
 		emitlink_guard_chain(p, to, p->uplinks[i]);
 	buf_add(to, "}\n");

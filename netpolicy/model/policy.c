@@ -9,11 +9,33 @@
 
 struct policy *policy_new(void)
 {
-	return calloc(1, sizeof(struct policy));
+	struct policy *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->enforce = true;
+	p->config_net = p->gateways_net = POLICY_NONE;
+	return p;
+}
+
+void policy_release_prefixes(struct policy_prefixes *set)
+{
+	free(set->list);
+	*set = (struct policy_prefixes){ 0 };
 }
 
 void policy_free(struct policy *p)
 {
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n_nets; i++)
+		policy_release_prefixes(&p->nets[i].prefixes);
+	free(p->users);
+	free(p->nets);
+	free(p->rules);
+	free(p->grants);
+	free(p->claims);
+	free(p->says);
 	free(p);
 }
 
@@ -21,6 +43,23 @@ void policy_freep(struct policy **p)
 {
 	policy_free(*p);
 	*p = NULL;
+}
+
+/* Makes room for one more of @size bytes behind the @n at *@list, which grows by powers of two. */
+static int policy_grow(void *list, size_t n, size_t size, size_t max)
+{
+	void *old, *more;
+
+	if (n == max)
+		return -E2BIG;
+	if (n & (n - 1))
+		return 0;
+	memcpy(&old, list, sizeof(old));
+	more = reallocarray(old, n ? 2 * n : 1, size);
+	if (!more)
+		return -ENOMEM;
+	memcpy(list, &more, sizeof(more));
+	return 0;
 }
 
 bool policy_is_name(const char *text)
@@ -34,32 +73,99 @@ bool policy_is_name(const char *text)
 	return true;
 }
 
-int policy_add_net(struct policy *p, const char *name, size_t *ret)
+size_t policy_find_net(const struct policy *p, const char *name)
 {
-	if (!policy_is_name(name))
-		return -EINVAL;
 	for (size_t i = 0; i < p->n_nets; i++)
 		if (!strcmp(p->nets[i].name, name))
-			return -EEXIST;
-	if (p->n_nets == POLICY_NETS_MAX)
-		return -E2BIG;
+			return i;
+	return POLICY_NONE;
+}
+
+int policy_add_net(struct policy *p, const char *name, size_t *ret)
+{
+	int r;
+
+	if (!policy_is_name(name))
+		return -EINVAL;
+	if (policy_find_net(p, name) != POLICY_NONE)
+		return -EEXIST;
+	r = policy_grow(&p->nets, p->n_nets, sizeof(*p->nets), POLICY_NETS_MAX);
+	if (r < 0)
+		return r;
+	p->nets[p->n_nets] = (struct policy_net){ 0 };
 	memcpy(p->nets[p->n_nets].name, name, strlen(name) + 1);
 	*ret = p->n_nets++;
 	return 0;
 }
 
+int policy_add_user(struct policy *p, const char *name, uint32_t uid, uint16_t *ret)
+{
+	int r;
+
+	for (size_t i = 0; i < p->n_users; i++)
+		if (p->users[i].uid == uid && !strcmp(p->users[i].name, name)) {
+			*ret = (uint16_t)i;
+			return 0;
+		}
+	r = policy_grow(&p->users, p->n_users, sizeof(*p->users), POLICY_USERS_MAX);
+	if (r < 0)
+		return r;
+	p->users[p->n_users] = (struct policy_user){ .uid = uid };
+	snprintf(p->users[p->n_users].name, POLICY_NAME_MAX, "%s", name);
+	*ret = (uint16_t)p->n_users++;
+	return 0;
+}
+
 int policy_add_rule(struct policy *p, const struct policy_rule *rule)
 {
-	if (p->n_rules == POLICY_RULES_MAX)
-		return -E2BIG;
-	p->rules[p->n_rules++] = *rule;
-	return 0;
+	int r = policy_grow(&p->rules, p->n_rules, sizeof(*rule), POLICY_RULES_MAX);
+
+	if (r == 0)
+		p->rules[p->n_rules++] = *rule;
+	return r;
+}
+
+int policy_add_grant(struct policy *p, const struct policy_grant *grant)
+{
+	int r = policy_grow(&p->grants, p->n_grants, sizeof(*grant), POLICY_GRANTS_MAX);
+
+	if (r == 0)
+		p->grants[p->n_grants++] = *grant;
+	return r;
+}
+
+int policy_add_claim(struct policy *p, const struct policy_claim *claim)
+{
+	int r = policy_grow(&p->claims, p->n_claims, sizeof(*claim), POLICY_CLAIMS_MAX);
+
+	if (r == 0)
+		p->claims[p->n_claims++] = *claim;
+	return r;
+}
+
+int policy_add_say(struct policy *p, const struct policy_say *say)
+{
+	int r = policy_grow(&p->says, p->n_says, sizeof(*say), POLICY_SAYS_MAX);
+
+	if (r == 0)
+		p->says[p->n_says++] = *say;
+	return r;
 }
 
 int policy_add_prefix(struct policy_prefixes *to, const struct ip6_prefix *prefix)
 {
+	size_t cap = to->cap ? 2 * to->cap : 8;
+	struct ip6_prefix *more;
+
 	if (to->n == POLICY_PREFIXES_MAX)
 		return -E2BIG;
+	if (to->n == to->cap) {
+		more = reallocarray(to->list, cap, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		to->list = more;
+		to->cap = cap;
+	}
 	to->list[to->n++] = *prefix;
 	return 0;
 }
@@ -106,7 +212,8 @@ void policy_merge(struct policy_prefixes *set)
 {
 	size_t n = 0;
 
-	qsort(set->list, set->n, sizeof(set->list[0]), policy_order);
+	if (set->n)
+		qsort(set->list, set->n, sizeof(set->list[0]), policy_order);
 	for (size_t i = 0; i < set->n; i++)
 		n = policy_merge_one(set->list, n, set->list[i]);
 	set->n = n;
@@ -170,19 +277,12 @@ int policy_parse_prefix(const char *text, struct ip6_prefix *ret)
 	return 0;
 }
 
-int policy_parse_port(const char *text, struct policy_port *ret)
+int policy_parse_port(const char *text, enum policy_proto proto, struct policy_port *ret)
 {
-	struct policy_port port = { .proto = !strncmp(text, "tcp/", 4) ? POLICY_TCP :
-					     !strncmp(text, "udp/", 4) ? POLICY_UDP :
-									 POLICY_ANY };
 	unsigned long low, high;
 	char first[8];
-	size_t n;
+	size_t n = strcspn(text, "-");
 
-	if (port.proto == POLICY_ANY)
-		return -EINVAL;
-	text += 4;
-	n = strcspn(text, "-");
 	if (n >= sizeof(first))
 		return -EINVAL;
 	memcpy(first, text, n);
@@ -192,9 +292,7 @@ int policy_parse_port(const char *text, struct policy_port *ret)
 		return -EINVAL;
 	if (low == 0 || high < low)
 		return -EINVAL;
-	port.low = (uint16_t)low;
-	port.high = (uint16_t)high;
-	*ret = port;
+	*ret = (struct policy_port){ proto, (uint16_t)low, (uint16_t)high };
 	return 0;
 }
 
@@ -219,10 +317,12 @@ const char *policy_format_prefix(const struct ip6_prefix *p, char ret[static IP6
 	return ret;
 }
 
-bool policy_has_family(const struct policy_prefixes *set, bool v4)
+bool policy_net_has(const struct policy_net *net, bool v4)
 {
-	for (size_t i = 0; i < set->n; i++)
-		if (policy_is_v4(&set->list[i]) == v4)
+	if (net->is_any)
+		return !v4;
+	for (size_t i = 0; i < net->prefixes.n; i++)
+		if (policy_is_v4(&net->prefixes.list[i]) == v4)
 			return true;
 	return false;
 }
@@ -230,7 +330,7 @@ bool policy_has_family(const struct policy_prefixes *set, bool v4)
 bool policy_uses_v4(const struct policy *p)
 {
 	for (size_t i = 0; i < p->n_nets; i++)
-		if (policy_has_family(&p->nets[i].prefixes, true))
+		if (policy_net_has(&p->nets[i], true))
 			return true;
 	return false;
 }
@@ -242,11 +342,25 @@ static bool policy_meets(const struct ip6_prefix *a, const struct ip6_prefix *b)
 	       (ip6_prefix_covers(a, b) || ip6_prefix_covers(b, a));
 }
 
-bool policy_overlaps(const struct policy_prefixes *a, const struct policy_prefixes *b)
+bool policy_nets_overlap(const struct policy_net *a, const struct policy_net *b)
 {
-	for (size_t i = 0; i < a->n; i++)
-		for (size_t j = 0; j < b->n; j++)
-			if (policy_meets(&a->list[i], &b->list[j]))
+	if (a->is_any || b->is_any)
+		return policy_net_has(a, false) && policy_net_has(b, false);
+	for (size_t i = 0; i < a->prefixes.n; i++)
+		for (size_t j = 0; j < b->prefixes.n; j++)
+			if (policy_meets(&a->prefixes.list[i], &b->prefixes.list[j]))
 				return true;
 	return false;
+}
+
+const char *policy_tier_name(enum policy_tier tier)
+{
+	static const char *const names[POLICY_TIERS] = { "public", "compute", "storage" };
+
+	return tier < POLICY_TIERS ? names[tier] : "?";
+}
+
+int policy_check(const struct policy *p, char ret_error[static POLICY_ERROR_MAX])
+{
+	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/netpolicy/policyfixture.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,28 +10,47 @@
 #include "netpolicy/emit/emit.h"
 #include "tests/support/tap.h"
 
-const char policyfixture_base[] = "[zone]\n"
-				  "name = lab\n"
-				  "hosts_prefix = fd12:0:0:1::/64\n"
-				  "gateways_prefix = fd12::/64\n"
-				  "config_nets = 2001:db8:c::/48\n"
-				  "[policy]\n"
-				  "uplinks = eth0\n"
-				  "certd_user = 998\n";
+const char policyfixture_base[] = "policy host 1\n"
+				  "host tier compute\n"
+				  "link up eth0\n"
+				  "link tun postern0 postern1\n"
+				  "net config 2001:db8:c::/48\n"
+				  "net gateways fd12::/64\n"
+				  "dns allow\n"
+				  "ntp allow\n"
+				  "imds allow user postern-certd\n"
+				  "to config via up allow udp 51820 mark 0x504f\n"
+				  "to config via up allow tcp 4443 mark 0x504f\n"
+				  "to config via tun allow any\n"
+				  "to gateways via tun allow any\n";
+
+int policyfixture_user(const char *name, uint32_t *ret)
+{
+	static const struct {
+		const char *name;
+		uint32_t uid;
+	} users[] = {
+		{ "root", 0 }, { "postern-certd", 998 }, { "app", 1001 }, { "archive", 1002 }
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(users); i++)
+		if (!strcmp(users[i].name, name)) {
+			*ret = users[i].uid;
+			return 0;
+		}
+	return -ENOENT;
+}
 
 struct policy *policyfixture_build(const char *more, char ret_error[static POLICY_ERROR_MAX])
 {
-	_cleanup_(policyconf_freep) struct hostpolicy *h = NULL;
-	struct policy *p = policy_new();
-	struct conf_error error = { "" };
+	struct policyfile_error error = { "" };
+	struct policy *p = NULL;
 	char text[8192];
 
 	snprintf(text, sizeof(text), "%s%s", policyfixture_base, more);
-	if (policyconf_load_text("test", text, &h, &error) < 0)
-		snprintf(ret_error, POLICY_ERROR_MAX, "%.300s", error.text);
-	else if (p && hostpolicy_build(h, p, ret_error) == 0)
+	if (policyfile_load_text("policy.conf", text, policyfixture_user, &p, &error) == 0)
 		return p;
-	policy_free(p);
+	snprintf(ret_error, POLICY_ERROR_MAX, "%s", error.text);
 	return NULL;
 }
 

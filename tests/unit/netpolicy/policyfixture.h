@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Policies for tests: the smallest configuration, more lines behind it, and what becomes of it.
+ * Policies for tests: a small page, more lines behind it, and what becomes of it.
  */
 #include "netpolicy/model/policy.h"
-#include "netpolicy/parse/policyconf.h"
+#include "netpolicy/parse/policyfile.h"
 
-/* The smallest configuration that works. */
+/* A small page of a compute host with a tunnel. */
 extern const char policyfixture_base[];
+
+/* Users of tests: root 0, postern-certd 998, app 1001, archive 1002. Errors: 0; -ENOENT. */
+int policyfixture_user(const char *name, uint32_t *ret) _warn_unused_;
 
 /* Builds the model of the base and @more. Gives it or NULL, with the reason in @ret_error. */
 struct policy *policyfixture_build(const char *more, char ret_error[static POLICY_ERROR_MAX]);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Asks the kernel itself: a compiled batch is loaded in a scratch network namespace with interfaces
+ * of the right names, packets are sent through it, and the trace of nf_tables tells verdict, chain
+ * and rule of each. The work is done by the child netpolicy-oracle; this is the parent's side.
+ * Nothing touches the rules or the interfaces of the host. Conntrack's word can be new (also
+ * untracked and invalid, where the packet itself brings it about) or established (a packet the
+ * other way is sent first).
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/attr.h"
+#include "netpolicy/model/terms.h"
+
+#define ORACLE_PROGRAM "netpolicy-oracle"
+#define ORACLE_DEADLINE_MS 60000
+#define ORACLE_CHAIN_MAX 128
+#define ORACLE_COMMENT_MAX 129
+#define ORACLE_ERROR_MAX 512
+
+struct oracle_answer {
+	int error; /* 0; -EOPNOTSUPP: such a packet cannot be made here (another user without root);
+		      -ENODATA: the kernel dropped it before our chains, or no trace came */
+	enum terms_verdict verdict;
+	char table[32];                   /* postern or postern_guard */
+	char chain[ORACLE_CHAIN_MAX];     /* of the deciding rule */
+	char comment[ORACLE_COMMENT_MAX]; /* of it; "" = the chain's policy */
+	uint32_t n_rules;                 /* rules that the packet met */
+};
+
+struct oracle_job {
+	const struct policy *policy; /* its links, nets of grants, and users */
+	const void *batch;           /* passed batch_check() */
+	size_t batch_len;
+};
+
+/* Sends @n packets one after the other through one namespace. Fills @ret[@n]. @ret_error: words.
+ * Errors: 0; -ETIMEDOUT; -EPERM when no namespace may be made; -EBADMSG; -errno. */
+int oracle_ask(const struct oracle_job *job, const struct terms_packet *packets, size_t n,
+	       struct oracle_answer *ret, char ret_error[static ORACLE_ERROR_MAX]) _warn_unused_;
