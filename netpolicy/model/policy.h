@@ -133,7 +133,8 @@ struct policy_match {
 	struct policy_users users;
 	bool has_mark;
 	uint32_t mark;
-	size_t grant; /* a live grant of that name; POLICY_NONE */
+	size_t grant;    /* a live grant of that name; POLICY_NONE */
+	bool is_implied; /* what rows 2 and 5 accept, whatever the page says */
 };
 
 /* One line of a claim. */
