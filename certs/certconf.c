@@ -406,8 +406,7 @@ static const struct conf_item certconf_items[] = {
 static const struct conf_schema certconf_schema = {
 	.items = certconf_items,
 	.n_items = ARRAY_SIZE(certconf_items),
-	.foreign = (const char *const[]){ "zone", "server", "identity", "tunnel", "tunneld",
-					  "policy", NULL },
+	.foreign = (const char *const[]){ "zone", "server", "identity", "tunnel", "tunneld", NULL },
 };
 
 static int certconf_fail(struct conf_error *e, const char *path, const char *text)

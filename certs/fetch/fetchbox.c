@@ -23,8 +23,8 @@ static const int fetchbox_always[] = {
 };
 
 /* What HTTPS calls take besides. socket() and connect() are here and not above: a worker that
- * checks a pair cannot talk. Where to is not for this list to say; [policy] of the host lets
- * certd's user reach its servers only. */
+ * checks a pair cannot talk. Where to is not for this list to say; the policy of the host
+ * lets certd's user reach its servers only. */
 static const int fetchbox_network[] = {
 	SYS_connect,  SYS_fcntl,  SYS_getpeername, SYS_getsockname, SYS_getsockopt,
 	SYS_recvfrom, SYS_sendto, SYS_setsockopt,  SYS_socket,      SYS_socketpair,

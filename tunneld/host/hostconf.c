@@ -138,7 +138,7 @@ static const struct conf_item hostconf_items[] = {
 static const struct conf_schema hostconf_schema = {
 	.items = hostconf_items,
 	.n_items = ARRAY_SIZE(hostconf_items),
-	.foreign = (const char *const[]){ "policy", "certd", "csr", "aws", NULL },
+	.foreign = (const char *const[]){ "certd", "csr", "aws", NULL },
 };
 
 static int hostconf_fail(struct conf_error *e, const char *path, const char *text)

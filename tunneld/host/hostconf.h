@@ -2,7 +2,7 @@
 #pragma once
 /*
  * The host's configuration, /etc/postern/postern.conf and its drop-ins, as tunneld reads it.
- * [policy] belongs to netpolicy; [zone] and [tunnel] are shared with it.
+ * [zone] and [tunnel] are shared with netpolicy, whose page of policy is another file.
  */
 #include <net/if.h>
 #include <stdbool.h>

@@ -295,10 +295,11 @@ static const struct test_certconf_row test_certconf_rows[] = {
 	{ AWS, NULL, "[aws]\nsigning_algorithm = ES256\n", "signing_algorithm" },
 	{ AWS, NULL, "[aws]\nsigning_algorithm = es384\n", "signing_algorithm" },
 	{ AWS, NULL, "[other]\n", "unknown section" },
+	{ AWS, NULL, "[policy]\nlog_rate = 5\n", "unknown section" },
 	{ AWS, NULL, "[certd]\nother = 1\n", "unknown key" },
 	{ AWS, NULL,
 	  "[zone]\nname = z\n[server cfg1]\na = 1\n[identity]\ncert = /c\n[tunnel]\nmtu = 1\n"
-	  "[tunneld]\nuser = x\n[policy]\nfree = yes\n",
+	  "[tunneld]\nuser = x\n",
 	  NULL },
 };
 

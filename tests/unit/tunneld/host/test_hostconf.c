@@ -12,7 +12,7 @@ static const char test_hostconf_good[] =
 	"gateways_prefix = fd12:3456:789a::/64\nconfig_nets = 2001:db8:c::/48\n"
 	"[server cfg1]\naddress = [2001:db8:c::1]:4443\nprincipal = vespa.vespa.cfg\n"
 	"[identity]\ncert = /c\nkey = /k\nca = /a\n[tunneld]\nhostname = h1\n"
-	"[policy]\nfree = yes\n";
+	"[aws]\nfree = yes\n";
 
 static struct hostconf test_hostconf_read;
 static struct conf_error test_hostconf_error;
@@ -81,7 +81,8 @@ static void test_hostconf_bad_values(void)
 		{ "principal = vespa.vespa.cfg\n", "", "principal" },
 		{ "cert = /c", "cert = c", "cert" },
 		{ "cert = /c", "cert = /c\ndeny_file = deny", "deny_file" },
-		{ "[policy]", "[unknown]", "unknown" },
+		{ "[aws]", "[unknown]", "unknown" },
+		{ "[aws]", "[policy]", "policy" },
 		{ "hostname = h1", "hostname = h 1", "hostname" },
 		{ "hostname = h1", "hostname = h\xc3\xa9", "hostname" },
 		{ "hostname = h1", "timeout_ms = 999", "timeout_ms" },
