@@ -18,7 +18,7 @@
 #define CTLWIRE_TEXT_MAX 4096 /* words for people, with the NUL */
 #define CTLWIRE_WHO_MAX 64    /* with the NUL */
 #define CTLWIRE_WHY_MAX 128   /* with the NUL */
-#define CTLWIRE_LIST_MAX 16   /* rows of one answer; ask again from the next id */
+#define CTLWIRE_LIST_MAX 16   /* rows of one answer; ask again from the id behind the last */
 
 enum ctlwire_op {
 	CTLWIRE_STATUS = 1,
@@ -94,7 +94,8 @@ struct ctlwire_answer {
 extern const struct chan_op ctlwire_ops[];
 extern const size_t ctlwire_n_ops;
 
-/* Encode into @msg. Errors: 0; -EMSGSIZE. */
+/* Encode into @msg. Errors: 0; -EMSGSIZE when it does not fit: an answer with rows has little room
+ * for words. */
 int ctlwire_put_request(const struct ctlwire_request *q, struct chan_msg *msg) _warn_unused_;
 /* As ctlwire_put_request(). */
 int ctlwire_put_answer(const struct ctlwire_answer *a, struct chan_msg *msg) _warn_unused_;
@@ -104,7 +105,7 @@ int ctlwire_get_request(const struct chan_msg *msg, struct ctlwire_request *ret)
 int ctlwire_get_answer(const struct chan_msg *msg, struct ctlwire_answer *ret) _warn_unused_;
 
 /* The caller's side: connects to @path, asks, waits for at most @deadline_ms.
- * Errors: 0 (then look at ret->result); -ENOENT, -ECONNREFUSED no daemon; -ETIMEDOUT; -EBADMSG;
- * -errno. */
+ * Errors: 0 (then look at ret->result); -ENOENT, -ECONNREFUSED no daemon; -EPIPE it hung up, for
+ * it listens to root only; -ETIMEDOUT; -EBADMSG; -errno. */
 int ctlwire_call(const char *path, const struct ctlwire_request *q, unsigned int deadline_ms,
 		 struct ctlwire_answer *ret) _warn_unused_;
