@@ -72,6 +72,11 @@ void kernio_closep(struct kernio **k)
 	*k = NULL;
 }
 
+uint32_t kernio_port(const struct kernio *k)
+{
+	return mnl_socket_get_portid(k->socket);
+}
+
 static struct nlmsghdr *kernio_header(struct kernio *k, void *at, int type, uint16_t flags,
 				      uint8_t family)
 {

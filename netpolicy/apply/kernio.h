@@ -26,6 +26,9 @@ void kernio_close(struct kernio *k);
 /* kernio_close() for _cleanup_(kernio_closep). */
 void kernio_closep(struct kernio **k);
 
+/* The address of this socket: the kernel names it in the events of what was sent from it. */
+uint32_t kernio_port(const struct kernio *k);
+
 /* The generation of the ruleset, which every commit raises. Errors: 0; -errno. */
 int kernio_generation(struct kernio *k, uint32_t *ret) _warn_unused_;
 

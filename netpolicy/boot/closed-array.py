@@ -8,17 +8,16 @@ import struct
 import sys
 from pathlib import Path
 
-HEADER = struct.Struct("<8sIIIIQ")  # netpolicy/apply/batchfile.h
+HEADER = struct.Struct("<8sIIIIIIQQ")  # netpolicy/apply/batchfile.h
 
 
 def read_batch(path):
     data = Path(path).read_bytes()
-    magic, version, length = HEADER.unpack_from(data)[:3]
-    if magic != b"PSTNBAT1" or version != 1:
+    magic, version, front, length = HEADER.unpack_from(data)[:4]
+    if magic != b"PSTNBAT1" or version != 2:
         sys.exit(f"{path}: not a batch file")
-    about = struct.unpack_from("<H", data, HEADER.size)[0]
-    start = HEADER.size + 2 + about
-    return data[start:start + length]
+    end = HEADER.size + front
+    return data[end - length:end]
 
 
 def c_text(batch):

@@ -76,10 +76,10 @@ static int boot_last_good(struct kernio *k, const char *dir)
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/" BOOT_BATCH_NAME, dir) >= sizeof(path))
 		return -ENAMETOOLONG;
-	r = batchfile_read(path, &file);
+	r = batchfile_read_front(path, &file);
 	if (r < 0) {
 		log_pst(LOG_LEVEL_ERROR, PST_BATCH_UNREADABLE, "%s: %s", path,
-			r == -EBADMSG ? "damaged" : strerror(-r));
+			batchfile_strerror(r));
 		return r;
 	}
 	r = batch_check(file.batch, file.batch_len, error);
