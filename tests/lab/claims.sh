@@ -342,6 +342,53 @@ claim_kill_loses_nothing()
 	evidence "60 of 60 echo replies while gatewayd, and 60 of 60 while tunneld, was killed and restarted"
 }
 
+# The worker of gatewayd on cfg1: the only one in that network namespace.
+claims_worker()
+{
+	local pid
+	for pid in $(ip netns pids "${LAB_PREFIX}cfg1"); do
+		if grep -q '^gatewayd-worke' "/proc/$pid/comm"; then
+			echo "$pid"
+			return
+		fi
+	done
+}
+
+claims_exchanges_begun()
+{
+	grep -c 'cfg1: .*-> exchange' "$LAB_OUT/host1-tunneld.log"
+}
+
+claims_exchanges_more()
+{
+	[ "$(claims_exchanges_begun)" -gt "$1" ]
+}
+
+claims_has_another_key()
+{
+	[ "$(on host1 wg show postern0 public-key 2>/dev/null)" != "$1" ]
+}
+
+# An exchange hangs at the server while the interface, and its key with it, goes away twice.
+claim_stale_key_is_not_used()
+{
+	local pid key begun
+	pid=$(claims_worker)
+	[ -n "$pid" ] || fail "no worker of gatewayd on cfg1"
+	begun=$(claims_exchanges_begun)
+	kill -STOP "$pid"
+	on host1 ip link delete postern0
+	until_ok 20 "an exchange with cfg1 hangs" claims_exchanges_more "$begun"
+	key=$(on host1 wg show postern0 public-key)
+	on host1 ip link delete postern0
+	until_ok 20 "the interface has yet another key" claims_has_another_key "$key"
+	kill -CONT "$pid"
+	wait_log 20 host1 tunneld 'got a new key meanwhile'
+	# WireGuard's patience for a first handshake is 15 s; this must not need it.
+	until_ok 10 "host1 reaches every configuration server" host_is_up host1
+	evidence "the grant for the old key was thrown away; up again with the new one within 10 s"
+}
+
 claim_foreign_flush_noticed()
 {
 	local rc=0 out

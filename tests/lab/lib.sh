@@ -14,6 +14,7 @@ declare -A lab_forward=()	# namespace -> 1 when it forwards
 lab_root_script=		# lines for ip -batch that create namespaces and links
 lab_checks=0			# expectations that held
 lab_failing=			# set while a failure is being recorded
+lab_broken=			# promises that were not kept
 
 # A pipe that never has anything to read: waiting on it costs no process (a fork costs milliseconds
 # under emulation).
@@ -146,6 +147,37 @@ until_ok()
 		lab_nap 0.05
 	done
 	lab_held "$2"
+}
+
+# ---- several promises in one network ---------------------------------------------------------------
+
+# promise NAME ABOUT COMMAND…: one of several promises that are tried in one network, which takes longer
+# to build than most of them to try. Each has a result of its own, and one that is not kept hides no
+# other. The runner reads NAME and ABOUT from the line, which begins at the margin.
+promise()
+{
+	local from=${EPOCHREALTIME/[.,]/} rc=0 verdict=ok
+	[[ " ${LAB_PROMISES-$1} " == *" $1 "* ]] || return 0
+	say "promise: $2"
+	# in the background and not in a condition, where bash would let failing commands pass
+	(
+		# shellcheck disable=SC2030
+		lab_checks=0
+		"${@:3}"
+		[ "$lab_checks" -gt 0 ] || fail "$1 expects nothing"
+	) &
+	wait $! || rc=$?
+	if [ -e "$LAB_OUT/skipped" ]; then
+		verdict=skip
+		mv "$LAB_OUT/skipped" "$LAB_OUT/said-$1"
+	elif [ $rc != 0 ] || [ -e "$LAB_OUT/failed" ]; then
+		verdict=fail
+		[ ! -e "$LAB_OUT/failed" ] || mv "$LAB_OUT/failed" "$LAB_OUT/said-$1"
+		lab_broken+=" $1"
+	fi
+	echo "$1 $verdict $(((${EPOCHREALTIME/[.,]/} - from) / 1000))" >>"$LAB_OUT/promises"
+	# shellcheck disable=SC2031
+	lab_checks=$((lab_checks + 1))
 }
 
 # ---- declaring a network -------------------------------------------------------------------------

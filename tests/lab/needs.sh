@@ -64,6 +64,13 @@ needs_missing()
 	done
 }
 
+# scenario_promises FILE: prints the names of the promises that a scenario tries one by one; none when it is
+# one itself.
+scenario_promises()
+{
+	sed -n 's/^promise \([a-z0-9-]*\) .*/\1/p' "$1"
+}
+
 # scenario_field FILE NAME DEFAULT: prints the value of a line NAME="value" at the top of a
 # scenario.
 scenario_field()

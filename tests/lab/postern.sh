@@ -157,10 +157,6 @@ host_config()
 		[tunneld]
 		user = $postern_uid_host
 		hostname = $1.example
-		[policy]
-		uplinks = eth0
-		certd_user = $postern_uid_certd
-		identity = 2001:db8:5::/64 2001:db8:6::/64
 		E
 		for n in ${postern_servers:-1 2 3}; do
 			printf '[server cfg%s]\naddress = [2001:db8:c::%s]:4443\nprincipal = vespa.vespa.cfg\n' \
@@ -173,6 +169,35 @@ host_config()
 		fi
 		[ $# -le 2 ] || printf '%s\n' "${@:3}"
 	} >"$postern_at/$1/postern.conf"
+	host_page "$1" >"$postern_at/$1/policy.conf"
+}
+
+# host_page HOST: prints the page of policy of a host in the standard zone: the tunnel, and an identity
+# by certd, whose user has no name. DNS and NTP of the cloud are in it although nobody plays them.
+host_page()
+{
+	cat <<-E
+	policy $1 1
+	host   tier compute
+	link   up eth0
+	link   tun postern0 postern1
+	net    config   2001:db8:c::/48
+	net    gateways $postern_gateways_prefix
+	net    identity 2001:db8:5::/64 2001:db8:6::/64
+	dns    allow
+	ntp    allow
+	imds   allow user $postern_uid_certd
+	to     identity allow tcp 443 4443 user $postern_uid_certd "STS, the issuer"
+	to     config   via tun allow any
+	to     gateways via tun allow any
+	to     config   via up  allow udp 51820 mark 0x504f "tunnel"
+	to     config   via up  allow tcp 4443  mark 0x504f "exchange"
+	claim "config only inside the tunnel" {
+		never out via up to config except mark 0x504f, icmpv6 nd
+		never out via up to gateways
+	}
+	claim "nothing from outside" { never in via up new except implied }
+	E
 }
 
 # host_start HOST: starts tunneld there, which has its identity before.
@@ -204,7 +229,7 @@ host_wait()
 	until_ok "${2:-30}" "$1 reaches every configuration server" host_is_up "$1"
 }
 
-# host_policy HOST COMMAND…: netpolicy with that host's configuration.
+# host_policy HOST COMMAND…: netpolicy with that host's configuration and page of policy.
 host_policy()
 {
 	on "$1" netpolicy "$2" --config "$postern_at/$1/postern.conf" --state-dir "$postern_at/$1/policy" \
