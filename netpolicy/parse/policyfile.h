@@ -15,9 +15,10 @@
 #define POLICYFILE_PATH "/etc/postern/policy.conf"
 #define POLICYFILE_LINES_MAX 4096              /* of all files together */
 #define POLICYFILE_FILES_MAX 64                /* includes and drop-ins */
+#define POLICYFILE_DEPTH_MAX 8                 /* of files that include files */
 #define POLICYFILE_BYTES_MAX (8 * 1024 * 1024) /* of one file: lists of prefixes are long */
 
-/* "policy.conf:17:9: expected a port, got 'htps'; did you mean 'https'?" */
+/* "policy.conf:17:21: expected 'via' or 'allow', got 'alow'; did you mean 'allow'?" */
 struct policyfile_error {
 	char file[POLICY_WHERE_MAX];
 	unsigned int line, column;   /* from 1; 0 = of the whole file */
