@@ -18,7 +18,7 @@
 #define CTLWIRE_TEXT_MAX 4096 /* words for people, with the NUL */
 #define CTLWIRE_WHO_MAX 64    /* with the NUL */
 #define CTLWIRE_WHY_MAX 128   /* with the NUL */
-#define CTLWIRE_LIST_MAX 16   /* rows of one answer; ask again from the id behind the last */
+#define CTLWIRE_LIST_MAX 16   /* rows of one answer; ask again from the next id */
 
 enum ctlwire_op {
 	CTLWIRE_STATUS = 1,
@@ -34,7 +34,7 @@ enum ctlwire_op {
 
 struct ctlwire_request {
 	enum ctlwire_op op;
-	uint32_t seconds; /* APPLY: revert unless confirmed within; 0 = for good. Grants: how long */
+	uint32_t seconds; /* APPLY: time to confirm, 0 = for good. Grants: how long */
 	bool is_trial;    /* APPLY: revert in any case, CONFIRM is refused */
 	uint64_t id;      /* RENEW, END: the grant; lists: the first id wanted */
 	char name[64];    /* GRANT_ADD: which grant of the policy */

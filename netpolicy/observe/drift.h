@@ -11,17 +11,21 @@
 
 #include "common/attr.h"
 
+#define DRIFT_BUFFER (4 * 1024 * 1024) /* bytes of events that may wait; more is an overrun */
+
 /* One commit. */
 struct drift_commit {
 	uint32_t generation;
 	uint32_t pid;      /* of whoever did it */
+	uint32_t port;     /* netlink address of the socket it came from */
 	char command[16];  /* as the kernel names it; control characters are gone */
-	bool touched_ours; /* a message spoke of one of our two tables */
+	bool touched_ours; /* a stranger's message spoke of one of our two tables */
 	uint32_t n_messages;
 };
 
 struct drift_watch {
 	int fd;                   /* for poll(); non-blocking */
+	uint32_t own_port;        /* commits from there are no stranger's; 0 = all are */
 	struct drift_commit open; /* the commit whose end has not come */
 };
 
@@ -36,10 +40,10 @@ enum {
 /* Gives the next whole commit. Errors: 0; DRIFT_E_NONE; DRIFT_E_OVERRUN; -errno. */
 int drift_next(struct drift_watch *w, struct drift_commit *ret) _warn_unused_;
 
-/* Takes one datagram of events. Gives in *ret_n how many commits ended in it, the last of them in
- * @ret (touched_ours: any of them did). Errors: 0; -EBADMSG. */
+/* Takes one datagram of events. Gives in *ret_n how many commits ended in it, and in @ret the last
+ * of them that touched ours, else the last. Errors: 0; -EBADMSG, and then all of it is lost. */
 int drift_feed(struct drift_watch *w, const void *bytes, size_t len, struct drift_commit *ret,
 	       size_t *ret_n) _warn_unused_;
 
-/* Closes. */
+/* Closes. Once is enough, more does no harm. */
 void drift_close(struct drift_watch *w);

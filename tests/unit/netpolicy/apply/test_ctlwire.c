@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Every field there and back, the limits, and a caller against servers that behave badly. */
-#include "netpolicy/apply/ctlwire.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,6 +8,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "netpolicy/apply/ctlwire.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 
