@@ -170,11 +170,6 @@ int policy_add_prefix(struct policy_prefixes *to, const struct ip6_prefix *prefi
 	return 0;
 }
 
-static int policy_order(const void *a, const void *b)
-{
-	return ip6_prefix_compare(a, b);
-}
-
 /* The prefix one bit shorter that holds @p. */
 static struct ip6_prefix policy_parent(const struct ip6_prefix *p)
 {
@@ -196,11 +191,20 @@ static bool policy_is_pair(const struct ip6_prefix *a, const struct ip6_prefix *
 	return ip6_prefix_equal(&up_a, &up_b) && !ip6_prefix_equal(a, b);
 }
 
+/* Sorts by family, then by address, then by length. */
+static int policy_order(const void *a, const void *b)
+{
+	int v4_a = policy_is_v4(a), v4_b = policy_is_v4(b);
+
+	return v4_a != v4_b ? v4_b - v4_a : ip6_prefix_compare(a, b);
+}
+
 /* Puts @next behind the @n merged ones: swallowed, or joined with its neighbour as long as that
  * works. Gives the new number. */
 static size_t policy_merge_one(struct ip6_prefix *list, size_t n, struct ip6_prefix next)
 {
-	if (n && ip6_prefix_covers(&list[n - 1], &next))
+	if (n && policy_is_v4(&list[n - 1]) == policy_is_v4(&next) &&
+	    ip6_prefix_covers(&list[n - 1], &next))
 		return n;
 	while (n && policy_is_pair(&list[n - 1], &next))
 		next = policy_parent(&list[--n]);
@@ -335,6 +339,32 @@ bool policy_uses_v4(const struct policy *p)
 	return false;
 }
 
+/* Where @p would stand in a list in the order of policy_order(): how many are not behind it. */
+static size_t policy_find(const struct policy_prefixes *set, const struct ip6_prefix *p)
+{
+	size_t low = 0, high = set->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (policy_order(&set->list[middle], p) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool policy_has(const struct policy_prefixes *set, const struct in6_addr *addr)
+{
+	const struct ip6_prefix host = ip6_host_prefix(addr);
+	size_t at = policy_find(set, &host);
+
+	/* Merged prefixes do not overlap: only the last one in front can hold it. */
+	return at && policy_is_v4(&set->list[at - 1]) == policy_is_v4(&host) &&
+	       ip6_prefix_has(&set->list[at - 1], addr);
+}
+
 /* An IPv4-mapped prefix also lies in ::/0, but packets of one family never meet the other. */
 static bool policy_meets(const struct ip6_prefix *a, const struct ip6_prefix *b)
 {
@@ -346,10 +376,14 @@ bool policy_nets_overlap(const struct policy_net *a, const struct policy_net *b)
 {
 	if (a->is_any || b->is_any)
 		return policy_net_has(a, false) && policy_net_has(b, false);
-	for (size_t i = 0; i < a->prefixes.n; i++)
-		for (size_t j = 0; j < b->prefixes.n; j++)
-			if (policy_meets(&a->prefixes.list[i], &b->prefixes.list[j]))
-				return true;
+	for (size_t i = 0, j = 0; i < a->prefixes.n && j < b->prefixes.n;) {
+		if (policy_meets(&a->prefixes.list[i], &b->prefixes.list[j]))
+			return true;
+		if (policy_order(&a->prefixes.list[i], &b->prefixes.list[j]) < 0)
+			i++;
+		else
+			j++;
+	}
 	return false;
 }
 

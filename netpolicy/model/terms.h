@@ -34,13 +34,20 @@ enum terms_ct {
 	TERMS_CTS,
 };
 
-/* What only the routing tables of the host, or the frame, can tell. */
+/* What only the routing tables of the host, or the frame, can tell. Nobody asks for the first three
+ * where the words in brackets hold, so a packet has the bit only otherwise. A routing header is not
+ * modelled: the kernel's rules drop it, whatever else holds. */
 enum terms_fact {
-	TERMS_OWN_SOURCE = 1 << 0,     /* in: the source is an address of this host */
-	TERMS_NO_WAY_BACK = 1 << 1,    /* in: no route to the source by the link it came from */
+	/* in: the source is an address of this host [for a multicast group] */
+	TERMS_OWN_SOURCE = 1 << 0,
+	/* in, uplinks: no route to the source by the link it came from [link-local, unspecified, of
+	 * the net config, whose answers come from outside the tunnel that leads to it] */
+	TERMS_NO_WAY_BACK = 1 << 1,
 	TERMS_LATER_FRAGMENT = 1 << 2, /* out, guard: a fragment without the ports */
 	TERMS_FALSE_FRAME = 1 << 3,    /* out, guard: neither IPv6, IPv4 nor ARP, or it lies */
-	TERMS_FACTS = 4,               /* how many */
+	/* out: the source is no address of this host [link-local, unspecified] */
+	TERMS_FALSE_SOURCE = 1 << 4,
+	TERMS_FACTS = 5, /* how many */
 };
 
 enum terms_verdict {
