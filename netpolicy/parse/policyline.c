@@ -11,11 +11,6 @@
 #include "common/typo.h"
 #include "netpolicy/parse/policysay.h"
 
-#define POLICYLINE_GRANT_MAX_S (7 * 86400)
-#define POLICYLINE_LOG_MAX 1000
-#define POLICYLINE_LOG_DEFAULT 5
-#define POLICYLINE_WHERE_SHOWN 50 /* bytes: a comment of nft takes 128, with the remark behind it */
-
 /* The last bytes of @text that fit, odd ones as '_'. */
 static void policyline_tail(const char *text, size_t shown, char ret[static POLICY_WHERE_MAX])
 {
@@ -32,6 +27,31 @@ static void policyline_tail(const char *text, size_t shown, char ret[static POLI
 void policyline_file(const char *file, char ret[static POLICY_WHERE_MAX])
 {
 	policyline_tail(file, POLICY_WHERE_MAX - 1, ret);
+}
+
+/* What the lines dns, ntp and imds allow. */
+static const struct policyline_service {
+	const char *name, *address;
+	struct policy_ports ports;
+} policyline_services[] = {
+	{ "dns", "fd00:ec2::253", { 2, { { POLICY_UDP, 53, 53 }, { POLICY_TCP, 53, 53 } } } },
+	{ "ntp", "fd00:ec2::123", { 1, { { POLICY_UDP, 123, 123 } } } },
+	{ "imds", "fd00:ec2::254", { 1, { { POLICY_TCP, 80, 80 } } } },
+};
+
+static const struct policyline_service *policyline_find_service(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(policyline_services); i++)
+		if (!strcmp(policyline_services[i].name, name))
+			return &policyline_services[i];
+	return NULL;
+}
+
+const struct policy_ports *policyline_service_ports(const char *net)
+{
+	const struct policyline_service *s = policyline_find_service(net);
+
+	return s ? &s->ports : NULL;
 }
 
 int policyline_fail(struct policyline *l, const char *fmt, ...)
@@ -210,15 +230,27 @@ static int policyline_name(struct policyline *l, const char *what, char ret[stat
 	return policyline_next(l);
 }
 
-/* "any" is declared by being named. */
-static int policyline_add_any(struct policyline *l, size_t *ret)
+int policyline_add_net(struct policy *p, const char *name, const char *where, size_t *ret)
 {
-	int r = policy_add_net(l->policy, "any", ret);
+	struct policy_net *n;
+	size_t net;
+	int r = policy_add_net(p, name, &net);
 
 	if (r < 0)
-		return policyline_full(l, r, "networks", POLICY_NETS_MAX);
-	l->policy->nets[*ret].is_any = true;
-	memcpy(l->policy->nets[*ret].where, l->where, sizeof(l->where));
+		return r;
+	n = &p->nets[net];
+	snprintf(n->where, sizeof(n->where), "%s", where);
+	n->is_any = !strcmp(name, "any");
+	for (size_t i = 0; i < POLICY_TIERS; i++)
+		if (!strcmp(name, policy_tier_name((enum policy_tier)i))) {
+			n->has_tier = true;
+			n->tier = (enum policy_tier)i;
+		}
+	if (!strcmp(name, "config"))
+		p->config_net = net;
+	if (!strcmp(name, "gateways"))
+		p->gateways_net = net;
+	*ret = net;
 	return 0;
 }
 
@@ -246,9 +278,9 @@ int policyline_net(struct policyline *l, size_t *ret)
 		return policyline_expected(l, "the name of a network", NULL);
 	net = policy_find_net(l->policy, l->now.word);
 	if (net == POLICY_NONE && policyline_is(l, "any")) {
-		r = policyline_add_any(l, &net);
+		r = policyline_add_net(l->policy, "any", l->where, &net);
 		if (r < 0)
-			return r;
+			return policyline_full(l, r, "networks", POLICY_NETS_MAX);
 	}
 	if (net == POLICY_NONE)
 		return policyline_no_net(l);
@@ -258,17 +290,22 @@ int policyline_net(struct policyline *l, size_t *ret)
 	return r;
 }
 
-/* The anonymous set of a rule takes no overlaps. */
-static int policyline_add_port(struct policyline *l, struct policy_ports *ports,
-			       const struct policy_port *port)
+bool policyline_has_port(const struct policy_ports *ports, const struct policy_port *port)
 {
 	for (size_t i = 0; i < ports->n; i++) {
 		const struct policy_port *p = &ports->list[i];
 
 		if (p->proto == port->proto && p->low <= port->high && port->low <= p->high)
-			return policyline_fail(l, "port '%s' is named twice in this line",
-					       l->now.word);
+			return true;
 	}
+	return false;
+}
+
+static int policyline_add_port(struct policyline *l, struct policy_ports *ports,
+			       const struct policy_port *port)
+{
+	if (policyline_has_port(ports, port))
+		return policyline_fail(l, "port '%s' is named twice in this line", l->now.word);
 	if (ports->n == POLICY_PORTS_MAX) {
 		policyline_fail(l, "too many ports: at most %d in one line", POLICY_PORTS_MAX);
 		return -E2BIG;
@@ -451,10 +488,13 @@ static bool policyline_has_link(const struct policy *p, const char *name)
 	return false;
 }
 
-/* Names that the kernel takes, less those with a meaning elsewhere. Source: dev_valid_name(). */
-static bool policyline_is_link(const char *name)
+/* The kernel takes more (dev_valid_name()), but names stand in texts of nft. */
+bool policyline_is_link(const char *name)
 {
-	return strlen(name) < IFNAMSIZ && strcmp(name, ".") && strcmp(name, "..") &&
+	for (const char *c = name; *c; c++)
+		if (!policyscan_is_word_byte(*c))
+			return false;
+	return *name && strlen(name) < IFNAMSIZ && strcmp(name, ".") && strcmp(name, "..") &&
 	       strcmp(name, "lo") && !strpbrk(name, "/:") && name[0] != '-';
 }
 
@@ -510,16 +550,8 @@ static int policyline_declare(struct policyline *l, const char *name, size_t *re
 		return policyline_fail(l,
 				       "'%s' is already declared at %s; one line names all of it",
 				       name, p->nets[net].where);
-	r = policy_add_net(p, name, &net);
-	if (r < 0)
-		return policyline_full(l, r, "networks", POLICY_NETS_MAX);
-	memcpy(p->nets[net].where, l->where, sizeof(l->where));
-	if (!strcmp(name, "config"))
-		p->config_net = net;
-	if (!strcmp(name, "gateways"))
-		p->gateways_net = net;
-	*ret = net;
-	return 0;
+	r = policyline_add_net(p, name, l->where, ret);
+	return policyline_full(l, r, "networks", POLICY_NETS_MAX);
 }
 
 static int policyline_prefix(struct policyline *l, struct policy_prefixes *set)
@@ -575,21 +607,18 @@ static int policyline_open_file(struct policyline *l, struct policy_prefixes *se
 /* Names with a meaning of their own. */
 static int policyline_check_net_name(struct policyline *l)
 {
-	static const char *const own[] = { "dns", "ntp", "imds" };
-	static const char *const tiers[] = { "public", "compute", "storage" };
+	const struct policyline_service *service = policyline_find_service(l->now.word);
 
 	if (policyline_is(l, "any"))
 		return policyline_fail(l, "'any' is every IPv6 address and always declared");
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-		if (policyline_is(l, own[i]))
-			return policyline_fail(l,
-					       "'%s' is declared by the line '%s [ADDRESS...] "
-					       "allow'; choose another name",
-					       own[i], own[i]);
-	for (size_t i = 0; i < ARRAY_SIZE(tiers); i++)
-		if (policyline_is(l, tiers[i]))
+	if (service)
+		return policyline_fail(
+			l, "'%s' is declared by '%s [ADDRESS...] allow'; choose another name",
+			service->name, service->name);
+	for (size_t i = 0; i < POLICY_TIERS; i++)
+		if (policyline_is(l, policy_tier_name((enum policy_tier)i)))
 			return policyline_fail(l, "'%s' is a tier: write 'tier %s PREFIX...'",
-					       tiers[i], tiers[i]);
+					       l->now.word, l->now.word);
 	return 0;
 }
 
@@ -630,8 +659,6 @@ static int policyline_read_tier(struct policyline *l)
 	if (r < 0)
 		return r;
 	n = &l->policy->nets[net];
-	n->has_tier = true;
-	n->tier = tier;
 	r = policyline_take(l, "file");
 	if (r < 0)
 		return r;
@@ -709,15 +736,11 @@ static int policyline_rule_end(struct policyline *l, struct policy_rule *rule)
 /* dns, ntp and imds have lines of their own. */
 static int policyline_check_peer(struct policyline *l)
 {
-	static const char *const own[] = { "dns", "ntp", "imds" };
+	const struct policyline_service *s = policyline_find_service(l->now.word);
 
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-		if (policyline_is(l, own[i]))
-			return policyline_fail(l,
-					       "'%s' is allowed by the line '%s [ADDRESS...] "
-					       "allow' only",
-					       own[i], own[i]);
-	return 0;
+	return s ? policyline_fail(l, "'%s' is allowed by '%s [ADDRESS...] allow' only", s->name,
+				   s->name) :
+		   0;
 }
 
 static int policyline_rule(struct policyline *l, enum policy_dir dir)
@@ -769,43 +792,36 @@ static int policyline_addresses(struct policyline *l, const char *fallback,
 	return r < 0 ? r : policyline_next(l);
 }
 
-static int policyline_service(struct policyline *l, const char *name, const char *fallback,
-			      const struct policy_ports *ports)
+static int policyline_service(struct policyline *l, const struct policyline_service *s)
 {
-	struct policy_rule rule = { .dir = POLICY_OUT, .ports = *ports };
-	int r = policyline_declare(l, name, &rule.net);
+	struct policy_rule rule = { .dir = POLICY_OUT, .ports = s->ports };
+	int r = policyline_declare(l, s->name, &rule.net);
 
 	if (r == 0)
-		r = policyline_addresses(l, fallback, &l->policy->nets[rule.net].prefixes);
+		r = policyline_addresses(l, s->address, &l->policy->nets[rule.net].prefixes);
 	if (r < 0)
 		return r;
-	if (!strcmp(name, "imds") && !policyline_is(l, "user"))
+	if (!strcmp(s->name, "imds") && !policyline_is(l, "user"))
 		return policyline_expected(l, "'user', for metadata gives out credentials", NULL);
+	if (policyline_is(l, "mark"))
+		return policyline_expected(l, "'user', a remark or the end of the line", NULL);
 	r = policyline_rule_end(l, &rule);
 	return r < 0 ? r : policyline_add_rule(l, &rule);
 }
 
 static int policyline_read_dns(struct policyline *l)
 {
-	static const struct policy_ports ports = {
-		2, { { POLICY_UDP, 53, 53 }, { POLICY_TCP, 53, 53 } }
-	};
-
-	return policyline_service(l, "dns", "fd00:ec2::253", &ports);
+	return policyline_service(l, &policyline_services[0]);
 }
 
 static int policyline_read_ntp(struct policyline *l)
 {
-	static const struct policy_ports ports = { 1, { { POLICY_UDP, 123, 123 } } };
-
-	return policyline_service(l, "ntp", "fd00:ec2::123", &ports);
+	return policyline_service(l, &policyline_services[1]);
 }
 
 static int policyline_read_imds(struct policyline *l)
 {
-	static const struct policy_ports ports = { 1, { { POLICY_TCP, 80, 80 } } };
-
-	return policyline_service(l, "imds", "fd00:ec2::254", &ports);
+	return policyline_service(l, &policyline_services[2]);
 }
 
 /* "90s", "15m", "4h", "7d". */

@@ -56,6 +56,27 @@ const char *policyline_missing(struct policyline *l);
 int policyline_start(struct policyline *l, const char *file, const char *text,
 		     size_t len) _warn_unused_;
 
+/* What a page and JSON have in common, beside the model's own checks. */
+
+#define POLICYLINE_GRANT_MAX_S (7 * 86400)
+#define POLICYLINE_LOG_MAX 1000 /* denials logged per second */
+#define POLICYLINE_LOG_DEFAULT 5
+
+#define POLICYLINE_WHERE_SHOWN 50 /* bytes: a comment of nft takes 128, with the remark behind it */
+
+/* Adds a network with what its name means: the zone, a tier, "any". Errors: as policy_add_net(). */
+int policyline_add_net(struct policy *p, const char *name, const char *where,
+		       size_t *ret) _warn_unused_;
+
+/* The ports of the networks "dns", "ntp" and "imds"; NULL for another one. */
+const struct policy_ports *policyline_service_ports(const char *net);
+
+/* True when a port of @port is in the list: the anonymous set of a rule takes no overlaps. */
+bool policyline_has_port(const struct policy_ports *ports, const struct policy_port *port);
+
+/* True for the name of an interface that may be an uplink or a tunnel. */
+bool policyline_is_link(const char *name);
+
 /* The row of docs/policy.md that a rule belongs to; from its network, link and mark. */
 unsigned int policyline_row(const struct policy *p, const struct policy_rule *rule);
 
