@@ -9,14 +9,19 @@
 #include <string.h>
 
 #include "netpolicy/apply/outbox.h"
+#include "netpolicy/apply/ktable.h"
+
+#define APPLIER_TRIES 64 /* rounds while another program changes the ruleset, of about 1 ms */
 
 /* One attempt to load. */
 struct applier_run {
 	struct outbox *out;
 	const struct kdump *have;
-	bool skips_guard;   /* it is as it should be */
-	bool skips_pending; /* chains of the guard whose device does not exist */
-	bool replaces;      /* our table goes and comes in one transaction */
+	struct ktable tables[2]; /* ours and the guard's, as the kernel has them */
+	bool skips_guard;        /* it is as it should be */
+	bool skips_pending;      /* chains of the guard whose device does not exist */
+	bool replaces;           /* our table goes and comes in one transaction */
+	bool lacks_persist;      /* this kernel refuses the flag */
 	struct applier_result *result;
 };
 
@@ -54,6 +59,18 @@ static bool applier_is_chain_message(int type)
 	return type == NFT_MSG_NEWCHAIN || type == NFT_MSG_NEWRULE || type == NFT_MSG_DELRULE;
 }
 
+/* A table keeps the flags of ownership that it has, and is never dormant; a new one gets persist,
+ * which cannot be given later. */
+static uint32_t applier_flags(const struct applier_run *run, bool is_guard)
+{
+	const struct ktable *table = &run->tables[is_guard];
+	uint32_t kept = table->flags & (KTABLE_OWNER | KTABLE_PERSIST);
+
+	if (table->exists && (!run->replaces || (kept & KTABLE_OWNER)))
+		return kept;
+	return run->lacks_persist ? 0 : KTABLE_PERSIST;
+}
+
 static int applier_copy(const struct batch_msg *msg, void *ctx)
 {
 	struct applier_run *run = ctx;
@@ -65,7 +82,10 @@ static int applier_copy(const struct batch_msg *msg, void *ctx)
 		applier_note_pending(run->result, applier_chain_device(msg->name));
 		return 0;
 	}
-	outbox_copy(run->out, msg->nlh);
+	if (msg->type == NFT_MSG_NEWTABLE)
+		outbox_copy_table(run->out, msg->nlh, applier_flags(run, msg->is_guard));
+	else
+		outbox_copy(run->out, msg->nlh);
 	return 0;
 }
 
@@ -161,15 +181,32 @@ static void applier_explain(const struct outbox *out, uint32_t seq, int error,
 	snprintf(result->error, sizeof(result->error), "%.180s: %s", what, strerror(-error));
 }
 
+/* The generation for which what follows holds, and our tables as they are in it: -EPERM when
+ * somebody else owns one. */
+static int applier_look(struct kernio *k, struct ktable ret[static 2], uint32_t *ret_generation)
+{
+	int r = kernio_generation(k, ret_generation);
+
+	if (r == 0)
+		r = ktable_read(k, ret);
+	for (int i = 0; i < 2 && r == 0; i++)
+		if ((ret[i].flags & KTABLE_OWNER) && ret[i].owner != kernio_port(k))
+			r = -EPERM;
+	return r;
+}
+
 /* Reads, assembles, sends. */
 static int applier_try(struct kernio *k, struct applier_run *run, const void *batch, size_t len,
 		       const struct kdump *want)
 {
 	_cleanup_(outbox_release) struct outbox out = { 0 };
-	uint32_t generation, seq;
-	int r = kernio_generation(k, &generation);
+	uint32_t generation, seq = 0;
+	int r = applier_look(k, run->tables, &generation);
 
-	if (r < 0)
+	if (r == -EPERM)
+		snprintf(run->result->error, sizeof(run->result->error),
+			 "another process owns our tables");
+	if (r != 0)
 		return r;
 	out = outbox_begin(generation);
 	run->out = &out;
@@ -184,16 +221,27 @@ static int applier_try(struct kernio *k, struct applier_run *run, const void *ba
 /* What keeps a batch from going in in place: something of ours has another type. */
 static bool applier_is_conflict(int r)
 {
-	return r == -EEXIST || r == -EOPNOTSUPP || r == -EBUSY || r == -EINVAL || r == -ENOTEMPTY ||
-	       r == -EPERM;
+	return r == -EEXIST || r == -EOPNOTSUPP || r == -EBUSY || r == -EINVAL || r == -ENOTEMPTY;
 }
 
-/* From the gentlest way to the last: in place; without guards that have no device yet; anew. */
+/* True when a table would be made with a flag that kernels before 6.9 do not know. */
+static bool applier_may_lack_persist(const struct applier_run *run)
+{
+	return !run->lacks_persist &&
+	       (run->replaces || !run->tables[0].exists || !run->tables[1].exists);
+}
+
+/* From the gentlest way to the last: in place; without a flag that is too new; without guards that
+ * have no device yet; anew. */
 static int applier_ladder(struct kernio *k, struct applier_run *run, const void *batch, size_t len,
 			  const struct kdump *want)
 {
 	int r = applier_try(k, run, batch, len, want);
 
+	if (r == -EOPNOTSUPP && applier_may_lack_persist(run)) {
+		run->lacks_persist = true;
+		r = applier_try(k, run, batch, len, want);
+	}
 	if (r == -ENOENT && !run->skips_pending) {
 		run->skips_pending = true;
 		r = applier_try(k, run, batch, len, want);
@@ -208,23 +256,35 @@ static int applier_ladder(struct kernio *k, struct applier_run *run, const void 
 	return r;
 }
 
-/* Guards that wait for their device are not missing. Works on @want, a copy or the original. */
-static void applier_forgive_pending(struct kdump *want, const struct kdump *have,
-				    struct applier_result *ret)
+/* A guard that waits for its device is not missing. */
+static bool applier_is_forgiven(const struct kdump *want, const struct kdump *have,
+				const struct kdump_record *r)
+{
+	return r->kind == KDUMP_CHAIN && r->is_guard &&
+	       applier_lacks_device(kdump_holder(want, r)) &&
+	       !kdump_find(have, KDUMP_CHAIN, true, kdump_holder(want, r));
+}
+
+/* Takes what waits out of @copy, which is one of @want: by its names, for the copy shrinks. */
+static void applier_forgive(const struct kdump *want, const struct kdump *have, struct kdump *copy,
+			    struct applier_result *ret)
 {
 	for (size_t i = 0; i < want->n; i++) {
-		const struct kdump_record *r = &want->list[i];
-		char name[BATCH_NAME_MAX];
+		const char *name = kdump_holder(want, &want->list[i]);
 
-		if (r->kind != KDUMP_CHAIN || !r->is_guard ||
-		    !applier_lacks_device(kdump_holder(want, r)) ||
-		    kdump_find(have, KDUMP_CHAIN, true, kdump_holder(want, r)))
+		if (!applier_is_forgiven(want, have, &want->list[i]))
 			continue;
-		snprintf(name, sizeof(name), "%s", kdump_holder(want, r));
 		applier_note_pending(ret, applier_chain_device(name));
-		kdump_drop_chain(want, true, name);
-		i = (size_t)-1; /* the list has changed: from the start */
+		kdump_drop_chain(copy, true, name);
 	}
+}
+
+static bool applier_has_pending(const struct kdump *want, const struct kdump *have)
+{
+	for (size_t i = 0; i < want->n; i++)
+		if (applier_is_forgiven(want, have, &want->list[i]))
+			return true;
+	return false;
 }
 
 /* Compares what was read with what should be. Releases an older difference. */
@@ -232,17 +292,28 @@ static int applier_compare(const struct kdump *want, const struct kdump *have,
 			   struct applier_result *ret)
 {
 	_cleanup_(kdump_release) struct kdump copy = { 0 };
-	int r = kdump_copy(want, &copy);
+	bool has_pending = applier_has_pending(want, have);
+	int r = has_pending ? kdump_copy(want, &copy) : 0;
 
 	if (r < 0)
 		return r;
 	ret->n_pending = 0;
-	applier_forgive_pending(&copy, have, ret);
+	if (has_pending)
+		applier_forgive(want, have, &copy, ret);
 	kdiff_release(&ret->diff);
-	r = kdiff_compare(&copy, have, &ret->diff);
+	r = kdiff_compare(has_pending ? &copy : want, have, &ret->diff);
 	if (r < 0)
 		return r;
 	return ret->diff.differs[0] || ret->diff.differs[1] ? APPLIER_E_DRIFT : 0;
+}
+
+/* Keeps what was found, for whoever wants to say why anything was sent. */
+static void applier_keep_found(struct applier_result *ret)
+{
+	const char *text = ret->diff.lines.text ? ret->diff.lines.text : "";
+
+	snprintf(ret->found, sizeof(ret->found), "%.*s", (int)strcspn(text, "\n"), text);
+	ret->n_found = ret->diff.n;
 }
 
 int applier_check(struct kernio *k, const struct kdump *want, struct applier_result *ret)
@@ -268,11 +339,15 @@ static int applier_round(struct kernio *k, const void *batch, size_t len, const 
 			 struct applier_result *ret)
 {
 	_cleanup_(kdump_release) struct kdump have = { 0 };
-	struct applier_run run = { .have = &have, .result = ret };
+	struct applier_run run = { .have = &have,
+				   .result = ret,
+				   .lacks_persist = !ktable_knows_persist() };
 	int r = want ? kdump_read(k, &have) : 0;
 
 	if (r == 0 && want)
 		r = applier_compare(want, &have, ret);
+	if (r == APPLIER_E_DRIFT)
+		applier_keep_found(ret);
 	ret->was_current = r == 0 && want && ret->n_pending == 0;
 	if (r < 0 || ret->was_current)
 		return r;
@@ -286,7 +361,7 @@ int applier_apply(struct kernio *k, const void *batch, size_t len, const struct 
 	int r = KERNIO_E_CHANGED;
 
 	*ret = (struct applier_result){ 0 };
-	for (int i = 0; i < KERNIO_TRIES && r == KERNIO_E_CHANGED; i++)
+	for (int i = 0; i < APPLIER_TRIES && r == KERNIO_E_CHANGED; i++)
 		r = applier_round(k, batch, len, want, ret);
 	if (r == KERNIO_E_CHANGED)
 		return -EBUSY;
@@ -296,10 +371,11 @@ int applier_apply(struct kernio *k, const void *batch, size_t len, const struct 
 static int applier_unload_once(struct kernio *k)
 {
 	_cleanup_(outbox_release) struct outbox out = { 0 };
+	struct ktable tables[2];
 	uint32_t generation, seq;
-	int r = kernio_generation(k, &generation);
+	int r = applier_look(k, tables, &generation);
 
-	if (r < 0)
+	if (r != 0)
 		return r;
 	out = outbox_begin(generation);
 	applier_delete_table(&out, false);
@@ -312,9 +388,72 @@ int applier_unload(struct kernio *k)
 {
 	int r = KERNIO_E_CHANGED;
 
-	for (int i = 0; i < KERNIO_TRIES && r == KERNIO_E_CHANGED; i++)
+	for (int i = 0; i < APPLIER_TRIES && r == KERNIO_E_CHANGED; i++)
 		r = applier_unload_once(k);
 	return r == KERNIO_E_CHANGED ? -EBUSY : r;
+}
+
+/* Whether both can be owned; of one that is not there nothing is asked. */
+static int applier_can_own(const struct ktable tables[static 2])
+{
+	if (!tables[0].exists && !tables[1].exists)
+		return -ENOENT;
+	for (int i = 0; i < 2; i++)
+		if (tables[i].exists && !(tables[i].flags & KTABLE_PERSIST))
+			return APPLIER_E_NO_OWNER;
+	return 0;
+}
+
+/* As applier_look() has refused a stranger's, an owner is we. */
+static bool applier_is_owner(const struct ktable tables[static 2])
+{
+	for (int i = 0; i < 2; i++)
+		if (tables[i].exists && !(tables[i].flags & KTABLE_OWNER))
+			return false;
+	return true;
+}
+
+/* One round: looks, and when they are not ours, asks for them; the next round looks again. */
+static int applier_own_once(struct kernio *k, bool *ret_owner)
+{
+	_cleanup_(outbox_release) struct outbox out = { 0 };
+	struct ktable tables[2];
+	uint32_t generation, seq;
+	int r = applier_look(k, tables, &generation);
+
+	if (r == 0)
+		r = applier_can_own(tables);
+	*ret_owner = r == 0 && applier_is_owner(tables);
+	if (r != 0 || *ret_owner)
+		return r;
+	out = outbox_begin(generation);
+	for (int i = 0; i < 2; i++) {
+		struct outbox_delete what = { .type = NFT_MSG_NEWTABLE,
+					      .is_guard = i == 1,
+					      .detail_attr = NFTA_TABLE_FLAGS };
+
+		what.detail = KTABLE_OWNER | KTABLE_PERSIST;
+		what.detail |= tables[i].flags & NFT_TABLE_F_DORMANT;
+		if (tables[i].exists)
+			outbox_delete(&out, &what);
+	}
+	r = outbox_end(&out);
+	if (r == 0)
+		r = kernio_commit(k, out.bytes, out.len, &seq);
+	return r == -EOPNOTSUPP ? APPLIER_E_NO_OWNER : r;
+}
+
+int applier_own(struct kernio *k)
+{
+	bool is_owner = false;
+	int r = KERNIO_E_CHANGED;
+
+	for (int i = 0; i < APPLIER_TRIES && !is_owner; i++) {
+		r = applier_own_once(k, &is_owner);
+		if (r != 0 && r != KERNIO_E_CHANGED)
+			return r;
+	}
+	return is_owner ? 0 : -EBUSY;
 }
 
 void applier_release(struct applier_result *result)

@@ -18,24 +18,32 @@
 
 #define APPLIER_NOTES_MAX 4096 /* bytes of notes */
 #define APPLIER_DEVICES_MAX 16 /* uplinks without a guard that are named */
+#define APPLIER_FOUND_MAX 256  /* bytes of one difference with the NUL */
 
 enum {
-	APPLIER_E_DRIFT = 1, /* the kernel took it, yet holds something else */
+	APPLIER_E_DRIFT = 1,    /* the kernel took it, yet holds something else */
+	APPLIER_E_NO_OWNER = 2, /* tables cannot be owned here */
 };
 
 struct applier_result {
 	bool was_current;  /* nothing had to be sent */
-	bool was_replaced; /* not in place: deleted and made anew in one transaction */
+	bool was_replaced; /* not in place: deleted and made anew in one transaction, without what
+			    * was live in sets with timeouts */
 	size_t n_pending;  /* guards that wait for their device */
 	char pending[APPLIER_DEVICES_MAX][IFNAMSIZ];
 	char error[BATCH_ERROR_MAX]; /* why the kernel refused; "" = it did not */
 	struct kdiff diff;           /* filled for APPLIER_E_DRIFT */
+	/* The first difference before anything was sent, and how many; none without @want. */
+	char found[APPLIER_FOUND_MAX];
+	size_t n_found;
 };
 
 /* Loads @batch, which batch_check() has passed. @want: what it must lead to; NULL = do not read
- * back (boot). Gives *ret, to be released with applier_release() on every path.
- * Errors: 0; APPLIER_E_DRIFT; -EBUSY when others keep changing the ruleset; -errno, with the reason
- * in ret->error when it came from the kernel, which then holds what it held before. */
+ * back (boot). New tables are made to outlive an owner (flag persist) where the kernel knows that.
+ * Gives *ret, to be released with applier_release() on every path.
+ * Errors: 0; APPLIER_E_DRIFT; -EBUSY when others keep changing the ruleset; -EPERM when another
+ * process owns our tables; -errno, with the reason in ret->error when it came from the kernel,
+ * which then holds what it held before. */
 int applier_apply(struct kernio *k, const void *batch, size_t len, const struct kdump *want,
 		  struct applier_result *ret) _warn_unused_;
 
@@ -44,7 +52,13 @@ int applier_apply(struct kernio *k, const void *batch, size_t len, const struct 
 int applier_check(struct kernio *k, const struct kdump *want,
 		  struct applier_result *ret) _warn_unused_;
 
-/* Removes our two tables and nothing else. Errors: 0; -EBUSY; -errno. */
+/* Takes both tables, those that are there, for the socket of @k: until it is closed nobody else can
+ * change them. Looks whether it is so. Errors: 0; APPLIER_E_NO_OWNER when the kernel cannot or a
+ * table was made without persist; -ENOENT when neither is there; -EPERM when another process owns
+ * one; -EBUSY; -errno. Source: docs/decisions/0017-owner-and-persist.md. */
+int applier_own(struct kernio *k) _warn_unused_;
+
+/* Removes our two tables and nothing else. Errors: 0; -EBUSY; -EPERM; -errno. */
 int applier_unload(struct kernio *k) _warn_unused_;
 
 /* Releases. For _cleanup_(applier_release). */

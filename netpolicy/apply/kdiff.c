@@ -62,7 +62,9 @@ static bool kdiff_is_implied(const struct kdump *other, const struct kdump_recor
 
 static void kdiff_missing(struct kdiff_run *run, const struct kdump_record *r)
 {
-	const char *holder = kdump_holder(run->want, r), *label = kdump_label(run->want, r);
+	char scratch[KDUMP_LABEL_MAX];
+	const char *holder = kdump_holder(run->want, r);
+	const char *label = kdump_label(run->want, r, scratch);
 
 	if (kdiff_is_implied(run->have, r, holder)) {
 		run->out->differs[r->is_guard] = true;
@@ -83,7 +85,9 @@ static void kdiff_missing(struct kdiff_run *run, const struct kdump_record *r)
 
 static void kdiff_added(struct kdiff_run *run, const struct kdump_record *r)
 {
-	const char *holder = kdump_holder(run->have, r), *label = kdump_label(run->have, r);
+	char scratch[KDUMP_LABEL_MAX];
+	const char *holder = kdump_holder(run->have, r);
+	const char *label = kdump_label(run->have, r, scratch);
 
 	if (kdiff_is_implied(run->want, r, holder)) {
 		run->out->differs[r->is_guard] = true;
@@ -105,7 +109,9 @@ static void kdiff_added(struct kdiff_run *run, const struct kdump_record *r)
 static void kdiff_changed(struct kdiff_run *run, const struct kdump_record *want,
 			  const struct kdump_record *have)
 {
-	const char *is = kdump_label(run->have, have), *should = kdump_label(run->want, want);
+	char scratch[2][KDUMP_LABEL_MAX];
+	const char *is = kdump_label(run->have, have, scratch[0]);
+	const char *should = kdump_label(run->want, want, scratch[1]);
 
 	if (strcmp(is, should) != 0)
 		kdiff_say(run, want->is_guard, "%s %s was changed: is \"%s\", should be \"%s\"",
@@ -117,15 +123,26 @@ static void kdiff_changed(struct kdiff_run *run, const struct kdump_record *want
 			  kdiff_noun(want->kind), kdump_holder(run->want, want));
 }
 
-/* Marks the first free rule of @have that says what @want says. Gives its place or -1. */
+/* The rules of one chain as the kernel has them. */
+struct kdiff_chain {
+	const struct kdump_record *have;
+	size_t n;
+	bool *taken;
+};
+
+/* Marks the first free rule that says what @want says, from @first on and then from the start:
+ * most are where they should be. Gives its place or -1. */
 static ptrdiff_t kdiff_pair(struct kdiff_run *run, const struct kdump_record *want,
-			    const struct kdump_record *have, size_t n, bool *taken)
+			    struct kdiff_chain *chain, size_t first)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!taken[i] && kdump_same(run->want, want, run->have, &have[i])) {
-			taken[i] = true;
+	for (size_t k = 0; k < chain->n; k++) {
+		size_t i = (first + k) % chain->n;
+
+		if (!chain->taken[i] && kdump_same(run->want, want, run->have, &chain->have[i])) {
+			chain->taken[i] = true;
 			return (ptrdiff_t)i;
 		}
+	}
 	return -1;
 }
 
@@ -133,14 +150,15 @@ static ptrdiff_t kdiff_pair(struct kdiff_run *run, const struct kdump_record *wa
 static int kdiff_rules(struct kdiff_run *run, const struct kdump_record *want, size_t nw,
 		       const struct kdump_record *have, size_t nh)
 {
-	bool *taken = calloc(nh + 1, sizeof(*taken));
+	struct kdiff_chain chain = { have, nh, calloc(nh + 1, sizeof(bool)) };
+	char scratch[KDUMP_LABEL_MAX];
 	ptrdiff_t last = -1;
 	bool is_moved = false;
 
-	if (!taken)
+	if (!chain.taken)
 		return -ENOMEM;
 	for (size_t i = 0; i < nw; i++) {
-		ptrdiff_t at = kdiff_pair(run, &want[i], have, nh, taken);
+		ptrdiff_t at = kdiff_pair(run, &want[i], &chain, (size_t)(last + 1));
 
 		if (at < 0)
 			kdiff_missing(run, &want[i]);
@@ -149,14 +167,14 @@ static int kdiff_rules(struct kdiff_run *run, const struct kdump_record *want, s
 				  "chain %s: the order was changed: rule %u "
 				  "(\"%s\") stands at place %u",
 				  kdump_holder(run->want, &want[i]), want[i].detail + 1,
-				  kdump_label(run->want, &want[i]), have[at].detail + 1);
+				  kdump_label(run->want, &want[i], scratch), have[at].detail + 1);
 		is_moved |= at >= 0 && at < last;
 		last = at > last ? at : last;
 	}
 	for (size_t i = 0; i < nh; i++)
-		if (!taken[i])
+		if (!chain.taken[i])
 			kdiff_added(run, &have[i]);
-	free(taken);
+	free(chain.taken);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <libmnl/libmnl.h>
 
 #include "netpolicy/apply/batch.h"
+#include "netpolicy/apply/ktable.h"
 #include "netpolicy/apply/kwords.h"
 
 #define KDUMP_ATTR_MAX 32
@@ -31,7 +32,8 @@ struct kdump_source {
 
 static const struct kdump_source kdump_sources[] = {
 	{ KDUMP_TABLE, NFT_MSG_GETTABLE, NFT_MSG_NEWTABLE, 0,
-	  KDUMP_BIT(NFTA_TABLE_USE) | KDUMP_BIT(NFTA_TABLE_HANDLE) | KDUMP_BIT(NFTA_TABLE_PAD) },
+	  KDUMP_BIT(NFTA_TABLE_USE) | KDUMP_BIT(NFTA_TABLE_HANDLE) | KDUMP_BIT(NFTA_TABLE_PAD) |
+		  KDUMP_BIT(NFTA_TABLE_OWNER) },
 	{ KDUMP_CHAIN, NFT_MSG_GETCHAIN, NFT_MSG_NEWCHAIN, NFTA_CHAIN_NAME,
 	  KDUMP_BIT(NFTA_CHAIN_HANDLE) | KDUMP_BIT(NFTA_CHAIN_USE) |
 		  KDUMP_BIT(NFTA_CHAIN_COUNTERS) | KDUMP_BIT(NFTA_CHAIN_PAD) |
@@ -58,7 +60,8 @@ static const struct kdump_source kdump_elements = {
 	NFT_MSG_NEWSETELEM,
 	NFTA_SET_ELEM_LIST_SET,
 	KDUMP_BIT(NFTA_SET_ELEM_TIMEOUT) | KDUMP_BIT(NFTA_SET_ELEM_EXPIRATION) |
-		KDUMP_BIT(NFTA_SET_ELEM_PAD),
+		KDUMP_BIT(NFTA_SET_ELEM_PAD) | KDUMP_BIT(NFTA_SET_ELEM_EXPR) |
+		KDUMP_BIT(NFTA_SET_ELEM_EXPRESSIONS), /* counters; the set says which */
 };
 
 /* One reading. */
@@ -111,6 +114,17 @@ static int kdump_add_str(struct kdump *d, const char *s, uint32_t *ret)
 	return kdump_add_bytes(d, s, strlen(s) + 1, ret);
 }
 
+/* The name once for all records in a row that have it. */
+static int kdump_add_holder(struct kdump *d, const char *holder, uint32_t *ret)
+{
+	const struct kdump_record *last = d->n ? &d->list[d->n - 1] : NULL;
+
+	if (!last || strcmp(kdump_holder(d, last), holder) != 0)
+		return kdump_add_str(d, holder, ret);
+	*ret = last->holder;
+	return 0;
+}
+
 static int kdump_add_record(struct kdump *d, const struct kdump_record *record)
 {
 	void *list = d->list;
@@ -122,12 +136,30 @@ static int kdump_add_record(struct kdump *d, const struct kdump_record *record)
 	return r;
 }
 
-/* Appends one attribute without the padding behind it. */
+/* Zeros up to the next multiple of 4, so that attributes can be read where they lie. */
+static int kdump_pad(struct kdump *d)
+{
+	static const uint8_t zeros[4];
+
+	return kdump_add_bytes(d, zeros, -d->used % sizeof(zeros), &(uint32_t){ 0 });
+}
+
+/* Appends one attribute; the padding behind it is ours, the kernel's is not always zero. */
 static int kdump_add_attr(struct kdump *d, const struct nlattr *attr)
 {
 	uint32_t at;
+	int r = kdump_add_bytes(d, attr, attr->nla_len, &at);
 
-	return kdump_add_bytes(d, attr, attr->nla_len, &at);
+	return r < 0 ? r : kdump_pad(d);
+}
+
+/* The flags of a table but those that say who may change it. */
+static int kdump_add_table_flags(struct kdump *d, const struct nlattr *attr)
+{
+	uint32_t flags = mnl_attr_get_payload_len(attr) == 4 ? mnl_attr_get_u32(attr) : 0;
+
+	flags &= ~htonl(KTABLE_OWNER | KTABLE_PERSIST);
+	return kdump_add_bytes(d, &flags, sizeof(flags), &(uint32_t){ 0 });
 }
 
 /* The name of the expression, and its content unless that is a counter's. */
@@ -174,6 +206,8 @@ static int kdump_add_content(struct kdump_run *run, const struct nlattr *at, con
 			continue;
 		if (run->source->kind == KDUMP_RULE && type == NFTA_RULE_EXPRESSIONS)
 			r = kdump_add_exprs(run->d, at);
+		else if (run->source->kind == KDUMP_TABLE && type == NFTA_TABLE_FLAGS)
+			r = kdump_add_table_flags(run->d, at);
 		else
 			r = kdump_add_attr(run->d, at);
 	}
@@ -197,12 +231,14 @@ static int kdump_add(struct kdump_run *run, const struct nlattr *at, const char 
 {
 	struct kdump_record record = { .kind = run->source->kind, .is_guard = run->is_guard };
 	char label[KDUMP_LABEL_MAX] = "";
-	int r;
+	int r = kdump_add_holder(run->d, holder, &record.holder);
 
-	r = kdump_add_str(run->d, holder, &record.holder);
-	kwords_label(record.kind, tb, label, sizeof(label));
-	if (r == 0)
+	if (record.kind != KDUMP_ELEM)
+		kwords_label(record.kind, tb, label, sizeof(label));
+	if (r == 0 && record.kind != KDUMP_ELEM)
 		r = kdump_add_str(run->d, label, &record.label);
+	if (r == 0)
+		r = kdump_pad(run->d);
 	record.data = (uint32_t)run->d->used;
 	if (r == 0)
 		r = kdump_add_content(run, at, end);
@@ -296,6 +332,12 @@ static int kdump_ask(struct kernio *k, struct kdump_run *run)
 	return kernio_dump(k, &query, kdump_take, run);
 }
 
+/* The elements of a set with timeouts come and go while the policy stays. */
+static bool kdump_has_policy(const struct kdump_record *r, bool is_guard)
+{
+	return r->kind == KDUMP_SET && r->is_guard == is_guard && !(r->detail & NFT_SET_TIMEOUT);
+}
+
 /* The elements of every set found so far. */
 static int kdump_ask_elements(struct kernio *k, struct kdump_run *run)
 {
@@ -306,7 +348,7 @@ static int kdump_ask_elements(struct kernio *k, struct kdump_run *run)
 	for (size_t i = 0; i < n && r == 0; i++) {
 		char set[BATCH_NAME_MAX * 2 + 8]; /* records move while the list grows */
 
-		if (run->d->list[i].kind != KDUMP_SET || run->d->list[i].is_guard != run->is_guard)
+		if (!kdump_has_policy(&run->d->list[i], run->is_guard))
 			continue;
 		snprintf(set, sizeof(set), "%s", kdump_holder(run->d, &run->d->list[i]));
 		run->set = set;
@@ -393,9 +435,17 @@ const char *kdump_holder(const struct kdump *d, const struct kdump_record *r)
 	return (const char *)d->bytes + r->holder;
 }
 
-const char *kdump_label(const struct kdump *d, const struct kdump_record *r)
+const char *kdump_label(const struct kdump *d, const struct kdump_record *r,
+			char scratch[static KDUMP_LABEL_MAX])
 {
-	return (const char *)d->bytes + r->label;
+	const struct nlattr *tb[KDUMP_ATTR_MAX];
+	const char *data = (const char *)d->bytes + r->data;
+
+	if (r->kind != KDUMP_ELEM)
+		return (const char *)d->bytes + r->label;
+	kdump_sort_attrs((const void *)data, data + r->len, tb);
+	kwords_label(r->kind, tb, scratch, KDUMP_LABEL_MAX);
+	return scratch;
 }
 
 bool kdump_same(const struct kdump *a, const struct kdump_record *ra, const struct kdump *b,
@@ -404,13 +454,33 @@ bool kdump_same(const struct kdump *a, const struct kdump_record *ra, const stru
 	return ra->len == rb->len && !memcmp(a->bytes + ra->data, b->bytes + rb->data, ra->len);
 }
 
+/* As kdump_compare(), with a record that is not in a dump. */
+static int kdump_compare_name(const struct kdump *d, const struct kdump_record *r,
+			      enum kdump_kind kind, bool is_guard, const char *holder)
+{
+	int diff = (int)r->kind - (int)kind;
+
+	if (diff == 0)
+		diff = (int)r->is_guard - (int)is_guard;
+	return diff ? diff : strcmp(kdump_holder(d, r), holder);
+}
+
 const struct kdump_record *kdump_find(const struct kdump *d, enum kdump_kind kind, bool is_guard,
 				      const char *holder)
 {
-	for (size_t i = 0; i < d->n; i++)
-		if (d->list[i].kind == kind && d->list[i].is_guard == is_guard &&
-		    !strcmp(kdump_holder(d, &d->list[i]), holder))
-			return &d->list[i];
+	size_t low = 0, high = d->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int diff = kdump_compare_name(d, &d->list[mid], kind, is_guard, holder);
+
+		if (diff == 0)
+			return &d->list[mid];
+		if (diff < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
 	return NULL;
 }
 
@@ -449,16 +519,29 @@ void kdump_drop_chain(struct kdump *d, bool is_guard, const char *name)
 	d->n = n;
 }
 
-#define KDUMP_RECORD_BYTES                                                                         \
-	(1 + 1 + 4 + 2 + 2 + 4) /* of the encoding, without strings and content */
+/* The first byte of a record in the encoding: its kind and these. */
+#define KDUMP_HEAD_KIND 0x07
+#define KDUMP_HEAD_GUARD 0x08
+#define KDUMP_HEAD_SAME 0x10 /* the holder is that of the record before */
+
+static bool kdump_has_same_holder(const struct kdump *d, size_t i)
+{
+	return i && !strcmp(kdump_holder(d, &d->list[i - 1]), kdump_holder(d, &d->list[i]));
+}
 
 size_t kdump_size(const struct kdump *d)
 {
 	size_t size = 4;
 
-	for (size_t i = 0; i < d->n; i++)
-		size += KDUMP_RECORD_BYTES + strlen(kdump_holder(d, &d->list[i])) +
-			strlen(kdump_label(d, &d->list[i])) + d->list[i].len;
+	for (size_t i = 0; i < d->n; i++) {
+		const struct kdump_record *r = &d->list[i];
+
+		size += 1 + 4 + r->len;
+		if (!kdump_has_same_holder(d, i))
+			size += 2 + strlen(kdump_holder(d, r));
+		if (r->kind != KDUMP_ELEM)
+			size += 4 + 2 + strlen((const char *)d->bytes + r->label);
+	}
 	return size;
 }
 
@@ -467,12 +550,16 @@ void kdump_put(struct wire *w, const struct kdump *d)
 	wire_put_u32(w, (uint32_t)d->n);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct kdump_record *r = &d->list[i];
+		bool is_same = kdump_has_same_holder(d, i);
 
-		wire_put_u8(w, (uint8_t)r->kind);
-		wire_put_u8(w, r->is_guard);
-		wire_put_u32(w, r->detail);
-		wire_put_str(w, kdump_holder(d, r));
-		wire_put_str(w, kdump_label(d, r));
+		wire_put_u8(w, (uint8_t)(r->kind | (r->is_guard ? KDUMP_HEAD_GUARD : 0) |
+					 (is_same ? KDUMP_HEAD_SAME : 0)));
+		if (!is_same)
+			wire_put_str(w, kdump_holder(d, r));
+		if (r->kind != KDUMP_ELEM) {
+			wire_put_u32(w, r->detail);
+			wire_put_str(w, (const char *)d->bytes + r->label);
+		}
 		wire_put_u32(w, r->len);
 		wire_put_bytes(w, d->bytes + r->data, r->len);
 	}
@@ -483,34 +570,61 @@ static int kdump_get_content(struct wire *w, struct kdump *d, struct kdump_recor
 	uint32_t len = wire_get_u32(w);
 	int r;
 
-	if (len > w->len - w->pos)
+	if (w->failed || len > w->len - w->pos)
 		return -EBADMSG;
-	r = kdump_add_bytes(d, w->bytes + w->pos, len, &record->data);
+	r = kdump_pad(d);
+	if (r == 0)
+		r = kdump_add_bytes(d, w->bytes + w->pos, len, &record->data);
 	record->len = len;
 	w->pos += len;
 	return r;
 }
 
+/* The name: a new one, or that of the record before. */
+static int kdump_get_holder(struct wire *w, struct kdump *d, bool is_same, uint32_t *ret)
+{
+	char holder[BATCH_NAME_MAX * 2];
+
+	if (is_same && !d->n)
+		return -EBADMSG;
+	if (is_same) {
+		*ret = d->list[d->n - 1].holder;
+		return 0;
+	}
+	wire_get_str(w, holder, sizeof(holder));
+	return w->failed ? -EBADMSG : kdump_add_str(d, holder, ret);
+}
+
+static int kdump_get_label(struct wire *w, struct kdump *d, struct kdump_record *record)
+{
+	char label[KDUMP_LABEL_MAX];
+
+	record->detail = wire_get_u32(w);
+	wire_get_str(w, label, sizeof(label));
+	return w->failed ? -EBADMSG : kdump_add_str(d, label, &record->label);
+}
+
 static int kdump_get_record(struct wire *w, struct kdump *d)
 {
 	struct kdump_record record = { 0 };
-	char holder[BATCH_NAME_MAX * 2], label[KDUMP_LABEL_MAX];
-	uint8_t kind = wire_get_u8(w);
+	uint8_t head = wire_get_u8(w);
 	int r;
 
-	record.is_guard = wire_get_bool(w);
-	record.detail = wire_get_u32(w);
-	wire_get_str(w, holder, sizeof(holder));
-	wire_get_str(w, label, sizeof(label));
-	if (w->failed || kind >= KDUMP_KINDS)
+	if (w->failed || (head & KDUMP_HEAD_KIND) >= KDUMP_KINDS ||
+	    head >= KDUMP_HEAD_SAME + KDUMP_HEAD_SAME)
 		return -EBADMSG;
-	record.kind = kind;
-	r = kdump_add_str(d, holder, &record.holder);
-	if (r == 0)
-		r = kdump_add_str(d, label, &record.label);
+	record.kind = head & KDUMP_HEAD_KIND;
+	record.is_guard = head & KDUMP_HEAD_GUARD;
+	r = kdump_get_holder(w, d, head & KDUMP_HEAD_SAME, &record.holder);
+	if (r == 0 && record.kind != KDUMP_ELEM)
+		r = kdump_get_label(w, d, &record);
 	if (r == 0)
 		r = kdump_get_content(w, d, &record);
-	return r == 0 ? kdump_add_record(d, &record) : r;
+	if (r == 0)
+		r = kdump_add_record(d, &record);
+	if (r == 0 && d->n > 1 && kdump_order(&d->list[d->n - 2], &d->list[d->n - 1], d) > 0)
+		r = -EBADMSG;
+	return r;
 }
 
 int kdump_get(struct wire *w, struct kdump *ret)

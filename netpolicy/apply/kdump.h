@@ -3,7 +3,8 @@
 /*
  * What our two tables hold, in a form that can be compared: a list of records in a fixed order,
  * with everything left out that changes by itself or with time (handles, use counts, counters,
- * timeouts, positions). Made from the kernel of this namespace; crosses a process border or a
+ * timeouts, positions), that is live and not policy (elements of sets with timeouts), or that says
+ * who may change a table (flags owner and persist). Made from the kernel of this namespace; crosses a process border or a
  * reboot in a bounded encoding.
  */
 #include <stdbool.h>
@@ -14,8 +15,9 @@
 #include "common/wire.h"
 #include "netpolicy/apply/kernio.h"
 
-#define KDUMP_BYTES_MAX (16 * 1024 * 1024) /* of all records together, and of the encoding */
-#define KDUMP_RECORDS_MAX 300000
+/* Four nets of 131,072 prefixes, two elements each, of about 40 bytes. */
+#define KDUMP_BYTES_MAX (64 * 1024 * 1024) /* of all records together, and of the encoding */
+#define KDUMP_RECORDS_MAX 1200000
 #define KDUMP_LABEL_MAX 128 /* bytes with the NUL */
 
 enum kdump_kind {
@@ -34,7 +36,7 @@ struct kdump_record {
 	bool is_guard;
 	uint32_t detail; /* object type; flags of a set; place of a rule in its chain, from 0 */
 	uint32_t holder; /* offset of the name of the chain, set or object; "" for a table */
-	uint32_t label;  /* offset of words for people: comment, address, hook */
+	uint32_t label;  /* offset of words for people: comment, hook; not of elements */
 	uint32_t data;   /* offset of the content that is compared */
 	uint32_t len;
 };
@@ -50,10 +52,12 @@ struct kdump {
  * Errors: 0; -EBUSY when the ruleset keeps changing; -E2BIG, -EFBIG; -ENOMEM; -errno. */
 int kdump_read(struct kernio *k, struct kdump *ret) _warn_unused_;
 
-/* Names of a record. Point into @d. */
+/* The name of what holds a record. Points into @d. */
 const char *kdump_holder(const struct kdump *d, const struct kdump_record *r);
-/* As kdump_holder(). */
-const char *kdump_label(const struct kdump *d, const struct kdump_record *r);
+
+/* Words for a record: a comment, a hook, an address. Gives them in @d or in @scratch. */
+const char *kdump_label(const struct kdump *d, const struct kdump_record *r,
+			char scratch[static KDUMP_LABEL_MAX]);
 
 /* True when both records say the same. */
 bool kdump_same(const struct kdump *a, const struct kdump_record *ra, const struct kdump *b,
@@ -63,7 +67,8 @@ bool kdump_same(const struct kdump *a, const struct kdump_record *ra, const stru
 int kdump_compare(const struct kdump *a, const struct kdump_record *ra, const struct kdump *b,
 		  const struct kdump_record *rb);
 
-/* The record of that name, NULL when there is none. For kinds other than elements and rules. */
+/* The record of that name, NULL when there is none. For kinds other than elements and rules; @d is
+ * sorted, as it is read and decoded. */
 const struct kdump_record *kdump_find(const struct kdump *d, enum kdump_kind kind, bool is_guard,
 				      const char *holder);
 
@@ -75,7 +80,7 @@ void kdump_drop_chain(struct kdump *d, bool is_guard, const char *name);
 
 /* Encodes. The writer may stick; ask wire_done(). */
 void kdump_put(struct wire *w, const struct kdump *d);
-/* Decodes what kdump_put() wrote into @ret, releasing what it held.
+/* Decodes what kdump_put() wrote, which must be sorted, into @ret, releasing what it held.
  * Errors: 0; -EBADMSG; -ENOMEM. */
 int kdump_get(struct wire *w, struct kdump *ret) _warn_unused_;
 

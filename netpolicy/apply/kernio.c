@@ -13,7 +13,7 @@
 #include <libmnl/libmnl.h>
 
 #define KERNIO_ANSWER_BYTES (64 * 1024)  /* more than the kernel puts into one answer */
-#define KERNIO_BUFFER (16 * 1024 * 1024) /* socket buffers, bytes: a batch goes out in one piece */
+#define KERNIO_BUFFER (64 * 1024 * 1024) /* socket buffers, bytes: a batch goes out in one piece */
 #define KERNIO_WAIT_S 10                 /* no answer for so long is an error */
 
 struct kernio {
@@ -118,6 +118,29 @@ static int kernio_take(struct kernio *k, int len, int (*fn)(const struct nlmsghd
 	return r;
 }
 
+static int kernio_send(struct kernio *k, const void *bytes, size_t len)
+{
+	ssize_t n = TEMP_FAILURE_RETRY(mnl_socket_sendto(k->socket, bytes, len));
+
+	return n < 0 ? -errno : (size_t)n == len ? 0 : -EIO;
+}
+
+/* Gives the length of one answer, or -errno. */
+static ssize_t kernio_receive(struct kernio *k)
+{
+	ssize_t n =
+		TEMP_FAILURE_RETRY(mnl_socket_recvfrom(k->socket, k->answer, sizeof(k->answer)));
+
+	/* The deadline of the socket has another name than a call without patience. */
+	return n >= 0 ? n : errno == EAGAIN ? -ETIMEDOUT : -errno;
+}
+
+/* What vanished in the middle of a reading, or an answer that says it is torn. */
+static bool kernio_is_torn(int r)
+{
+	return r == -EINTR || r == -ENOBUFS;
+}
+
 int kernio_dump(struct kernio *k, const struct kernio_query *query,
 		int (*fn)(const struct nlmsghdr *nlh, void *ctx), void *ctx)
 {
@@ -131,15 +154,13 @@ int kernio_dump(struct kernio *k, const struct kernio_query *query,
 	if (query->holder &&
 	    !mnl_attr_put_strz_check(nlh, sizeof(request), NFTA_SET_ELEM_LIST_SET, query->holder))
 		return -ENAMETOOLONG;
-	if (mnl_socket_sendto(k->socket, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
+	r = kernio_send(k, nlh, nlh->nlmsg_len);
 	while (r == 0) {
-		ssize_t n = mnl_socket_recvfrom(k->socket, k->answer, sizeof(k->answer));
+		ssize_t n = kernio_receive(k);
 
-		r = n < 0 ? -errno : kernio_take(k, (int)n, fn, ctx);
+		r = n < 0 ? (int)n : kernio_take(k, (int)n, fn, ctx);
 	}
-	/* What vanished in the middle of a reading, or a dump that says it is torn. */
-	if (r == -EINTR || r == -ENOBUFS || (r == -ENOENT && query->holder))
+	if (kernio_is_torn(r) || (r == -ENOENT && query->holder))
 		return KERNIO_E_CHANGED;
 	return r == 1 ? 0 : r;
 }
@@ -158,17 +179,20 @@ int kernio_generation(struct kernio *k, uint32_t *ret)
 {
 	char request[64] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh = kernio_header(k, request, NFT_MSG_GETGEN, 0, 0);
-	ssize_t n;
-	int r;
+	uint32_t generation = 0;
+	int r = kernio_send(k, nlh, nlh->nlmsg_len);
 
-	if (mnl_socket_sendto(k->socket, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	n = mnl_socket_recvfrom(k->socket, k->answer, sizeof(k->answer));
-	if (n < 0)
-		return -errno;
-	*ret = 0;
-	r = kernio_take(k, (int)n, kernio_take_generation, ret);
-	return r < 0 ? r : *ret ? 0 : -EBADMSG;
+	/* An answer to something earlier may still be in front of ours. */
+	while (r == 0 && !generation) {
+		ssize_t n = kernio_receive(k);
+
+		r = n < 0 ? (int)n : kernio_take(k, (int)n, kernio_take_generation, &generation);
+	}
+	if (kernio_is_torn(r))
+		return KERNIO_E_CHANGED;
+	if (r == 0)
+		*ret = generation;
+	return r == 1 ? -EBADMSG : r;
 }
 
 struct kernio_verdict {
@@ -206,18 +230,23 @@ static void kernio_drain(struct kernio *k)
 int kernio_commit(struct kernio *k, const void *bytes, size_t len, uint32_t *ret_seq)
 {
 	struct kernio_verdict v = { 0 };
+	int r;
 
 	kernio_drain(k);
 	*ret_seq = 0;
-	if (mnl_socket_sendto(k->socket, bytes, len) != (ssize_t)len)
-		return -errno;
-	while (!v.is_done) {
-		ssize_t n = mnl_socket_recvfrom(k->socket, k->answer, sizeof(k->answer));
+	r = kernio_send(k, bytes, len);
+	while (r == 0 && !v.is_done) {
+		ssize_t n = kernio_receive(k);
 
-		if (n < 0)
-			return -errno;
-		kernio_take_answer(k, (int)n, &v);
+		r = n < 0 ? (int)n : 0;
+		if (r == 0)
+			kernio_take_answer(k, (int)n, &v);
+		/* The answer is lost, not the batch: only another look can tell. */
+		else if (kernio_is_torn(r))
+			return KERNIO_E_CHANGED;
 	}
+	if (r < 0)
+		return r;
 	kernio_drain(k);
 	*ret_seq = v.seq;
 	return v.error == -ERESTART ? KERNIO_E_CHANGED : v.error;

@@ -81,6 +81,30 @@ void outbox_copy(struct outbox *o, const struct nlmsghdr *nlh)
 	outbox_advance(o, at);
 }
 
+void outbox_copy_table(struct outbox *o, const struct nlmsghdr *nlh, uint32_t flags)
+{
+	uint8_t *at = outbox_room(o, NLMSG_ALIGN(nlh->nlmsg_len) + OUTBOX_OWN_MAX);
+	struct nlmsghdr *copy = (void *)at;
+	struct nlattr *attr;
+
+	if (!at)
+		return;
+	memcpy(at, nlh, nlh->nlmsg_len);
+	memset(at + nlh->nlmsg_len, 0, NLMSG_ALIGN(nlh->nlmsg_len) - nlh->nlmsg_len);
+	copy->nlmsg_len = NLMSG_ALIGN(nlh->nlmsg_len);
+	copy->nlmsg_flags &= (uint16_t)~NLM_F_ACK;
+	flags = htonl(flags);
+	mnl_attr_for_each(attr, copy, sizeof(struct nfgenmsg))
+		if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS &&
+		    mnl_attr_get_payload_len(attr) == sizeof(flags)) {
+			memcpy(mnl_attr_get_payload(attr), &flags, sizeof(flags));
+			outbox_advance(o, copy);
+			return;
+		}
+	mnl_attr_put(copy, NFTA_TABLE_FLAGS, sizeof(flags), &flags);
+	outbox_advance(o, copy);
+}
+
 void outbox_delete(struct outbox *o, const struct outbox_delete *what)
 {
 	void *at = outbox_room(o, OUTBOX_OWN_MAX);

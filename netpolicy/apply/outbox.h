@@ -35,6 +35,9 @@ struct outbox outbox_begin(uint32_t generation);
 /* Appends a copy of a recorded message. */
 void outbox_copy(struct outbox *o, const struct nlmsghdr *nlh);
 
+/* Appends a copy of a recorded NEWTABLE, with these flags instead of its own. */
+void outbox_copy_table(struct outbox *o, const struct nlmsghdr *nlh, uint32_t flags);
+
 /* Appends a message made of a table and at most one name and one number. */
 void outbox_delete(struct outbox *o, const struct outbox_delete *what);
 
