@@ -22,8 +22,8 @@ struct policyfile_id {
 
 /* One reading of a page with all its files. */
 struct policyfile {
-	struct policyline line;      /* first: policyfile_open() gets from it to us */
-	char folder[FILES_PATH_MAX]; /* of the page, with the slash behind it; "" = the current one */
+	struct policyline line;      /* first: policyfile_open() finds us by it */
+	char folder[FILES_PATH_MAX]; /* of the page, with the slash; "" = the current one */
 	struct policyfile_id ids[POLICYFILE_FILES_MAX + 1];
 	size_t n_ids;
 	unsigned int depth;
