@@ -232,8 +232,8 @@ host_wait()
 # host_policy HOST COMMAND…: netpolicy with that host's configuration and page of policy.
 host_policy()
 {
-	on "$1" netpolicy "$2" --config "$postern_at/$1/postern.conf" --state-dir "$postern_at/$1/policy" \
-		"${@:3}"
+	on "$1" netpolicy "$2" --config "$postern_at/$1/postern.conf" --policy "$postern_at/$1/policy.conf" \
+		--state-dir "$postern_at/$1/policy" "${@:3}"
 }
 
 # ---- the cloud ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ deadline=300
 . "$LAB_TREE/tests/lab/identity.sh"
 
 static=lab.static
-life_s=40
+life_s=30
 
 # The issuer takes tokens of an operator, too, for the service of the configuration servers.
 static_issuer()

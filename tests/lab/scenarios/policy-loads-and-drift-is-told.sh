@@ -17,20 +17,39 @@ write_conf()
 	hosts_prefix = fd12:0:0:1::/64
 	gateways_prefix = fd12::/64
 	config_nets = 2001:db8:c::/48
-	[policy]
-	uplinks = eth0
-	certd_user = 12345
-	management = tcp/8080
-	app_from = 2001:db8:100:1::/64 10.128.32.0/20
-	app_ports = tcp/4443
-	egress = archive,2001:db8:53::/48,tcp/443
+	E
+}
+
+# write_page LINES: the page with these lines more.
+write_page()
+{
+	cat >"$LAB_OUT/policy.conf" <<-E
+	policy lab 1
+	host tier compute
+	link up eth0
+	link tun postern0 postern1
+	net config 2001:db8:c::/48
+	net gateways fd12::/64
+	net archive 2001:db8:53::/48
+	tier public 2001:db8:100:1::/64 10.128.32.0/20
+	dns allow
+	ntp allow
+	imds allow user 12345
+	from public allow tcp 4443
+	from config via tun allow tcp 8080
+	to archive allow tcp 443
+	to config via tun allow any
+	to gateways via tun allow any
+	to config via up allow udp 51820 mark 0x504f "tunnel"
+	to config via up allow tcp 4443 mark 0x504f "exchange"
 	$1
 	E
 }
 
 policy()
 {
-	on host1 netpolicy "$1" --config "$conf" --state-dir "$state" "${@:2}"
+	on host1 netpolicy "$1" --config "$conf" --policy "$LAB_OUT/policy.conf" \
+		--state-dir "$state" "${@:2}"
 }
 
 nft_on_host()
@@ -52,7 +71,8 @@ drift()
 
 postern_dir
 zone_up
-write_conf ""
+write_conf
+write_page ""
 policy apply --verbose
 expect "the kernel holds the policy" policy check
 expect "the saved batch is there" test -s "$state/policy.batch"
@@ -69,7 +89,7 @@ drift "rule added" "a rule that is not ours stands at place 1" \
 drift "chain emptied" "chain output: rule 1 is missing" flush chain inet postern output
 drift "element added" "set config6: an element was added \\(2001:db8:bad::" \
 	add element inet postern config6 '{ 2001:db8:bad::/64 }'
-drift "element removed" "set app6: element is missing" flush set inet postern app6
+drift "element removed" "set public6: element is missing" flush set inet postern public6
 drift "policy changed" "should be \"hook 3 priority -10 policy drop\"" \
 	'chain inet postern output { policy accept; }'
 drift "chain added" "chain evil is not ours" \
@@ -81,12 +101,13 @@ expect "the stranger's table is untouched" nft_on_host list chain ip stranger ou
 drift "all flushed" "inet postern: the table is missing" flush ruleset
 
 # Another policy in place: what vanished goes, what is new comes, and counters with a name stay.
-write_conf "peers = 2001:db8:1:9::2
-peer_ports = tcp/9000"
+write_page "net peers 2001:db8:1:9::2
+from peers allow tcp 9000
+to peers allow tcp 9000"
 policy apply
 expect "the new policy is loaded" policy check
 expect "the new set is there" nft_on_host list set inet postern peers6
-write_conf ""
+write_page ""
 policy apply
 expect "the old policy is back" policy check
 refute "the set that vanished is there" nft_on_host list set inet postern peers6

@@ -17,19 +17,38 @@ write_conf()
 	hosts_prefix = fd12:0:0:1::/64
 	gateways_prefix = fd12::/64
 	config_nets = 2001:db8:c::/48
-	[policy]
-	uplinks = eth0
-	certd_user = 12345
-	app_from = 2001:db8:100:1::/64 10.128.32.0/20
-	app_ports = tcp/4443
-	egress = peer,2001:db8:1:9::2,udp/7000+tcp/7000 out,2001:db8:bad::2,tcp/7000,12345
+	E
+}
+
+# write_page LINES: the page with these lines more.
+write_page()
+{
+	cat >"$LAB_OUT/policy.conf" <<-E
+	policy lab 1
+	host tier compute
+	link up eth0
+	link tun postern0 postern1
+	net config 2001:db8:c::/48
+	net gateways fd12::/64
+	net peer 2001:db8:1:9::2
+	net out 2001:db8:bad::2
+	tier public 2001:db8:100:1::/64 10.128.32.0/20
+	imds allow user 12345
+	from public allow tcp 4443
+	to peer allow udp 7000 tcp 7000
+	to out allow tcp 7000 user 12345
+	to config via tun allow any
+	to gateways via tun allow any
+	to config via up allow udp 51820 mark 0x504f "tunnel"
+	to config via up allow tcp 4443 mark 0x504f "exchange"
 	$1
 	E
 }
 
 policy()
 {
-	on host1 netpolicy "$1" --config "$conf" --state-dir "$state" "${@:2}"
+	on host1 netpolicy "$1" --config "$conf" --policy "$LAB_OUT/policy.conf" \
+		--state-dir "$state" "${@:2}"
 }
 
 # Prints the packets of a named counter.
@@ -81,7 +100,8 @@ frame()
 
 postern_dir
 zone_up
-write_conf ""
+write_conf
+write_page ""
 policy apply
 listen host1 4443
 listen host1 22
@@ -143,7 +163,7 @@ flood 2001:db8:1:9::2 7999 2 >"$LAB_OUT/forbidden" &
 forbidden=$!
 updates=0
 while kill -0 $allowed 2>/dev/null || kill -0 $forbidden 2>/dev/null; do
-	write_conf "management = tcp/$((8000 + updates % 2))"
+	write_page "from config via tun allow tcp $((8000 + updates % 2))"
 	policy apply 2>/dev/null
 	updates=$((updates + 1))
 done
