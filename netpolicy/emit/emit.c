@@ -4,49 +4,51 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "netpolicy/emit/emitlink.h"
+#include "netpolicy/emit/emitguard.h"
+#include "netpolicy/emit/emitline.h"
+#include "netpolicy/emit/emitset.h"
 #include "netpolicy/model/sha256.h"
 
 #define EMIT_DIGEST_SHOWN 16 /* hexadecimal digits in the ruleset */
 
-/* What the rules of row 16 and all other denials do. */
-static const char *emit_drop(const struct policy *p)
+/* A rule of row @row that denies what fits @match and counts it by name. */
+static void emit_deny(const struct policy *p, struct buf *to, const char *match,
+		      const char *counter, const char *comment)
 {
-	return p->enforce ? "drop" : "accept";
+	buf_addf(to, "\t\t%s%scounter name %s %s comment \"%s\"\n", match, *match ? " " : "",
+		 counter, emitline_drop(p), comment);
 }
 
-static const char *emit_reject(const struct policy *p)
+/* No way back to a source by the link it came from: it is not there. The answers of configuration
+ * servers come by the uplink although everybody else's way to them is the tunnel: decision 16. */
+static void emit_way_back(const struct policy *p, struct buf *to)
 {
-	return p->enforce ? "reject with icmpx admin-prohibited" : "accept";
-}
+	const char *config = p->config_net == POLICY_NONE ? "" : "ip6 saddr != @config6 ";
+	char match[160];
 
-/* One line of a chain. @comment is data: it has no quotes. */
-static void emit_line(struct buf *to, const char *rule, const char *comment)
-{
-	buf_addf(to, "\t\t%s comment \"%s\"\n", rule, comment);
-}
-
-static void emit_log(const struct policy *p, struct buf *to, const char *what)
-{
-	if (p->log_rate)
-		buf_addf(to,
-			 "\t\tlimit rate %u/second burst %u packets counter log prefix "
-			 "\"postern %s: \" comment \"row 16: [policy] log_rate\"\n",
-			 p->log_rate, p->log_rate, what);
+	snprintf(match, sizeof(match),
+		 "iifname @uplinks ip6 saddr != @local_scope6 %sfib saddr . iif oif missing",
+		 config);
+	emit_deny(p, to, match, "spoofed", "row 1: a source that is not behind this link");
+	emit_deny(p, to, "iifname @uplinks meta nfproto ipv4 fib saddr . iif oif missing",
+		  "spoofed", "row 1: a source that is not behind this link");
 }
 
 static void emit_prerouting(const struct policy *p, struct buf *to)
 {
-	char rule[128];
-
-	emit_line(to, "iifname \"lo\" counter accept", "row 1: loopback");
-	snprintf(rule, sizeof(rule), "ip6 saddr @martians6 counter %s", emit_drop(p));
-	emit_line(to, rule, "row 1: such a source is never outside");
-	snprintf(rule, sizeof(rule), "ip saddr @martians4 counter %s", emit_drop(p));
-	emit_line(to, rule, "row 1: such a source is never outside");
-	snprintf(rule, sizeof(rule), "ip6 daddr != ff00::/8 fib saddr type local counter %s",
-		 emit_drop(p));
-	emit_line(to, rule, "row 1: our own address from outside");
+	emitline_fixed(to, "iifname \"lo\" counter accept", "row 1: loopback");
+	emit_deny(p, to, "ip6 saddr @martians6", "spoofed",
+		  "row 1: such a source is never outside");
+	emit_deny(p, to, "ip saddr @martians4", "spoofed", "row 1: such a source is never outside");
+	emit_deny(p, to, "ip6 daddr != ff00::/8 fib saddr type local", "spoofed",
+		  "row 1: our own address from outside");
+	emit_deny(p, to, "ip daddr != 224.0.0.0/4 fib saddr type local", "spoofed",
+		  "row 1: our own address from outside");
+	if (p->gateways_net != POLICY_NONE)
+		emit_deny(p, to, "iifname != @tunnels ip6 saddr @gateways6", "spoofed",
+			  "row 11: an address of the tunnel from outside of it");
+	emit_way_back(p, to);
+	emit_deny(p, to, "exthdr rt exists", "spoofed", "row 1: routing headers");
 }
 
 /* A row 2 line: @match and the type. */
@@ -61,7 +63,7 @@ static void emit_icmp6_lines(const struct policy *p, struct buf *to, const struc
 {
 	for (size_t i = 0; i < n; i++)
 		buf_addf(to, "\t\ticmpv6 type %s %scounter %s comment \"row 2: %s%s\"\n",
-			 row[i].type, row[i].match, row[i].accept ? "accept" : emit_drop(p),
+			 row[i].type, row[i].match, row[i].accept ? "accept" : emitline_drop(p),
 			 row[i].accept ? "" : "never ", row[i].type);
 }
 
@@ -81,7 +83,7 @@ static void emit_icmp6_in(const struct policy *p, struct buf *to)
 	};
 
 	emit_icmp6_lines(p, to, rows, ARRAY_SIZE(rows));
-	emit_line(to, "counter jump icmp6_errors", "row 2: before any drop of 'invalid'");
+	emitline_fixed(to, "counter jump icmp6_errors", "row 2: before any drop of 'invalid'");
 }
 
 static void emit_icmp6_out(const struct policy *p, struct buf *to)
@@ -117,129 +119,186 @@ static void emit_state(const struct policy *p, struct buf *to)
 {
 	char rule[64];
 
-	emit_line(to, "ct state established,related counter accept", "row 4: answers");
-	snprintf(rule, sizeof(rule), "ct state invalid counter %s", emit_drop(p));
-	emit_line(to, rule, "row 4: belongs to nothing");
+	emitline_fixed(to, "ct state established,related counter accept", "row 4: answers");
+	snprintf(rule, sizeof(rule), "ct state invalid counter %s", emitline_drop(p));
+	emitline_fixed(to, rule, "row 4: belongs to nothing");
 }
 
 static void emit_input(const struct policy *p, struct buf *to)
 {
-	char rule[128];
-
-	emit_line(to, "iifname \"lo\" counter accept", "row 1: loopback");
-	emit_line(to, "meta l4proto ipv6-icmp counter jump icmp6_in", "row 2: before 'invalid'");
-	emit_line(to, "counter jump grants", "row 3: per packet, so that an ended grant ends");
+	emitline_fixed(to, "iifname \"lo\" counter accept", "row 1: loopback");
+	emitline_fixed(to, "meta l4proto ipv6-icmp counter jump icmp6_in",
+		       "row 2: before 'invalid'");
+	if (p->config_net != POLICY_NONE)
+		emitline_fixed(to,
+			       "iifname != @tunnels ip6 saddr @config6 counter jump zone_answers",
+			       "row 11: per packet, so that nobody joins a session of the tunnel");
+	emitline_fixed(to, "counter jump grants", "row 3: per packet, so that an ended grant ends");
 	emit_state(p, to);
-	emit_line(to,
-		  "iifname @uplinks ip6 saddr fe80::/10 ip6 daddr fe80::/10 udp sport 547 "
-		  "udp dport 546 counter accept",
-		  "row 5: DHCPv6");
+	emitline_fixed(to,
+		       "iifname @uplinks ip6 saddr fe80::/10 ip6 daddr fe80::/10 udp sport 547 "
+		       "udp dport 546 counter accept",
+		       "row 5: DHCPv6");
 	if (policy_uses_v4(p))
-		emit_line(to,
-			  "iifname @uplinks meta nfproto ipv4 udp sport 67 udp dport 68 "
-			  "counter accept",
-			  "row 5: DHCPv4");
-	emit_line(to, "counter iifname vmap @in_links", "rows 12 to 14");
-	snprintf(rule, sizeof(rule), "fib daddr type multicast counter %s", emit_drop(p));
-	emit_line(to, rule, "row 16: multicast, not worth a line in the log");
-	emit_log(p, to, "in");
-	snprintf(rule, sizeof(rule), "counter name in_denied %s", emit_drop(p));
-	emit_line(to, rule, "row 16: not written, so not allowed");
+		emitline_fixed(to,
+			       "iifname @uplinks meta nfproto ipv4 udp sport 67 udp dport 68 "
+			       "counter accept",
+			       "row 5: DHCPv4");
+	emitline_fixed(to, "counter iifname vmap @in_links", "rows 12 and 13");
+	buf_addf(to, "\t\tfib daddr type multicast counter %s comment \"%s\"\n", emitline_drop(p),
+		 "row 16: multicast, not worth a line in the log");
+	emitline_log(p, to, "in");
+	emit_deny(p, to, "", "in_denied", "row 16: not written, so not allowed");
 }
 
 static void emit_forward(const struct policy *p, struct buf *to)
 {
-	char rule[64];
-
-	snprintf(rule, sizeof(rule), "counter name forward_denied %s", emit_drop(p));
-	emit_line(to, rule, "row 16: a host does not route");
+	emit_deny(p, to, "", "forward_denied", "row 16: a host does not route");
 }
 
-static void emit_output_end(const struct policy *p, struct buf *to)
+/* What comes from the zone by another way than the tunnel. */
+static void emit_zone_answers(const struct policy *p, struct buf *to)
 {
-	char rule[128];
+	emitline_answers(p, to);
+	emitline_log(p, to, "zone");
+	emit_deny(p, to, "", "spoofed", "row 11: from the zone, outside the tunnel");
+}
 
-	snprintf(rule, sizeof(rule), "fib daddr type multicast counter %s", emit_drop(p));
-	emit_line(to, rule, "row 16: multicast, not worth a line in the log");
-	emit_log(p, to, "out");
-	snprintf(rule, sizeof(rule), "counter name out_denied %s", emit_reject(p));
-	emit_line(to, rule, "row 16: not written, so not allowed");
-	snprintf(rule, sizeof(rule), "counter %s", emit_drop(p));
-	emit_line(to, rule, "row 16: what cannot be rejected");
+static void emit_output_zone(const struct policy *p, struct buf *to)
+{
+	static const char why[] = "row 11: per packet, so that no old session leaks";
+
+	if (p->config_net != POLICY_NONE)
+		emitline_fixed(to,
+			       "oifname != @tunnels ip6 daddr @config6 counter jump zone_outside",
+			       why);
+	if (p->gateways_net != POLICY_NONE)
+		emitline_fixed(to,
+			       "oifname != @tunnels ip6 daddr @gateways6 counter jump zone_outside",
+			       why);
+}
+
+static void emit_output_dhcp(const struct policy *p, struct buf *to)
+{
+	emitline_fixed(to,
+		       "oifname @uplinks ip6 saddr fe80::/10 ip6 daddr ff02::1:2 udp sport 546 "
+		       "udp dport 547 counter accept",
+		       "row 5: DHCPv6");
+	emitline_fixed(to,
+		       "oifname @uplinks ip6 saddr fe80::/10 ip6 daddr fe80::/10 udp sport 546 "
+		       "udp dport 547 counter accept",
+		       "row 5: DHCPv6");
+	if (policy_uses_v4(p))
+		emitline_fixed(to,
+			       "oifname @uplinks meta nfproto ipv4 udp sport 68 udp dport 67 "
+			       "counter accept",
+			       "row 5: DHCPv4");
+}
+
+/* The set of the page holds more of the family than @usual, which every policy guards. */
+static bool emit_is_other(const struct policy_net *net, bool v4, const char *usual)
+{
+	for (size_t i = 0; i < net->prefixes.n; i++) {
+		char text[IP6_PREFIX_TEXT];
+
+		if (policy_is_v4(&net->prefixes.list[i]) == v4 &&
+		    strcmp(policy_format_prefix(&net->prefixes.list[i], text), usual) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* No line for another network may open the way to the identity of the host. */
+static void emit_output_metadata(const struct policy *p, struct buf *to)
+{
+	static const char why[] = "row 7: before any line could let it through";
+	size_t imds = policy_find_net(p, "imds");
+
+	emitline_fixed(to, "ip6 daddr @metadata6 counter jump metadata", why);
+	emitline_fixed(to, "ip daddr @metadata4 counter jump metadata", why);
+	if (imds != POLICY_NONE && emit_is_other(&p->nets[imds], false, "fd00:ec2::254"))
+		emitline_fixed(to, "ip6 daddr @imds6 counter jump metadata", why);
+	if (imds != POLICY_NONE && emit_is_other(&p->nets[imds], true, "169.254.169.254"))
+		emitline_fixed(to, "ip daddr @imds4 counter jump metadata", why);
 }
 
 static void emit_output(const struct policy *p, struct buf *to)
 {
-	emit_line(to, "oifname \"lo\" counter accept", "row 1: loopback");
-	emit_line(to, "meta l4proto ipv6-icmp counter jump icmp6_out", "row 2: before 'invalid'");
-	emit_line(to, "oifname != @tunnels ip6 daddr @config6 counter jump zone_outside",
-		  "row 11: per packet, so that no old session leaks");
-	emit_line(to, "oifname != @tunnels ip6 daddr @gateways6 counter jump zone_outside",
-		  "row 11: per packet, so that no old session leaks");
-	emit_line(to, "meta l4proto ipv6-icmp counter jump icmp6_errors",
-		  "row 2: before 'invalid'");
+	emitline_fixed(to, "oifname \"lo\" counter accept", "row 1: loopback");
+	emit_deny(p, to, "ip6 saddr != @local_scope6 fib saddr type != local", "spoofed",
+		  "row 1: a source that is not ours");
+	emit_deny(p, to, "ip saddr != 0.0.0.0 fib saddr type != local", "spoofed",
+		  "row 1: a source that is not ours");
+	emit_deny(p, to, "exthdr rt exists", "spoofed", "row 1: routing headers");
+	emitline_fixed(to, "meta l4proto ipv6-icmp counter jump icmp6_out",
+		       "row 2: before 'invalid'");
+	emit_output_zone(p, to);
+	emitline_fixed(to, "meta l4proto ipv6-icmp counter jump icmp6_errors",
+		       "row 2: before 'invalid'");
+	emitline_fixed(to, "counter jump grants_out",
+		       "row 3: per packet, so that an ended grant ends");
 	emit_state(p, to);
-	emit_line(to,
-		  "oifname @uplinks ip6 saddr fe80::/10 ip6 daddr ff02::1:2 udp sport 546 "
-		  "udp dport 547 counter accept",
-		  "row 5: DHCPv6");
-	emit_line(to,
-		  "oifname @uplinks ip6 saddr fe80::/10 ip6 daddr fe80::/10 udp sport 546 "
-		  "udp dport 547 counter accept",
-		  "row 5: DHCPv6");
-	if (policy_uses_v4(p))
-		emit_line(to,
-			  "oifname @uplinks meta nfproto ipv4 udp sport 68 udp dport 67 "
-			  "counter accept",
-			  "row 5: DHCPv4");
-	emit_line(to, "counter oifname vmap @out_links", "rows 6 to 15");
-	emit_output_end(p, to);
+	emit_output_dhcp(p, to);
+	emit_output_metadata(p, to);
+	emitline_fixed(to, "counter oifname vmap @out_links", "rows 6, 11 and 15");
+	buf_addf(to, "\t\tfib daddr type multicast counter %s comment \"%s\"\n", emitline_drop(p),
+		 "row 16: multicast, not worth a line in the log");
+	emitline_log(p, to, "out");
+	emitline_refuse(p, to, "out_denied", 16, "not written, so not allowed");
 }
 
 /* What goes to the zone, but not into the tunnel: the never of the whole product. */
 static void emit_zone_outside(const struct policy *p, struct buf *to)
 {
-	char rule[128];
-
-	emitlink_rules(p, to, POLICY_OUT, POLICY_VIA_UPLINK, true);
-	emit_log(p, to, "leak");
-	snprintf(rule, sizeof(rule), "counter name leak %s", emit_reject(p));
-	emit_line(to, rule, "row 11: would have left outside the tunnel");
-	snprintf(rule, sizeof(rule), "counter %s", emit_drop(p));
-	emit_line(to, rule, "row 11: what cannot be rejected");
+	emitline_marked(p, to);
+	emitline_log(p, to, "leak");
+	emitline_refuse(p, to, "leak", 11, "would have left outside the tunnel");
 }
 
-static void emit_from_tunnel(const struct policy *p, struct buf *to)
+static void emit_metadata(const struct policy *p, struct buf *to)
 {
-	emitlink_rules(p, to, POLICY_IN, POLICY_VIA_TUNNEL, false);
+	emitline_metadata(p, to);
+	emitline_log(p, to, "imds");
+	emitline_refuse(p, to, "imds_denied", 7, "instance metadata, for nobody else");
 }
 
-static void emit_from_uplink(const struct policy *p, struct buf *to)
+static void emit_grants(const struct policy *p, struct buf *to)
 {
-	emitlink_rules(p, to, POLICY_IN, POLICY_VIA_UPLINK, false);
+	emitline_grants(p, to, POLICY_IN);
 }
 
-static void emit_to_tunnel(const struct policy *p, struct buf *to)
+static void emit_grants_out(const struct policy *p, struct buf *to)
 {
-	emitlink_rules(p, to, POLICY_OUT, POLICY_VIA_TUNNEL, false);
+	emitline_grants(p, to, POLICY_OUT);
 }
 
-static void emit_to_uplink(const struct policy *p, struct buf *to)
+static void emit_from_tun(const struct policy *p, struct buf *to)
 {
-	emitlink_rules(p, to, POLICY_OUT, POLICY_VIA_UPLINK, false);
+	emitline_rules(p, to, POLICY_IN, POLICY_VIA_TUNNEL);
+}
+
+static void emit_from_up(const struct policy *p, struct buf *to)
+{
+	emitline_rules(p, to, POLICY_IN, POLICY_VIA_UPLINK);
+}
+
+static void emit_to_tun(const struct policy *p, struct buf *to)
+{
+	emitline_rules(p, to, POLICY_OUT, POLICY_VIA_TUNNEL);
+}
+
+static void emit_to_up(const struct policy *p, struct buf *to)
+{
+	emitline_rules(p, to, POLICY_OUT, POLICY_VIA_UPLINK);
 }
 
 static void emit_mss(const struct policy *p, struct buf *to)
 {
-	emit_line(to,
-		  "oifname @tunnels tcp flags syn / syn,rst counter "
-		  "tcp option maxseg size set rt mtu",
-		  "row 11: fits into the tunnel");
-}
-
-/* Filled for grants by netpolicyd, one rule of its own each. */
-static void emit_grants(const struct policy *p, struct buf *to)
-{
+	if (p->n_tunnels)
+		emitline_fixed(to,
+			       "oifname @tunnels tcp flags syn / syn,rst counter "
+			       "tcp option maxseg size set rt mtu",
+			       "row 11: fits into the tunnel");
 }
 
 struct emit_chain {
@@ -256,15 +315,18 @@ static const struct emit_chain emit_chains[] = {
 	{ "input", "type filter hook input priority -10", true, emit_input },
 	{ "icmp6_in", NULL, false, emit_icmp6_in },
 	{ "icmp6_errors", NULL, false, emit_icmp6_errors },
+	{ "zone_answers", NULL, false, emit_zone_answers },
 	{ "grants", NULL, false, emit_grants },
-	{ "from_tunnel", NULL, false, emit_from_tunnel },
-	{ "from_uplink", NULL, false, emit_from_uplink },
+	{ "from_tun", NULL, false, emit_from_tun },
+	{ "from_up", NULL, false, emit_from_up },
 	{ "forward", "type filter hook forward priority -10", true, emit_forward },
 	{ "output", "type filter hook output priority -10", true, emit_output },
 	{ "icmp6_out", NULL, false, emit_icmp6_out },
 	{ "zone_outside", NULL, false, emit_zone_outside },
-	{ "to_tunnel", NULL, false, emit_to_tunnel },
-	{ "to_uplink", NULL, false, emit_to_uplink },
+	{ "grants_out", NULL, false, emit_grants_out },
+	{ "metadata", NULL, false, emit_metadata },
+	{ "to_tun", NULL, false, emit_to_tun },
+	{ "to_up", NULL, false, emit_to_up },
 	{ "mss", "type filter hook postrouting priority -150", false, emit_mss },
 };
 
@@ -292,16 +354,19 @@ static void emit_prepare_chains(const struct policy *p, struct buf *to)
 
 static void emit_counters(struct buf *to)
 {
-	static const char *const names[] = { "in_denied", "out_denied", "forward_denied", "leak" };
+	static const char *const names[] = { "in_denied",   "out_denied", "forward_denied",
+					     "imds_denied", "leak",       "grant_over",
+					     "spoofed" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		buf_addf(to, "\tcounter %s {\n\t}\n", names[i]);
 	buf_add(to, "\n");
 }
 
-static void emit_chain(const struct policy *p, const struct emit_chain *c, struct buf *to)
+static void emit_chain(const struct policy *p, const struct emit_chain *c, bool is_first,
+		       struct buf *to)
 {
-	buf_addf(to, "\n\tchain %s {\n", c->name);
+	buf_addf(to, "%s\tchain %s {\n", is_first ? "" : "\n", c->name);
 	if (c->base) {
 		buf_add(to, "\t\t");
 		emit_base(p, c, to);
@@ -311,32 +376,22 @@ static void emit_chain(const struct policy *p, const struct emit_chain *c, struc
 	buf_add(to, "\t}\n");
 }
 
-static void emit_body(const struct policy *p, struct buf *to)
+static int emit_body(const struct policy *p, struct buf *to)
 {
-	buf_add(to, "add table inet " EMIT_TABLE "\n");
-	emitlink_prepare_sets(p, to);
-	emit_prepare_chains(p, to);
-	emitlink_prepare_guard(p, to);
-	buf_add(to, "\ntable inet " EMIT_TABLE " {\n");
-	emit_counters(to);
-	emitlink_sets(p, to);
-	for (size_t i = 0; i < ARRAY_SIZE(emit_chains); i++)
-		emit_chain(p, &emit_chains[i], to);
-	buf_add(to, "}\n\n");
-	emitlink_guard(p, to);
-}
-
-int emit_digest(const struct policy *p, char ret[static 65])
-{
-	_cleanup_(buf_release) struct buf body = buf_init(EMIT_TEXT_MAX);
 	int r;
 
-	buf_addf(&body, "# %s %u\n", p->name, p->version);
-	emit_body(p, &body);
-	r = buf_done(&body);
-	if (r == 0)
-		sha256_text(body.text, body.len, ret);
-	return r;
+	buf_add(to, "add table inet " EMIT_TABLE "\n");
+	emitset_prepare(p, to);
+	emit_prepare_chains(p, to);
+	emitguard_prepare(p, to);
+	buf_add(to, "\ntable inet " EMIT_TABLE " {\n");
+	emit_counters(to);
+	emitset_all(p, to);
+	for (size_t i = 0; i < ARRAY_SIZE(emit_chains); i++)
+		emit_chain(p, &emit_chains[i], i == 0, to);
+	buf_add(to, "}\n\n");
+	r = emitguard_table(p, to);
+	return r < 0 ? r : buf_done(to);
 }
 
 /* The comment of a table cannot be changed in place, that of a rule can: docs/decisions/0005. */
@@ -349,14 +404,39 @@ static void emit_about(const struct policy *p, const char *digest, struct buf *t
 		 p->enforce ? "" : ", not enforced");
 }
 
+/* The text without the line that shows the digest, behind a line that is only digested. Gives its
+ * length. */
+static int emit_digested(const struct policy *p, struct buf *to, size_t *ret_head,
+			 char ret[static 65])
+{
+	int r;
+
+	buf_addf(to, "# %s %u\n", p->name, p->version);
+	*ret_head = to->len;
+	r = emit_body(p, to);
+	if (r == 0)
+		sha256_text(to->text, to->len, ret);
+	return r;
+}
+
+int emit_digest(const struct policy *p, char ret[static 65])
+{
+	_cleanup_(buf_release) struct buf body = buf_init(EMIT_TEXT_MAX);
+	size_t head;
+
+	return emit_digested(p, &body, &head, ret);
+}
+
 int emit_policy(const struct policy *p, struct buf *to)
 {
+	_cleanup_(buf_release) struct buf body = buf_init(EMIT_TEXT_MAX);
 	char digest[65];
-	int r = emit_digest(p, digest);
+	size_t head;
+	int r = emit_digested(p, &body, &head, digest);
 
 	if (r < 0)
 		return r;
-	emit_body(p, to);
+	buf_add(to, body.text + head);
 	emit_about(p, digest, to);
 	return buf_done(to);
 }
