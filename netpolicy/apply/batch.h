@@ -14,10 +14,11 @@
 
 #include "common/attr.h"
 
-#define BATCH_BYTES_MAX (8 * 1024 * 1024) /* of one batch */
-#define BATCH_MESSAGES_MAX 65536          /* of one batch */
-#define BATCH_NAME_MAX 128                /* of a chain, set or object, with the NUL */
-#define BATCH_ERROR_MAX 256               /* of a message for people, with the NUL */
+/* Four nets of 131,072 prefixes, 64 bytes each. */
+#define BATCH_BYTES_MAX (40 * 1024 * 1024) /* of one batch */
+#define BATCH_MESSAGES_MAX 65536           /* of one batch */
+#define BATCH_NAME_MAX 128                 /* of a chain, set or object, with the NUL */
+#define BATCH_ERROR_MAX 256                /* of a message for people, with the NUL */
 
 #define BATCH_TABLE "postern"       /* family inet */
 #define BATCH_GUARD "postern_guard" /* family netdev */

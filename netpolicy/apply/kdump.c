@@ -40,17 +40,14 @@ static const struct kdump_source kdump_sources[] = {
 		  KDUMP_BIT(NFTA_CHAIN_ID) },
 	{ KDUMP_SET, NFT_MSG_GETSET, NFT_MSG_NEWSET, NFTA_SET_NAME,
 	  KDUMP_BIT(NFTA_SET_HANDLE) | KDUMP_BIT(NFTA_SET_ID) | KDUMP_BIT(NFTA_SET_PAD) |
-		  KDUMP_BIT(KDUMP_SET_COUNT) },
+		  KDUMP_BIT(NFTA_SET_NAME) |
+		  KDUMP_BIT(KDUMP_SET_COUNT) }, /* the holder is the name */
 	{ KDUMP_OBJ, NFT_MSG_GETOBJ, NFT_MSG_NEWOBJ, NFTA_OBJ_NAME,
 	  KDUMP_BIT(NFTA_OBJ_USE) | KDUMP_BIT(NFTA_OBJ_HANDLE) | KDUMP_BIT(NFTA_OBJ_PAD) |
 		  KDUMP_BIT(NFTA_OBJ_DATA) },
 	{ KDUMP_FLOWTABLE, NFT_MSG_GETFLOWTABLE, NFT_MSG_NEWFLOWTABLE, NFTA_FLOWTABLE_NAME,
 	  KDUMP_BIT(NFTA_FLOWTABLE_USE) | KDUMP_BIT(NFTA_FLOWTABLE_HANDLE) |
 		  KDUMP_BIT(NFTA_FLOWTABLE_PAD) },
-	{ KDUMP_RULE, NFT_MSG_GETRULE, NFT_MSG_NEWRULE, NFTA_RULE_CHAIN,
-	  KDUMP_BIT(NFTA_RULE_HANDLE) | KDUMP_BIT(NFTA_RULE_POSITION) | KDUMP_BIT(NFTA_RULE_PAD) |
-		  KDUMP_BIT(NFTA_RULE_ID) | KDUMP_BIT(NFTA_RULE_POSITION_ID) |
-		  KDUMP_BIT(NFTA_RULE_CHAIN_ID) },
 };
 
 /* Elements come in lists, not one to a message. */
@@ -64,12 +61,26 @@ static const struct kdump_source kdump_elements = {
 		KDUMP_BIT(NFTA_SET_ELEM_EXPRESSIONS), /* counters; the set says which */
 };
 
+static const struct kdump_source kdump_rules = {
+	KDUMP_RULE,
+	NFT_MSG_GETRULE,
+	NFT_MSG_NEWRULE,
+	NFTA_RULE_CHAIN,
+	KDUMP_BIT(NFTA_RULE_HANDLE) | KDUMP_BIT(NFTA_RULE_POSITION) | KDUMP_BIT(NFTA_RULE_PAD) |
+		KDUMP_BIT(NFTA_RULE_ID) | KDUMP_BIT(NFTA_RULE_POSITION_ID) |
+		KDUMP_BIT(NFTA_RULE_CHAIN_ID),
+};
+
 /* One reading. */
 struct kdump_run {
 	struct kdump *d;
 	const struct kdump_source *source;
 	bool is_guard;
 	const char *set;      /* whose elements are read */
+	bool is_anonymous;    /* that set is */
+	size_t n_before;      /* records before elements and rules: sets are among them */
+	uint32_t *first;      /* for each of these, where its elements begin */
+	size_t next;          /* record behind the anonymous set that was found last */
 	uint32_t place;       /* of the next rule in the chain */
 	uint32_t last_holder; /* offset of that chain's name */
 };
@@ -162,8 +173,87 @@ static int kdump_add_table_flags(struct kdump *d, const struct nlattr *attr)
 	return kdump_add_bytes(d, &flags, sizeof(flags), &(uint32_t){ 0 });
 }
 
+static int kdump_order_bytes(const void *pa, const void *pb, void *ctx)
+{
+	const struct kdump_record *a = pa, *b = pb;
+	const struct kdump *d = ctx;
+	size_t n = a->len < b->len ? a->len : b->len;
+	int r = memcmp(d->bytes + a->data, d->bytes + b->data, n);
+
+	return r ? r : (a->len > b->len) - (a->len < b->len);
+}
+
+/* The place of the anonymous set of that name, or -1. Rules come in the order in which their sets
+ * were made, so the next one is most often the right one. */
+static ptrdiff_t kdump_anonymous(struct kdump_run *run, const char *name)
+{
+	for (size_t i = 0; i < run->n_before; i++) {
+		size_t at = (run->next + i) % run->n_before;
+		const struct kdump_record *r = &run->d->list[at];
+
+		if (r->kind != KDUMP_SET || !(r->detail & NFT_SET_ANONYMOUS) ||
+		    r->is_guard != run->is_guard || strcmp(kdump_holder(run->d, r), name) != 0)
+			continue;
+		run->next = at + 1;
+		return (ptrdiff_t)at;
+	}
+	return -1;
+}
+
+/* Appends once more what is there already. */
+static int kdump_repeat(struct kdump *d, const struct kdump_record *what)
+{
+	struct kdump_record r = *what; /* moves when the bytes grow */
+	uint32_t at = (uint32_t)d->used;
+	void *list = d->bytes;
+	int error = kdump_room(&list, &d->size, d->used + r.len, KDUMP_BYTES_MAX, 1);
+
+	d->bytes = list;
+	if (error < 0)
+		return error;
+	memcpy(d->bytes + at, d->bytes + r.data, r.len);
+	d->used += r.len;
+	return 0;
+}
+
+/* Appends what an anonymous set holds instead of its name, which is a number that the kernel chose:
+ * its definition, and its elements in an order of their own. */
+static int kdump_add_set(struct kdump_run *run, size_t set)
+{
+	struct kdump *d = run->d;
+	size_t first = run->first[set], end = first;
+	int r = kdump_repeat(d, &d->list[set]);
+
+	while (end < d->n && d->list[end].kind == KDUMP_ELEM &&
+	       !strcmp(kdump_holder(d, &d->list[end]), kdump_holder(d, &d->list[set])))
+		end++;
+	if (end > first)
+		qsort_r(d->list + first, end - first, sizeof(d->list[0]), kdump_order_bytes, d);
+	for (size_t i = first; i < end && r == 0; i++)
+		r = kdump_repeat(d, &d->list[i]);
+	return r;
+}
+
+/* The content of a lookup, with an anonymous set for its name. */
+static int kdump_add_lookup(struct kdump_run *run, const struct nlattr *data)
+{
+	const struct nlattr *attr;
+	int r = 0;
+
+	mnl_attr_for_each_nested(attr, data) {
+		ptrdiff_t set = -1;
+
+		if (mnl_attr_get_type(attr) == NFTA_LOOKUP_SET)
+			set = kdump_anonymous(run, mnl_attr_get_str(attr));
+		r = set < 0 ? kdump_add_attr(run->d, attr) : kdump_add_set(run, (size_t)set);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* The name of the expression, and its content unless that is a counter's. */
-static int kdump_add_expr(struct kdump *d, const struct nlattr *elem)
+static int kdump_add_expr(struct kdump_run *run, const struct nlattr *elem)
 {
 	const struct nlattr *attr, *data = NULL;
 	const char *name = "";
@@ -175,19 +265,19 @@ static int kdump_add_expr(struct kdump *d, const struct nlattr *elem)
 		if (mnl_attr_get_type(attr) == NFTA_EXPR_DATA)
 			data = attr;
 	}
-	r = kdump_add_bytes(d, name, strlen(name) + 1, &(uint32_t){ 0 });
-	if (r == 0 && data && strcmp(name, "counter") != 0)
-		r = kdump_add_attr(d, data);
-	return r;
+	r = kdump_add_bytes(run->d, name, strlen(name) + 1, &(uint32_t){ 0 });
+	if (r < 0 || !data || !strcmp(name, "counter"))
+		return r;
+	return strcmp(name, "lookup") ? kdump_add_attr(run->d, data) : kdump_add_lookup(run, data);
 }
 
-static int kdump_add_exprs(struct kdump *d, const struct nlattr *list)
+static int kdump_add_exprs(struct kdump_run *run, const struct nlattr *list)
 {
 	const struct nlattr *elem;
 	int r = 0;
 
 	mnl_attr_for_each_nested(elem, list) {
-		r = kdump_add_expr(d, elem);
+		r = kdump_add_expr(run, elem);
 		if (r < 0)
 			return r;
 	}
@@ -205,7 +295,7 @@ static int kdump_add_content(struct kdump_run *run, const struct nlattr *at, con
 		if (type < KDUMP_ATTR_MAX && (run->source->volatile_bits & KDUMP_BIT(type)))
 			continue;
 		if (run->source->kind == KDUMP_RULE && type == NFTA_RULE_EXPRESSIONS)
-			r = kdump_add_exprs(run->d, at);
+			r = kdump_add_exprs(run, at);
 		else if (run->source->kind == KDUMP_TABLE && type == NFTA_TABLE_FLAGS)
 			r = kdump_add_table_flags(run->d, at);
 		else
@@ -249,6 +339,8 @@ static int kdump_add(struct kdump_run *run, const struct nlattr *at, const char 
 		record.detail = kdump_next_place(run, record.holder);
 	else if (record.kind == KDUMP_OBJ && tb[NFTA_OBJ_TYPE])
 		record.detail = ntohl(mnl_attr_get_u32(tb[NFTA_OBJ_TYPE]));
+	else if (record.kind == KDUMP_ELEM)
+		record.detail = run->is_anonymous;
 	else if (record.kind == KDUMP_SET && tb[NFTA_SET_FLAGS])
 		record.detail = ntohl(mnl_attr_get_u32(tb[NFTA_SET_FLAGS]));
 	return kdump_add_record(run->d, &record);
@@ -288,13 +380,6 @@ static bool kdump_is_ours(const struct kdump_run *run, const struct nlmsghdr *nl
 	       !strcmp(mnl_attr_get_str(table), run->is_guard ? BATCH_GUARD : BATCH_TABLE);
 }
 
-/* A set without a name of its own belongs to one rule, and is seen there. */
-static bool kdump_is_anonymous(const struct kdump_run *run, const struct nlattr **tb)
-{
-	return run->source->kind == KDUMP_SET && tb[NFTA_SET_FLAGS] &&
-	       (ntohl(mnl_attr_get_u32(tb[NFTA_SET_FLAGS])) & NFT_SET_ANONYMOUS);
-}
-
 static int kdump_take(const struct nlmsghdr *nlh, void *ctx)
 {
 	const struct nlattr *tb[KDUMP_ATTR_MAX];
@@ -304,8 +389,7 @@ static int kdump_take(const struct nlmsghdr *nlh, void *ctx)
 	const struct kdump_source *source = run->source;
 
 	kdump_sort_attrs(at, end, tb);
-	if ((nlh->nlmsg_type & 0xff) != source->reply || !kdump_is_ours(run, nlh, tb[1]) ||
-	    kdump_is_anonymous(run, tb))
+	if ((nlh->nlmsg_type & 0xff) != source->reply || !kdump_is_ours(run, nlh, tb[1]))
 		return 0;
 	if (source->kind == KDUMP_ELEM)
 		return tb[NFTA_SET_ELEM_LIST_ELEMENTS] ?
@@ -341,21 +425,44 @@ static bool kdump_has_policy(const struct kdump_record *r, bool is_guard)
 /* The elements of every set found so far. */
 static int kdump_ask_elements(struct kernio *k, struct kdump_run *run)
 {
-	size_t n = run->d->n;
 	int r = 0;
 
 	run->source = &kdump_elements;
-	for (size_t i = 0; i < n && r == 0; i++) {
+	for (size_t i = 0; i < run->n_before && r == 0; i++) {
 		char set[BATCH_NAME_MAX * 2 + 8]; /* records move while the list grows */
 
 		if (!kdump_has_policy(&run->d->list[i], run->is_guard))
 			continue;
 		snprintf(set, sizeof(set), "%s", kdump_holder(run->d, &run->d->list[i]));
 		run->set = set;
+		run->is_anonymous = run->d->list[i].detail & NFT_SET_ANONYMOUS;
+		run->first[i] = (uint32_t)run->d->n;
 		r = kdump_ask(k, run);
 		run->set = NULL;
 	}
 	return r;
+}
+
+static int kdump_ask_rules(struct kernio *k, struct kdump_run *run)
+{
+	run->source = &kdump_rules;
+	return kdump_ask(k, run);
+}
+
+/* What belongs to one rule has been seen there. */
+static void kdump_drop_anonymous(struct kdump *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++) {
+		const struct kdump_record *r = &d->list[i];
+		bool is_anonymous = (r->kind == KDUMP_SET && (r->detail & NFT_SET_ANONYMOUS)) ||
+				    (r->kind == KDUMP_ELEM && r->detail);
+
+		if (!is_anonymous)
+			d->list[n++] = *r;
+	}
+	d->n = n;
 }
 
 static int kdump_read_table(struct kernio *k, struct kdump *d, bool is_guard)
@@ -370,7 +477,18 @@ static int kdump_read_table(struct kernio *k, struct kdump *d, bool is_guard)
 		if (r == -ENOENT)
 			r = 0;
 	}
-	return r == 0 ? kdump_ask_elements(k, &run) : r;
+	if (r != 0)
+		return r;
+	run.n_before = d->n;
+	run.first = calloc(d->n + 1, sizeof(run.first[0]));
+	if (!run.first)
+		return -ENOMEM;
+	r = kdump_ask_elements(k, &run);
+	if (r == 0)
+		r = kdump_ask_rules(k, &run);
+	free(run.first);
+	kdump_drop_anonymous(d);
+	return r == -ENOENT ? 0 : r;
 }
 
 int kdump_compare(const struct kdump *a, const struct kdump_record *ra, const struct kdump *b,

@@ -119,7 +119,7 @@ int compilewire_get_reply(const void *bytes, size_t len, struct compilewire_repl
 	if (w.failed || result > 4095)
 		return -EBADMSG;
 	ret->result = -(int)result;
-	r = compilewire_get_blob(&w, COMPILEWIRE_REPLY_MAX, &ret->batch, &ret->batch_len);
+	r = compilewire_get_blob(&w, BATCH_BYTES_MAX, &ret->batch, &ret->batch_len);
 	if (r == 0)
 		r = kdump_get(&w, &ret->expected);
 	return r < 0 ? r : wire_done(&w);

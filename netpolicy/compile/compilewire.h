@@ -10,13 +10,14 @@
 #include <stdint.h>
 
 #include "common/attr.h"
+#include "netpolicy/apply/batch.h"
 #include "netpolicy/apply/kdump.h"
 
-#define COMPILEWIRE_TEXT_MAX (4 * 1024 * 1024) /* bytes of nft text */
+#define COMPILEWIRE_TEXT_MAX (24 * 1024 * 1024) /* bytes of nft text */
 #define COMPILEWIRE_DEVICES_MAX 16
 #define COMPILEWIRE_ERROR_MAX 4096 /* bytes of a message with the NUL */
 #define COMPILEWIRE_REQUEST_MAX (COMPILEWIRE_TEXT_MAX + 1024)
-#define COMPILEWIRE_REPLY_MAX (32 * 1024 * 1024)
+#define COMPILEWIRE_REPLY_MAX (BATCH_BYTES_MAX + KDUMP_BYTES_MAX + 8192)
 
 enum compilewire_mode {
 	COMPILEWIRE_USERNS = 1, /* no privilege at all: user and network namespace of its own */

@@ -31,8 +31,10 @@
 #include "netpolicy/compile/compilewire.h"
 #include "netpolicy/compile/standin.h"
 
-#define COMPILE_MEMORY_MAX ((rlim_t)768 * 1024 * 1024) /* bytes of address space */
-#define COMPILE_CPU_S 5
+#define COMPILE_MEMORY_MAX ((rlim_t)2048 * 1024 * 1024) /* bytes of address space */
+#define COMPILE_CPU_S 25                                /* the parent gives up after 30 s */
+#define COMPILE_BUFFER (64 * 1024 * 1024) /* bytes of the send buffer for a large batch */
+#define COMPILE_ROOM 4096    /* bytes of it that the kernel keeps for itself, and more */
 #define COMPILE_NOBODY 65534 /* the kernel's overflow user; exists everywhere */
 
 /* gcc says it with a macro, clang with a feature. */
@@ -53,6 +55,9 @@ static struct {
 	uint8_t *bytes;
 	size_t len;
 } compile_tape;
+
+/* Where descriptors go whose send buffer is too small; -1 = nobody can help. */
+static int compile_helper = -1;
 
 static void compile_record(const void *p, size_t len)
 {
@@ -86,11 +91,104 @@ static void compile_tee(const struct msghdr *msg)
 		compile_tape.is_open = false;
 }
 
+/* One descriptor over @via, with one byte. */
+static int compile_hand_over(int via, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
+	struct iovec iov = { (char *)"b", 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return TEMP_FAILURE_RETRY(syscall(SYS_sendmsg, via, &msg, MSG_NOSIGNAL)) < 0 ? -errno : 0;
+}
+
+/* Takes a descriptor; -1 at the end. */
+static int compile_take_over(int via)
+{
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+	int fd = -1;
+
+	if (TEMP_FAILURE_RETRY(recvmsg(via, &msg, MSG_CMSG_CLOEXEC)) != 1)
+		return -1;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+/* The only thing for which the child needs root: a send buffer beyond net.core.wmem_max. A batch
+ * goes out in one piece, and without privilege no more than about 6,000 prefixes fit. This process
+ * does that to the sockets it is handed, and nothing else. */
+static void compile_help(int via)
+{
+	int bytes = COMPILE_BUFFER, fd;
+
+	while ((fd = compile_take_over(via)) >= 0) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+		close(fd);
+		if (write(via, "b", 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+/* Starts it while we still are root. It ends with us: then its socket is at its end. */
+static int compile_start_helper(void)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0) {
+		close(pair[0]);
+		close(SPAWN_CHAN_FD);
+		compile_help(pair[1]);
+	}
+	close(pair[1]);
+	compile_helper = pair[0];
+	return pid < 0 ? -errno : 0;
+}
+
+/* Before a batch is sent: room for it in the socket. */
+static void compile_make_room(int fd, const struct msghdr *msg)
+{
+	socklen_t size = sizeof(int);
+	size_t len = 0;
+	int have = 0;
+	char byte;
+
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		len += msg->msg_iov[i].iov_len;
+	if (compile_helper < 0 || getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &have, &size) < 0 ||
+	    len + COMPILE_ROOM <= (size_t)have)
+		return;
+	if (compile_hand_over(compile_helper, fd) == 0)
+		(void)!read(compile_helper, &byte, 1);
+}
+
 /* Stands in front of the C library's: the one way from libnftables to the kernel. */
 _public_ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	if (compile_tape.is_on)
+	if (compile_tape.is_on) {
 		compile_tee(msg);
+		compile_make_room(fd, msg);
+	}
 	return syscall(SYS_sendmsg, fd, msg, flags);
 }
 
@@ -125,7 +223,10 @@ static bool compile_can_userns(void)
 static int compile_isolate(uint8_t *ret_mode)
 {
 	bool is_root = geteuid() == 0;
-	int r = 0;
+	int r = is_root ? compile_start_helper() : 0;
+
+	if (r < 0)
+		return r;
 
 	if (is_root && !compile_can_userns()) {
 		*ret_mode = COMPILEWIRE_NETNS;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Loads compiled policies into a network namespace of its own, changes them with nft behind our
+/* Loads compiled rulesets into a network namespace of its own, changes them with nft behind our
  * back, and looks whether the difference is named and healed. */
 #include <errno.h>
 #include <stdlib.h>
@@ -7,33 +7,26 @@
 
 #include "netpolicy/apply/applier.h"
 #include "netpolicy/apply/foreign.h"
-#include "netpolicy/compile/compiler.h"
+#include "netpolicy/apply/ktable.h"
 #include "tests/support/tap.h"
-#include "tests/unit/netpolicy/policyfixture.h"
+#include "tests/unit/netpolicy/nftfixture.h"
 #include "tests/unit/tunneld/kern/netns.h"
 
 static struct compilewire_reply test_one, test_two; /* compiled once: two policies */
 
-static void test_compile(const char *more, struct compilewire_reply *ret)
-{
-	char *text = ret->batch ? NULL : policyfixture_text(more);
-	struct compilewire_request q = { .n_devices = 1, .devices = { "eth0" }, .text = text };
-
-	if (!text)
-		return;
-	q.text_len = strlen(text);
-	if (compiler_run(&q, ret) < 0)
-		tap_fail(__FILE__, __LINE__, "%s", ret->error);
-	free(text);
-}
+static const char test_more[] = "add chain inet postern more\n"
+				"flush chain inet postern more\n"
+				"add set inet postern more6 { type ipv6_addr; flags interval; }\n"
+				"flush set inet postern more6\n"
+				"add element inet postern more6 { 2001:db8:1::/64 }\n"
+				"add counter inet postern extra\n"
+				"add rule inet postern more tcp dport { 22, 443 } accept\n";
 
 /* A namespace with an uplink and the two policies. False: the test is skipped. */
 static bool test_ready(struct kernio **k)
 {
-	policyfixture_use_build();
-	test_compile("", &test_one);
-	test_compile("management = tcp/8080\npeers = 2001:db8:1::1\npeer_ports = udp/9\n",
-		     &test_two);
+	nftfixture_once(0, "", &test_one);
+	nftfixture_once(0, test_more, &test_two);
 	if (!netns_fresh())
 		return false;
 	netns_run("ip link add eth0 type veth");
@@ -58,12 +51,16 @@ static void test_applier_loads(void)
 	CU_ASSERT_TRUE(result.diff.is_absent[0] && result.diff.is_absent[1]);
 	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
 	CU_ASSERT_FALSE(result.was_current || result.was_replaced);
+	CU_ASSERT_STRING_EQUAL(result.found, "inet postern: the table is missing");
+	CU_ASSERT_EQUAL(result.n_found, 2);
 	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
 	CU_ASSERT_TRUE(result.was_current);
+	CU_ASSERT_STRING_EQUAL(result.found, "");
 	CU_ASSERT_EQUAL(test_apply(k, &test_two, &result), 0);
 	CU_ASSERT_FALSE(result.was_replaced);
 	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
 	CU_ASSERT_FALSE(result.was_replaced);
+	netns_expect("nft list ruleset | grep -c -e more -e extra", "0");
 }
 
 /* Each change by a stranger: seen, named, healed. */
@@ -74,8 +71,8 @@ static void test_applier_names_changes(void)
 	} rows[] = {
 		{ "insert rule inet postern input accept",
 		  "a rule that is not ours stands at place 1" },
-		{ "add rule inet postern grants tcp dport 22 accept",
-		  "chain grants: a rule that is not" },
+		{ "add rule inet postern from_up tcp dport 23 accept",
+		  "chain from_up: a rule that is not" },
 		{ "flush chain inet postern forward", "chain forward: rule 1 is missing" },
 		{ "add element inet postern config6 { 2001:db8:bad::/64 }", "2001:db8:bad::" },
 		{ "delete element inet postern tunnels { \"postern1\" }",
@@ -87,12 +84,15 @@ static void test_applier_names_changes(void)
 		  "chain own is not" },
 		{ "add counter inet postern mine", "counter mine is not ours" },
 		{ "add set inet postern mine '{ type ipv4_addr; }'", "set mine is not ours" },
+		{ "'add set inet postern mine { type ipv6_addr; flags timeout; }; "
+		  "add element inet postern mine { ::1 timeout 1h }'",
+		  "set mine is not ours" },
 		{ "delete table inet postern", "inet postern: the table is missing" },
 		{ "delete table netdev postern_guard",
 		  "netdev postern_guard: the table is missing" },
 		{ "flush chain netdev postern_guard egress_eth0", "chain egress_eth0: rule 1" },
 		{ "flush ruleset", "the table is missing" },
-		{ "'table inet postern { flags dormant; }'", "flags were changed" },
+		{ "rename chain inet postern from_up other", "chain other is not ours" },
 	};
 	_cleanup_(kernio_closep) struct kernio *k = NULL;
 	_cleanup_(applier_release) struct applier_result result = { 0 };
@@ -111,6 +111,48 @@ static void test_applier_names_changes(void)
 	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
 }
 
+/* Another rule in the place of the one with that comment. Not by "replace", of which nft 1.0.6 dies
+ * when there is an anonymous set. */
+static void test_replace_rule(const char *comment, const char *rule)
+{
+	netns_run("handle=$(nft -a list chain inet postern from_up | "
+		  "sed -n 's/.*\"%s\" # handle //p'); "
+		  "nft \"add rule inet postern from_up handle $handle %s comment \\\"%s\\\"; "
+		  "delete rule inet postern from_up handle $handle\"",
+		  comment, rule, comment);
+}
+
+/* A rule that only looks the same: its comment, its shape and the name that the kernel gave to its
+ * anonymous set stay. */
+static void test_applier_sees_anonymous_sets(void)
+{
+	static const char *const rules[] = {
+		"tcp dport { 22, 81, 8000-8100 } counter accept",
+		"tcp dport { 22, 80, 8000-8101 } counter accept",
+		"tcp dport { 22, 80 } counter accept",
+		"tcp dport != { 22, 80, 8000-8100 } counter accept",
+		"udp dport { 22, 80, 8000-8100 } counter accept",
+	};
+	_cleanup_(kernio_closep) struct kernio *k = NULL;
+	_cleanup_(applier_release) struct applier_result result = { 0 };
+
+	if (!test_ready(&k))
+		return;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+		test_replace_rule("page:1", rules[i]);
+		applier_release(&result);
+		CU_ASSERT_EQUAL(applier_check(k, &test_one.expected, &result), APPLIER_E_DRIFT);
+		if (!result.diff.lines.text || !strstr(result.diff.lines.text, "(\"page:1\")"))
+			tap_fail(__FILE__, __LINE__, "%s: %s", rules[i], result.diff.lines.text);
+	}
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	/* The same content under another number is the same. */
+	test_replace_rule("page:1", "tcp dport { 8000-8100, 22, 80 } counter accept");
+	applier_release(&result);
+	CU_ASSERT_EQUAL(applier_check(k, &test_one.expected, &result), 0);
+}
+
 /* The same rules in another order are another policy. */
 static void test_applier_sees_order(void)
 {
@@ -120,12 +162,11 @@ static void test_applier_sees_order(void)
 	if (!test_ready(&k))
 		return;
 	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
-	netns_run(
-		"handle=$(nft -a list chain inet postern icmp6_errors | "
-		"sed -n 's/.*destination-unreachable.*handle //p'); "
-		"nft \"delete rule inet postern icmp6_errors handle $handle; add rule inet postern "
-		"icmp6_errors icmpv6 type destination-unreachable counter accept "
-		"comment \\\"row 2: destination-unreachable\\\"\"");
+	netns_run("handle=$(nft -a list chain inet postern from_up | "
+		  "sed -n 's/.*destination-unreachable.*handle //p'); "
+		  "nft \"delete rule inet postern from_up handle $handle; add rule inet postern "
+		  "from_up icmpv6 type destination-unreachable counter accept "
+		  "comment \\\"errors\\\"\"");
 	applier_release(&result);
 	CU_ASSERT_EQUAL(applier_check(k, &test_one.expected, &result), APPLIER_E_DRIFT);
 	CU_ASSERT_EQUAL(result.diff.n, 1);
@@ -146,6 +187,94 @@ static void test_applier_replaces(void)
 	CU_ASSERT_TRUE(result.was_replaced);
 	netns_expect("nft list tables | sort",
 		     "table inet postern\ntable ip other\ntable netdev postern_guard");
+}
+
+/* What was granted stays through every update in place, and is no difference. */
+static void test_applier_leaves_live_elements(void)
+{
+	static const char list[] = "nft list set inet postern grant_ssh6 | "
+				   "grep -o '2001:db8:9::1 timeout 1h'";
+	_cleanup_(kernio_closep) struct kernio *k = NULL;
+	_cleanup_(applier_release) struct applier_result result = { 0 };
+
+	if (!test_ready(&k))
+		return;
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	netns_run("nft add element inet postern grant_ssh6 '{ 2001:db8:9::1 timeout 1h }'");
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	CU_ASSERT_TRUE(result.was_current);
+	CU_ASSERT_EQUAL(test_apply(k, &test_two, &result), 0);
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	CU_ASSERT_FALSE(result.was_replaced);
+	netns_expect(list, "2001:db8:9::1 timeout 1h");
+	/* The set itself counts. */
+	netns_run("nft 'flush chain inet postern output; delete set inet postern grant_ssh6; "
+		  "add set inet postern grant_ssh6 { type ipv6_addr; }'");
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	CU_ASSERT_TRUE(result.was_replaced);
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	CU_ASSERT_TRUE(result.was_current);
+}
+
+/* Where the kernel knows it: made to persist, owned, closed to others, and free again. */
+static void test_applier_owns(void)
+{
+	_cleanup_(kernio_closep) struct kernio *k = NULL;
+	_cleanup_(kernio_closep) struct kernio *other = NULL;
+	_cleanup_(applier_release) struct applier_result result = { 0 };
+	struct ktable tables[2];
+
+	if (!test_ready(&k))
+		return;
+	CU_ASSERT_EQUAL(applier_own(k), -ENOENT);
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	if (!ktable_knows_persist()) {
+		CU_ASSERT_EQUAL(applier_own(k), APPLIER_E_NO_OWNER);
+		return;
+	}
+	CU_ASSERT_EQUAL(ktable_read(k, tables), 0);
+	CU_ASSERT_TRUE(tables[0].flags == KTABLE_PERSIST && tables[1].flags == KTABLE_PERSIST);
+	CU_ASSERT_EQUAL(applier_own(k), 0);
+	CU_ASSERT_EQUAL(applier_own(k), 0);
+	CU_ASSERT_EQUAL(ktable_read(k, tables), 0);
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT_TRUE(tables[i].flags == (KTABLE_PERSIST | KTABLE_OWNER) &&
+			       tables[i].owner == kernio_port(k));
+	netns_run("! nft insert rule inet postern input accept 2>/dev/null");
+	netns_run("nft flush ruleset");
+	CU_ASSERT_EQUAL(applier_check(k, &test_one.expected, &result), 0);
+	/* The owner itself goes on, in place and not. */
+	CU_ASSERT_EQUAL(test_apply(k, &test_two, &result), 0);
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	CU_ASSERT_EQUAL(kernio_open(&other), 0);
+	CU_ASSERT_EQUAL(applier_own(other), -EPERM);
+	CU_ASSERT_EQUAL(test_apply(other, &test_two, &result), -EPERM);
+	CU_ASSERT_STRING_EQUAL(result.error, "another process owns our tables");
+	CU_ASSERT_EQUAL(applier_unload(other), -EPERM);
+	kernio_closep(&k);
+	CU_ASSERT_EQUAL(test_apply(other, &test_two, &result), 0);
+	CU_ASSERT_FALSE(result.was_replaced);
+	CU_ASSERT_EQUAL(applier_own(other), 0);
+}
+
+/* A table that was made by somebody who did not know of persist cannot be owned, and works. */
+static void test_applier_cannot_own(void)
+{
+	_cleanup_(kernio_closep) struct kernio *k = NULL;
+	_cleanup_(applier_release) struct applier_result result = { 0 };
+
+	if (!test_ready(&k))
+		return;
+	netns_run("nft add table inet postern");
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	CU_ASSERT_EQUAL(applier_own(k), APPLIER_E_NO_OWNER);
+	/* Such a table can be made to sleep, and is woken. */
+	netns_run("nft 'table inet postern { flags dormant; }'");
+	applier_release(&result);
+	CU_ASSERT_EQUAL(applier_check(k, &test_one.expected, &result), APPLIER_E_DRIFT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(result.diff.lines.text, "flags were changed"));
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	netns_expect("nft list table inet postern | grep -c dormant", "0");
 }
 
 static void test_applier_unloads_ours_only(void)
@@ -178,8 +307,8 @@ static void test_applier_refused(void)
 	memcpy(bad, test_two.batch, test_two.batch_len);
 	/* A rule for a chain that nobody made, near the end of the batch. */
 	name = bad;
-	for (uint8_t *p = bad;
-	     (p = memmem(p, (size_t)(bad + test_two.batch_len - p), "to_uplink", 10)); p++)
+	for (uint8_t *p = bad; (p = memmem(p, (size_t)(bad + test_two.batch_len - p), "more", 5));
+	     p++)
 		name = p;
 	name[0] = 'q';
 	applier_release(&result);
@@ -188,6 +317,26 @@ static void test_applier_refused(void)
 	free(bad);
 	applier_release(&result);
 	CU_ASSERT_EQUAL(applier_check(k, &test_one.expected, &result), 0);
+}
+
+/* A guard waits for its device: in the kernel, where it can (6.16), else until it is loaded when the
+ * device is there. */
+static void test_applier_pending_guard(void)
+{
+	_cleanup_(kernio_closep) struct kernio *k = NULL;
+	_cleanup_(applier_release) struct applier_result result = { 0 };
+
+	if (!test_ready(&k))
+		return;
+	netns_run("ip link del eth0");
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	if (result.n_pending)
+		CU_ASSERT_STRING_EQUAL(result.pending[0], "eth0");
+	CU_ASSERT_TRUE(result.n_pending <= 1);
+	netns_run("ip link add eth0 type veth");
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	CU_ASSERT_EQUAL(result.n_pending, 0);
+	netns_expect("nft list chain netdev postern_guard egress_eth0 | grep -c never", "1");
 }
 
 static void test_applier_lists_strangers(void)
@@ -211,9 +360,14 @@ static const struct tap_test test_applier_tests[] = {
 	{ "loads, again, another, back", test_applier_loads },
 	{ "names what a stranger changed", test_applier_names_changes },
 	{ "sees the order", test_applier_sees_order },
+	{ "sees into anonymous sets", test_applier_sees_anonymous_sets },
 	{ "replaces what cannot be filled in place", test_applier_replaces },
+	{ "leaves live elements alone", test_applier_leaves_live_elements },
+	{ "owns", test_applier_owns },
+	{ "cannot own", test_applier_cannot_own },
 	{ "unloads ours only", test_applier_unloads_ours_only },
 	{ "a refused batch changes nothing", test_applier_refused },
+	{ "a guard waits for its device", test_applier_pending_guard },
 	{ "lists chains of strangers", test_applier_lists_strangers },
 	{ 0 },
 };
