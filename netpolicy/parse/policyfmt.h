@@ -2,8 +2,9 @@
 #pragma once
 /*
  * One page in the form that all pages have: words in columns within a block of lines of one kind,
- * prefixes as everybody writes them, comments and blank lines kept, nothing else changed. What it
- * gives means the same and formats to itself.
+ * prefixes as everybody writes them, comments and blank lines kept, nothing else changed: every
+ * line stays a line, so that "policy.conf:17" is the same before and after. What it gives means the
+ * same and formats to itself. It needs no users and no other files, so a drop-in alone will do.
  */
 #include "common/attr.h"
 #include "common/buf.h"
@@ -14,6 +15,7 @@
 int policyfmt_text(const char *name, const char *text, struct buf *to,
 		   struct policyfile_error *ret_error) _warn_unused_;
 
-/* Appends the model as a page that reads back to the same model (lines without their files and
- * comments). Errors: 0; -ENOMEM, -EFBIG. */
+/* Appends the model as a page that reads back to the same meaning (policyjson.h), with remarks and
+ * claims, without comments and files. Lines change their order where networks must stand before
+ * what names them. Errors: 0; -ENOMEM, -EFBIG. */
 int policyfmt_policy(const struct policy *p, struct buf *to) _warn_unused_;

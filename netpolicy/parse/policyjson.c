@@ -567,7 +567,7 @@ static bool policyjson_is_user(const char *name)
 	for (const char *c = name; *c; c++)
 		if (!policyscan_is_word_byte(*c))
 			return false;
-	return *name && !(*name >= '0' && *name <= '9');
+	return *name && !(*name >= '0' && *name <= '9') && !policyline_is_keyword(name);
 }
 
 static int policyjson_read_user(struct policyjson_in *in, const json_t *o)
@@ -698,6 +698,9 @@ static int policyjson_check_rule(struct policyjson_in *in, const struct policy_r
 	if (rule->dir == POLICY_IN || rule->via != POLICY_VIA_UPLINK || rule->has_mark ||
 	    !policyjson_same_ports(&rule->ports, ports))
 		return policyjson_fail(in, "net", "'%s' is out, up, with its own ports only", net);
+	for (size_t i = 0; i < in->p->n_rules; i++)
+		if (in->p->rules[i].net == rule->net)
+			return policyjson_fail(in, "net", "'%s' is allowed twice", net);
 	if (!strcmp(net, "imds") && rule->users.n == 0)
 		return policyjson_fail(in, "users", "is missing: metadata gives out credentials");
 	return 0;
@@ -1033,6 +1036,31 @@ static int policyjson_read_lists(struct policyjson_in *in, const json_t *root)
 	return 0;
 }
 
+/* What no page can say: a network of a service that nothing allows, a claim without a line. */
+static int policyjson_check_lists(struct policyjson_in *in)
+{
+	const struct policy *p = in->p;
+
+	in->path[0] = '\0';
+	for (size_t i = 0; i < p->n_nets; i++) {
+		size_t k = 0;
+
+		while (k < p->n_rules && p->rules[k].net != i)
+			k++;
+		if (k == p->n_rules && policyline_service_ports(p->nets[i].name))
+			return policyjson_fail(in, "rules", "nothing allows '%s'", p->nets[i].name);
+	}
+	for (size_t i = 0; i < p->n_claims; i++) {
+		size_t k = 0;
+
+		while (k < p->n_says && p->says[k].claim != i)
+			k++;
+		if (k == p->n_says)
+			return policyjson_fail(in, "says", "claim %zu says nothing", i);
+	}
+	return 0;
+}
+
 static int policyjson_read_root(struct policyjson_in *in, const json_t *root)
 {
 	static const char *const names[] = { "claims",  "enforce", "grants",  "log_rate", "name",
@@ -1054,7 +1082,9 @@ static int policyjson_read_root(struct policyjson_in *in, const json_t *root)
 	if (r == 0)
 		r = policyjson_get_word(in, root, "tier", tiers, &tier);
 	p->tier = (enum policy_tier)tier;
-	return r < 0 ? r : policyjson_read_lists(in, root);
+	if (r == 0)
+		r = policyjson_read_lists(in, root);
+	return r < 0 ? r : policyjson_check_lists(in);
 }
 
 static int policyjson_parse(struct policyjson_in *in, const void *bytes, size_t len, json_t **ret)

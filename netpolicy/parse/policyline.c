@@ -411,26 +411,30 @@ static int policyline_user(struct policyline *l, struct policy_users *users)
 	return policyline_next(l);
 }
 
-/* Words that may follow the users of a match, and hence are no names of users there. */
-static bool policyline_is_key(const struct policyline *l)
+bool policyline_is_keyword(const char *word)
 {
 	static const char *const keys[] = { "via",  "ipv4",  "ipv6",   "new",     "to",
 					    "from", "tcp",   "udp",    "icmpv6",  "mark",
 					    "user", "grant", "except", "implied", "any" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (policyline_is(l, keys[i]))
+		if (!strcmp(word, keys[i]))
 			return true;
 	return false;
+}
+
+static bool policyline_at_user(const struct policyline *l)
+{
+	return l->now.token.kind == POLICYSCAN_WORD && !policyline_is_keyword(l->now.word);
 }
 
 int policyline_users(struct policyline *l, struct policy_users *users)
 {
 	int r = 0;
 
-	if (l->now.token.kind != POLICYSCAN_WORD || policyline_is_key(l))
+	if (!policyline_at_user(l))
 		return policyline_expected(l, "a user, by name or number", NULL);
-	while (r == 0 && l->now.token.kind == POLICYSCAN_WORD && !policyline_is_key(l))
+	while (r == 0 && policyline_at_user(l))
 		r = policyline_user(l, users);
 	return r;
 }
@@ -666,7 +670,7 @@ static int policyline_read_tier(struct policyline *l)
 }
 
 /* The zone is reached through the tunnel unless a line says otherwise. */
-static enum policy_via policyline_default_via(const struct policy *p, size_t net)
+enum policy_via policyline_default_via(const struct policy *p, size_t net)
 {
 	return net == p->config_net || net == p->gateways_net ? POLICY_VIA_TUNNEL :
 								POLICY_VIA_UPLINK;
@@ -949,13 +953,21 @@ static const struct {
 	{ "include", policyline_read_include }, { "claim", policyline_read_claim },
 };
 
-static int policyline_unknown(struct policyline *l)
+int policyline_unknown(struct policyline *l)
 {
 	const char *words[ARRAY_SIZE(policyline_directives) + 1] = { NULL };
 
 	for (size_t i = 0; i < ARRAY_SIZE(policyline_directives); i++)
 		words[i] = policyline_directives[i].word;
 	return policyline_expected(l, "a directive", words);
+}
+
+bool policyline_is_directive(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(policyline_directives); i++)
+		if (!strcmp(policyline_directives[i].word, word))
+			return true;
+	return false;
 }
 
 /* One line, or one claim. */

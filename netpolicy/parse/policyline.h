@@ -74,6 +74,15 @@ const struct policy_ports *policyline_service_ports(const char *net);
 /* True when a port of @port is in the list: the anonymous set of a rule takes no overlaps. */
 bool policyline_has_port(const struct policy_ports *ports, const struct policy_port *port);
 
+/* True for a word that ends a list of users in a match: no user of a page has such a name. */
+bool policyline_is_keyword(const char *word);
+
+/* True for the first word of a line. */
+bool policyline_is_directive(const char *word);
+
+/* The link that a line without "via" means: the tunnel for the zone. */
+enum policy_via policyline_default_via(const struct policy *p, size_t net);
+
 /* True for the name of an interface that may be an uplink or a tunnel. */
 bool policyline_is_link(const char *name);
 
@@ -106,6 +115,9 @@ int policyline_fail(struct policyline *l, const char *fmt, ...) _printf_(2, 3);
 /* "expected WHAT, got '…'", and the one of @words (NULL: none; ends with NULL) that was probably
  * meant. Gives -EINVAL. */
 int policyline_expected(struct policyline *l, const char *what, const char *const *words);
+
+/* The error for a line that begins with another word. Gives -EINVAL. */
+int policyline_unknown(struct policyline *l);
 
 /* Takes the name of a declared network, and "any". */
 int policyline_net(struct policyline *l, size_t *ret) _warn_unused_;

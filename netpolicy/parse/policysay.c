@@ -28,6 +28,17 @@ static const struct {
 	{ "redirect", 1, { 137 } },
 };
 
+const char *policysay_icmp6_group(const uint8_t *types, size_t n, size_t *ret_n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(policysay_groups); i++)
+		if (policysay_groups[i].n <= n &&
+		    !memcmp(policysay_groups[i].types, types, policysay_groups[i].n)) {
+			*ret_n = policysay_groups[i].n;
+			return policysay_groups[i].name;
+		}
+	return NULL;
+}
+
 static int policysay_add_type(struct policysay *s, uint8_t type)
 {
 	struct policy_match *m = s->match;

@@ -271,10 +271,9 @@ static void zoneconf_put_cloud(const struct zoneconf *z, struct buf *to)
 {
 	const char *user = z->certd_user[0] ? z->certd_user : "root";
 
-	buf_add(to,
-		"# The cloud: names and time for everybody, metadata, which gives out credentials,\n"
-		"# for who asks for the identity.\n"
-		"dns    allow\nntp    allow\n");
+	buf_add(to, "# The cloud: names and time for everybody; metadata, which gives out\n"
+		    "# credentials, for who asks for the identity.\n"
+		    "dns    allow\nntp    allow\n");
 	buf_addf(to, "imds   allow user %s\n\n", user);
 	buf_add(to, "# Who gives out the identity, for the same user.\n");
 	if (!z->issuer.port && !z->sts.port)
