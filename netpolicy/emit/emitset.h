@@ -10,8 +10,8 @@
 #include "common/buf.h"
 #include "netpolicy/model/policy.h"
 
-/* Appends "add set" and "flush set" for every set and map of our table. The sets of grants are added
- * and never flushed: what is in them is alive, not written. */
+/* Appends "add set" and "flush set" for every set and map of our table. Those of grants are added and
+ * never flushed: what is in them is alive, not written. */
 void emitset_prepare(const struct policy *p, struct buf *to);
 
 /* Appends one "add set" and "flush set"; @table with its family. */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netpolicy/model/policycheck.h"
+
 struct policy *policy_new(void)
 {
 	struct policy *p = calloc(1, sizeof(*p));
@@ -396,5 +398,9 @@ const char *policy_tier_name(enum policy_tier tier)
 
 int policy_check(const struct policy *p, char ret_error[static POLICY_ERROR_MAX])
 {
-	return 0;
+	int r = policycheck_nets(p, ret_error);
+
+	if (r == 0)
+		r = policycheck_lines(p, ret_error);
+	return r < 0 ? r : policycheck_doubles(p, ret_error);
 }

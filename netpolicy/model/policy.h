@@ -238,7 +238,7 @@ bool policy_net_has(const struct policy_net *net, bool v4);
 /* True when any network of the policy holds IPv4. */
 bool policy_uses_v4(const struct policy *p);
 
-/* True when @addr lies in a list that is sorted and merged; an IPv4 address in IPv4 prefixes only. */
+/* True when @addr lies in a list that is sorted and merged. IPv4 lies in IPv4 prefixes only. */
 bool policy_has(const struct policy_prefixes *set, const struct in6_addr *addr);
 
 /* True when an address lies in both networks, which policy_finish() has seen. */
