@@ -3,8 +3,8 @@
  * flood: sends as fast as the kernel lets it, and counts what the kernel took. Lab only, in
  * namespaces of its own.
  *
- *   flood udp ADDRESS PORT       datagrams, many at a time, from some sockets in turn
- *   flood packet DEVICE ADDRESS  frames with an IPv6 datagram, past every socket layer
+ *   flood udp ADDRESS PORT [SOURCE]  datagrams, many at a time, from some sockets in turn
+ *   flood packet DEVICE ADDRESS      frames with an IPv6 datagram, past every socket layer
  *
  * Runs until SIGTERM and prints "taken N, refused N, seconds N.N". A full queue is waited for and
  * counts as neither. Exit status 0; 2 when it could not run.
@@ -67,18 +67,21 @@ static void flood_load(struct flood *f, void *bytes, size_t len)
 	}
 }
 
-static int flood_open_udp(struct flood *f, const char *address, const char *port)
+static int flood_open_udp(struct flood *f, char **words)
 {
 	static char data[] = "flood";
 	struct sockaddr_in6 to = { .sin6_family = AF_INET6,
-				   .sin6_port = htons((uint16_t)strtoul(port, NULL, 10)) };
+				   .sin6_port = htons((uint16_t)strtoul(words[1], NULL, 10)) };
+	struct sockaddr_in6 from = { .sin6_family = AF_INET6 };
 
-	if (inet_pton(AF_INET6, address, &to.sin6_addr) != 1)
-		return flood_trouble(address);
+	if (inet_pton(AF_INET6, words[0], &to.sin6_addr) != 1 ||
+	    (words[2] && inet_pton(AF_INET6, words[2], &from.sin6_addr) != 1))
+		return flood_trouble(words[0]);
 	for (f->n_fds = 0; f->n_fds < FLOOD_SOCKETS; f->n_fds++) {
 		int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-		if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0 ||
+		    connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 			return flood_trouble("connect");
 		f->fds[f->n_fds] = fd;
 	}
@@ -136,13 +139,13 @@ int main(int argc, char **argv)
 
 	signal(SIGTERM, flood_end);
 	signal(SIGINT, flood_end);
-	if (argc == 4 && !strcmp(argv[1], "udp")) {
-		r = flood_open_udp(&f, argv[2], argv[3]);
+	if (argc >= 4 && !strcmp(argv[1], "udp")) {
+		r = flood_open_udp(&f, argv + 2);
 	} else if (argc == 4 && !strcmp(argv[1], "packet")) {
 		r = flood_open_packet(&f, argv[2], argv[3]);
 		full = EAGAIN;
 	} else {
-		fprintf(stderr, "usage: flood udp ADDRESS PORT | packet DEVICE ADDRESS\n");
+		fprintf(stderr, "usage: flood udp ADDRESS PORT [SOURCE] | packet DEVICE ADDRESS\n");
 	}
 	if (r)
 		return r;

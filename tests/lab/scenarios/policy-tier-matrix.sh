@@ -25,8 +25,15 @@ declare_tunnel()
 		lab_net_script[${end% *}]+="link set ${end#* } address 02:00:00:00:00:99 arp off"$'\n'
 	done
 	route zone "fd12:0:0:1::$n/128" dev "t-$1"
-	route "$1" "2001:db8:c0::/48" dev postern0 table 20559 src "fd12:0:0:1::$n"
-	route "$1" "fd12::/64" dev postern0 table 20559 src "fd12:0:0:1::$n"
+}
+
+# Fails before both ends are seen to be up: until then an address is none to send from.
+route_tunnel()
+{
+	on "$1" ip -6 -batch - <<-E
+	route replace 2001:db8:c0::/48 dev postern0 table 20559 src fd12:0:0:1::${net_of[$1]}
+	route replace fd12::/64 dev postern0 table 20559 src fd12:0:0:1::${net_of[$1]}
+	E
 }
 
 declare_world()
@@ -164,6 +171,7 @@ ask_all()
 declare_world
 build_net
 for tier in $tiers; do
+	until_ok 10 "the tunnel of $tier is up" route_tunnel "$tier"
 	on "$tier" ip -6 rule add not fwmark 0x504f lookup 20559 pref 20559
 done
 postern_dir
