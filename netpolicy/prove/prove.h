@@ -13,7 +13,8 @@
 #include "netpolicy/model/policy.h"
 #include "netpolicy/model/terms.h"
 
-#define PROVE_TEXT_MAX 256 /* of one packet or set in words, with the NUL */
+#define PROVE_TEXT_MAX 256                  /* of one packet or set in words, with the NUL */
+#define PROVE_NODES_MAX (24u * 1024 * 1024) /* of diagrams: 480 MB; more cannot be decided */
 
 enum prove_outcome {
 	PROVE_HOLDS,
@@ -27,20 +28,26 @@ struct prove_say {
 	enum prove_outcome outcome;
 	struct terms_packet witness; /* when violated */
 	struct terms_answer lets;    /* what decides on the witness; points into the terms given */
+	/* A never that holds, but for packet sockets: they pass the guard alone, which does not know
+	 * of it. (A never that speaks of config and gateways only must hold for them too.) */
+	bool but_sockets;
+	struct terms_packet socket_witness; /* if so */
+	struct terms_answer socket_lets;
 };
 
 struct prove_report {
 	struct prove_say *list; /* owned, one for each of policy.says, in order */
 	size_t n;
 	size_t n_violated, n_undecided;
-	size_t nodes; /* of the diagrams, for the curious */
+	size_t nodes, bytes; /* of the diagrams, for the curious */
 };
 
-/* A line that decides nothing: another one comes first for all of its packets, or no packet fits. */
+/* A line that could go: it decides nothing, or what it accepts is accepted without it. */
 struct prove_dead {
-	size_t rule;                    /* index into policy.rules */
-	bool is_never;                  /* no packet fits at all */
-	char because[POLICY_WHERE_MAX]; /* a line that comes first; "" = implied ones or several */
+	size_t rule;       /* index into policy.rules */
+	bool is_never;     /* no packet fits at all */
+	bool is_redundant; /* packets reach it, but later ones accept them just the same */
+	char because[POLICY_WHERE_MAX]; /* a line that covers it; "" = implied ones or several */
 };
 
 struct prove_deads {
@@ -52,7 +59,8 @@ struct prove_deads {
 struct prove_change {
 	bool newly_allowed;             /* else newly denied */
 	char set[PROVE_TEXT_MAX];       /* "out via up tcp 443 to 2001:db8:53::/48, user 1000" */
-	char because[POLICY_WHERE_MAX]; /* the deciding line: of the new policy; "" = implied */
+	char because[POLICY_WHERE_MAX]; /* the line that accepts, of the new policy; of the old one
+					   when newly denied; "" = implied */
 	struct terms_packet example;
 };
 
@@ -71,15 +79,16 @@ struct prove_way {
 };
 #define PROVE_WAYS_MAX 4
 
-/* Decides every claim. @t: terms_make() of @p. Releases nothing; @ret is released by the caller
- * also after an error. Errors: 0; -ENOMEM. */
+/* Decides every claim. @ret is released by the caller also after an error. Errors: 0; -ENOMEM. */
 int prove_claims(const struct terms *t, struct prove_report *ret) _warn_unused_;
 
-/* Lists lines that decide nothing. Errors: 0; -EFBIG too large to decide; -ENOMEM. */
+/* Lists lines that could go, each as if those before it in the list were gone. @ret is released by
+ * the caller also after an error. Errors: 0; -EFBIG too large to decide; -ENOMEM. */
 int prove_dead_rules(const struct terms *t, struct prove_deads *ret) _warn_unused_;
 
-/* What @to allows or denies other than @from, as few sets as it can. Errors: as
- * prove_dead_rules(). */
+/* What @to allows or denies other than @from, as few sets as it can: for new connections, and apart
+ * from that what differs for live grants or for established connections only. Packet sockets and
+ * facts of the host are left out. Errors: as prove_dead_rules(). */
 int prove_changes(const struct terms *from, const struct terms *to,
 		  struct prove_changes *ret) _warn_unused_;
 
