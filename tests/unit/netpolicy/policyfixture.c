@@ -30,7 +30,8 @@ int policyfixture_user(const char *name, uint32_t *ret)
 		const char *name;
 		uint32_t uid;
 	} users[] = {
-		{ "root", 0 }, { "postern-certd", 998 }, { "app", 1001 }, { "archive", 1002 }
+		{ "root", 0 },       { "postern-certd", 998 },    { "app", 1001 },
+		{ "archive", 1002 }, { "postern-archive", 1003 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(users); i++)
@@ -41,29 +42,46 @@ int policyfixture_user(const char *name, uint32_t *ret)
 	return -ENOENT;
 }
 
-struct policy *policyfixture_build(const char *more, char ret_error[static POLICY_ERROR_MAX])
+struct policy *policyfixture_page(const char *text, char ret_error[static POLICY_ERROR_MAX])
 {
 	struct policyfile_error error = { "" };
 	struct policy *p = NULL;
-	char text[8192];
 
-	snprintf(text, sizeof(text), "%s%s", policyfixture_base, more);
 	if (policyfile_load_text("policy.conf", text, policyfixture_user, &p, &error) == 0)
 		return p;
 	snprintf(ret_error, POLICY_ERROR_MAX, "%s", error.text);
 	return NULL;
 }
 
-char *policyfixture_text(const char *more)
+struct policy *policyfixture_build(const char *more, char ret_error[static POLICY_ERROR_MAX])
+{
+	char text[8192];
+
+	snprintf(text, sizeof(text), "%s%s", policyfixture_base, more);
+	return policyfixture_page(text, ret_error);
+}
+
+char *policyfixture_emit(const struct policy *p)
 {
 	_cleanup_(buf_release) struct buf to = buf_init(EMIT_TEXT_MAX);
+	char *text = NULL;
+	int r = emit_policy(p, &to);
+
+	if (r == 0)
+		r = buf_steal(&to, &text);
+	if (r < 0)
+		tap_fail(__FILE__, __LINE__, "no text: %s", strerror(-r));
+	return text;
+}
+
+char *policyfixture_text(const char *more)
+{
 	char error[POLICY_ERROR_MAX] = "";
 	_cleanup_(policy_freep) struct policy *p = policyfixture_build(more, error);
-	char *text = NULL;
 
-	if (!p || emit_policy(p, &to) < 0 || buf_steal(&to, &text) < 0)
-		tap_fail(__FILE__, __LINE__, "no text: %s", error);
-	return text;
+	if (!p)
+		tap_fail(__FILE__, __LINE__, "no policy: %s", error);
+	return p ? policyfixture_emit(p) : NULL;
 }
 
 char *policyfixture_golden(const char *name)

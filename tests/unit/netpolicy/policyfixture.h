@@ -9,11 +9,18 @@
 /* A small page of a compute host with a tunnel. */
 extern const char policyfixture_base[];
 
-/* Users of tests: root 0, postern-certd 998, app 1001, archive 1002. Errors: 0; -ENOENT. */
+/* Users of tests: root 0, postern-certd 998, app 1001, archive 1002, postern-archive 1003. Errors:
+ * 0; -ENOENT. */
 int policyfixture_user(const char *name, uint32_t *ret) _warn_unused_;
+
+/* Builds the model of a whole page. Gives it or NULL, with the reason in @ret_error. */
+struct policy *policyfixture_page(const char *text, char ret_error[static POLICY_ERROR_MAX]);
 
 /* Builds the model of the base and @more. Gives it or NULL, with the reason in @ret_error. */
 struct policy *policyfixture_build(const char *more, char ret_error[static POLICY_ERROR_MAX]);
+
+/* The text of a policy; freed by the caller. NULL with a failed assertion. */
+char *policyfixture_emit(const struct policy *p);
 
 /* The text of the base and @more; freed by the caller. NULL with a failed assertion. */
 char *policyfixture_text(const char *more);
