@@ -81,6 +81,14 @@ static int sandbox_change_user(uid_t uid, gid_t gid)
 	return prctl(PR_SET_PDEATHSIG, death_signal) < 0 ? -errno : 0;
 }
 
+static int sandbox_finish_caps(uint64_t caps)
+{
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -errno;
+	/* Fails for what is not permitted: this is the check of @caps, too. */
+	return sandbox_set_caps(caps);
+}
+
 int sandbox_drop(uid_t uid, gid_t gid, uint64_t caps)
 {
 	/* The bounding set first: afterwards CAP_SETPCAP is gone. It limits only what a later exec
@@ -89,12 +97,14 @@ int sandbox_drop(uid_t uid, gid_t gid, uint64_t caps)
 
 	if (r == 0)
 		r = sandbox_change_user(uid, gid);
-	if (r < 0)
-		return r;
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return -errno;
-	/* Fails for what is not permitted: this is the check of @caps, too. */
-	return sandbox_set_caps(caps);
+	return r < 0 ? r : sandbox_finish_caps(caps);
+}
+
+int sandbox_keep(uint64_t caps)
+{
+	int r = sandbox_empty_bounding();
+
+	return r < 0 ? r : sandbox_finish_caps(caps);
 }
 
 static int sandbox_parse_id(const char *text, unsigned int *ret)

@@ -27,6 +27,11 @@ enum { SANDBOX_E_ABSENT = 1 }; /* the kernel does not offer this mechanism */
  * Source: capabilities(7), prctl(2). */
 int sandbox_drop(uid_t uid, gid_t gid, uint64_t caps) _warn_unused_;
 
+/* Stays the user it is and keeps only the capabilities in @caps, as sandbox_drop() does. For root
+ * that owns files, and for whom a service manager has emptied the bounding set already.
+ * Errors: 0; -EPERM when @caps are not held; -errno. */
+int sandbox_keep(uint64_t caps) _warn_unused_;
+
 /* Resolves "name" or "name:group" or numbers to ids; a number alone is also the group. Names are
  * looked up the way the system is set up to (NSS), hence before any other call of this file.
  * Errors: 0; -ENOENT; -EINVAL. */

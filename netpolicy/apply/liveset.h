@@ -14,7 +14,7 @@
 
 #define LIVESET_ELEMENTS_MAX 4096 /* of all sets together */
 #define LIVESET_SLACK_MS 2000     /* clocks of kernel and daemon may differ by that much */
-#define LIVESET_NAME_MAX 64       /* of a set, with the NUL */
+#define LIVESET_NAME_MAX 72       /* of a set, with the NUL: a grant's name has 63 bytes */
 #define LIVESET_SETS_MAX 128
 
 struct liveset_element {
@@ -42,8 +42,9 @@ struct liveset_found {
 	struct liveset_element first; /* of those; the set is "" when there is none */
 };
 
-/* Makes the sets with timeouts hold @want and nothing else. A set that differs is emptied and filled
- * in one transaction, so that nobody who stays is out for a moment. What is wanted of a set that
- * does not exist is left out. Errors: 0 with @ret filled; -E2BIG too many wanted; -EBUSY; -errno. */
+/* Makes the sets with timeouts hold @want and nothing else. A set that differs is emptied and
+ * filled in one transaction, so that nobody who stays is out for a moment. What is wanted of a set
+ * that does not exist is left out. Errors: 0 with @ret filled; -E2BIG too many wanted; -EBUSY;
+ * -errno. */
 int liveset_sync(struct kernio *k, const struct liveset_element *want, size_t n,
 		 struct liveset_found *ret) _warn_unused_;

@@ -143,6 +143,20 @@ static int drop_stays_root(void)
 	return geteuid() == 0 && getgroups(0, NULL) == 0 && has_only(NET_ADMIN) ? 0 : 2;
 }
 
+static int keep_one(void)
+{
+	const gid_t group = 4242;
+
+	if (setgroups(1, &group) < 0 || sandbox_keep(NET_ADMIN) < 0)
+		return 1;
+	if (geteuid() != 0 || getgroups(0, NULL) != 1 || !has_only(NET_ADMIN))
+		return 2;
+	if (setgroups(0, NULL) == 0)
+		return 3;
+	/* Again, as under a service manager that has emptied the bounding set. */
+	return sandbox_keep(NET_ADMIN) == 0 && sandbox_keep(1) == -EPERM ? 0 : 4;
+}
+
 /* As a service manager starts a daemon: another user, one ambient capability, some groups, and a
  * bounding set that cannot be lowered for want of CAP_SETPCAP. */
 static int start_as_service(void)
@@ -209,6 +223,7 @@ static void test_drop(void)
 	EXPECT_CHILD(drop_but_one, 0);
 	EXPECT_CHILD(drop_twice, 0);
 	EXPECT_CHILD(drop_stays_root, 0);
+	EXPECT_CHILD(keep_one, 0);
 }
 
 static void test_drop_in_service(void)
