@@ -8,21 +8,51 @@
 
 #include "common/files.h"
 #include "common/log.h"
-#include "netpolicy/apply/applier.h"
-#include "netpolicy/apply/foreign.h"
-#include "netpolicy/cli/clijson.h"
+#include "netpolicy/cli/cliwait.h"
 #include "netpolicy/compile/compiler.h"
 #include "netpolicy/emit/emit.h"
 #include "netpolicy/parse/policyfile.h"
+#include "netpolicy/parse/policyjson.h"
 
-static int cli_load(const struct cli *c, struct policy **ret)
+static int cli_refuse_page(const struct policyfile_error *error, const char *path, int r)
 {
-	struct policyfile_error error = { "" };
-
-	if (policyfile_load(c->page, policyfile_system_user, ret, &error) == 0)
-		return CLI_OK;
-	log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s", error.text);
+	if (error->text[0])
+		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s", error->text);
+	else
+		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "cannot read %s: %s", path,
+			strerror(-r));
 	return CLI_TROUBLE;
+}
+
+static int cli_load_json(const char *path, struct policy **ret, struct policyfile_error *error)
+{
+	_cleanup_(files_freep) uint8_t *bytes = NULL;
+	size_t len;
+	int r = files_read(path, POLICYJSON_BYTES_MAX, &bytes, &len);
+
+	return r < 0 ? r : policyjson_read(bytes, len, policyfile_system_user, ret, error);
+}
+
+static bool cli_is_json(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	return dot && !strcmp(dot, ".json");
+}
+
+int cli_load(const struct cli *c, struct policy **ret)
+{
+	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("reading the page");
+	struct policyfile_error error = { "" };
+	int r = cli_is_json(c->page) ?
+			cli_load_json(c->page, ret, &error) :
+			policyfile_load(c->page, policyfile_system_user, ret, &error);
+
+	if (r < 0)
+		return cli_refuse_page(&error, c->page, r);
+	if (c->log_only)
+		(*ret)->enforce = false;
+	return CLI_OK;
 }
 
 /* The line that boot and apply print: which policy this is. */
@@ -37,6 +67,44 @@ static int cli_about(const struct policy *p, char *ret, size_t cap)
 	return r;
 }
 
+/* What netpolicyd may grant. */
+static int cli_add_grants(const struct policy *p, struct batchfile *file)
+{
+	static const struct ip6_prefix everything = { 0 };
+
+	file->grants = calloc(p->n_grants ? p->n_grants : 1, sizeof(file->grants[0]));
+	if (!file->grants)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->n_grants; i++) {
+		const struct policy_net *net = &p->nets[p->grants[i].net];
+		const struct ip6_prefix *list = net->is_any ? &everything : net->prefixes.list;
+		struct batchfile_grant *to = &file->grants[file->n_grants++];
+
+		snprintf(to->name, sizeof(to->name), "%s", p->grants[i].name);
+		to->max_s = p->grants[i].max_s;
+		to->n_nets = net->is_any ? 1 : net->prefixes.n;
+		to->nets = calloc(to->n_nets ? to->n_nets : 1, sizeof(to->nets[0]));
+		if (!to->nets)
+			return -ENOMEM;
+		memcpy(to->nets, list, to->n_nets * sizeof(to->nets[0]));
+	}
+	return 0;
+}
+
+/* The page goes into the batch file: what is loaded can then be compared with what is written. */
+static int cli_add_page(const struct policy *p, struct batchfile *file)
+{
+	_cleanup_(buf_release) struct buf json = buf_init(BATCHFILE_PAGE_MAX);
+	int r = policyjson_write(p, &json);
+
+	if (r == 0)
+		r = policyjson_digest(p, file->digest);
+	file->page_len = json.len;
+	if (r == 0)
+		r = buf_steal(&json, &file->page);
+	return r;
+}
+
 int cli_prepare(const struct cli *c, struct cli_work *ret)
 {
 	int r;
@@ -47,14 +115,15 @@ int cli_prepare(const struct cli *c, struct cli_work *ret)
 	r = emit_policy(ret->policy, &ret->text);
 	if (r == 0)
 		r = cli_about(ret->policy, ret->file.about, sizeof(ret->file.about));
+	if (r == 0)
+		r = cli_add_page(ret->policy, &ret->file);
+	if (r == 0)
+		r = cli_add_grants(ret->policy, &ret->file);
 	if (r < 0) {
 		log_pst(LOG_LEVEL_ERROR, PST_POLICY_COMPILE, "cannot write the rules: %s",
 			strerror(-r));
 		return CLI_TROUBLE;
 	}
-	if (!ret->policy->enforce)
-		log_warning(
-			"[policy] enforce = no: what is not allowed is counted and let through");
 	return CLI_OK;
 }
 
@@ -73,6 +142,7 @@ static void cli_log_compile(const struct compilewire_reply *reply)
 static int cli_compile_text(const struct cli *c, struct compilewire_request *q, struct cli_work *w)
 {
 	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
+	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("compiling");
 
 	q->text = w->text.text;
 	q->text_len = w->text.len;
@@ -89,20 +159,22 @@ static int cli_compile_text(const struct cli *c, struct compilewire_request *q, 
 	return CLI_OK;
 }
 
-int cli_make(const struct cli *c, struct cli_work *ret)
+int cli_compile(const struct cli *c, struct cli_work *w)
 {
-	struct compilewire_request q = { 0 };
-	int r = cli_prepare(c, ret);
+	struct compilewire_request q = { .n_devices = (uint8_t)w->policy->n_uplinks };
 
-	if (r != CLI_OK)
-		return r;
-	q.n_devices = (uint8_t)ret->policy->n_uplinks;
-	memcpy(q.devices, ret->policy->uplinks, sizeof(ret->policy->uplinks));
-	return cli_compile_text(c, &q, ret);
+	memcpy(q.devices, w->policy->uplinks, sizeof(w->policy->uplinks));
+	return cli_compile_text(c, &q, w);
 }
 
-/* Text that somebody wrote, for policies that are not made from a configuration. */
-static int cli_make_text(const struct cli *c, struct cli_work *ret)
+int cli_make(const struct cli *c, struct cli_work *ret)
+{
+	int r = cli_prepare(c, ret);
+
+	return r == CLI_OK ? cli_compile(c, ret) : r;
+}
+
+int cli_make_text(const struct cli *c, struct cli_work *ret)
 {
 	_cleanup_(files_freep) uint8_t *bytes = NULL;
 	struct compilewire_request q = { 0 };
@@ -122,36 +194,7 @@ static int cli_make_text(const struct cli *c, struct cli_work *ret)
 	return cli_compile_text(c, &q, ret);
 }
 
-int cli_show(const struct cli *c)
-{
-	_cleanup_(cli_release) struct cli_work w = { 0 };
-	int r = cli_prepare(c, &w);
-
-	if (r != CLI_OK)
-		return r;
-	return fputs(w.text.text, stdout) < 0 || fflush(stdout) ? CLI_TROUBLE : CLI_OK;
-}
-
-static int cli_save(const char *path, const struct batchfile *file)
-{
-	int r = batchfile_write(path, file);
-
-	if (r < 0) {
-		log_error("cannot write %s: %s", path, strerror(-r));
-		return CLI_TROUBLE;
-	}
-	return CLI_OK;
-}
-
-int cli_compile(const struct cli *c)
-{
-	_cleanup_(cli_release) struct cli_work w = { 0 };
-	int r = c->text ? cli_make_text(c, &w) : cli_make(c, &w);
-
-	return r == CLI_OK ? cli_save(c->output, &w.file) : r;
-}
-
-static int cli_open(struct kernio **ret)
+int cli_open(struct kernio **ret)
 {
 	int r = kernio_open(ret);
 
@@ -162,69 +205,36 @@ static int cli_open(struct kernio **ret)
 	return CLI_TROUBLE;
 }
 
-static void cli_log_pending(const struct applier_result *result)
+int cli_path(const char *dir, const char *name, char ret[static 4096])
 {
-	for (size_t i = 0; i < result->n_pending; i++)
-		log_warning("no guard on %s: the interface does not exist yet; apply again later",
-			    result->pending[i]);
+	if ((size_t)snprintf(ret, FILES_PATH_MAX, "%s/%s", dir, name) < FILES_PATH_MAX)
+		return CLI_OK;
+	log_error("the path %.64s... is too long", dir);
+	return CLI_TROUBLE;
 }
 
-static void cli_log_loaded(const struct cli_work *w, const struct applier_result *result)
+int cli_load_saved(const struct cli *c, struct batchfile *ret, struct policy **ret_policy)
 {
-	log_info("%s is %s%s", w->file.about, result->was_current ? "already loaded" : "loaded",
-		 result->was_replaced ? ", not in place: something of ours had been replaced" : "");
-	cli_log_pending(result);
-}
-
-/* Into the kernel, and read back. */
-static int cli_put(const struct cli_work *w)
-{
-	_cleanup_(kernio_closep) struct kernio *k = NULL;
-	_cleanup_(applier_release) struct applier_result result = { 0 };
-	int r = cli_open(&k);
-
-	if (r != CLI_OK)
-		return r;
-	r = applier_apply(k, w->file.batch, w->file.batch_len, &w->file.expected, &result);
-	if (r < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_KERNEL, "%s; the old rules stay",
-			result.error[0] ? result.error : strerror(-r));
-		return CLI_DRIFT;
-	}
-	if (r == APPLIER_E_DRIFT) {
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_DRIFT,
-			"loaded, but the kernel holds something "
-			"else:\n%s",
-			result.diff.lines.text);
-		return CLI_DRIFT;
-	}
-	cli_log_loaded(w, &result);
-	return CLI_OK;
-}
-
-int cli_apply(const struct cli *c)
-{
-	_cleanup_(cli_release) struct cli_work w = { 0 };
+	struct policyfile_error error = { "" };
 	char path[FILES_PATH_MAX];
-	int r;
+	int r = cli_path(c->state_dir, CLI_BATCH_NAME, path) == CLI_OK ? 0 : -ENAMETOOLONG;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/" CLI_BATCH_NAME, c->state_dir) >=
-		    sizeof(path) ||
-	    files_make_dir(c->state_dir, 0755) < 0) {
-		log_error("the state directory %s cannot be used", c->state_dir);
-		return CLI_TROUBLE;
-	}
-	r = cli_make(c, &w);
-	if (r == CLI_OK && !c->boot_only)
-		r = cli_put(&w);
-	if (r == CLI_OK)
-		r = cli_save(path, &w.file);
-	if (r == CLI_OK && c->boot_only)
-		log_info("%s is saved for the next boot, not loaded", w.file.about);
+	*ret = (struct batchfile){ 0 };
+	if (r == 0)
+		r = batchfile_read(path, ret);
+	if (r < 0 && r != -ENOENT)
+		log_pst(LOG_LEVEL_ERROR, PST_BATCH_UNREADABLE, "%s: %s", path,
+			batchfile_strerror(r));
+	if (r < 0 || !ret_policy || !ret->page_len)
+		return r;
+	r = policyjson_read(ret->page, ret->page_len, NULL, ret_policy, &error);
+	if (r < 0)
+		log_pst(LOG_LEVEL_ERROR, PST_BATCH_UNREADABLE, "the page in %s: %s", path,
+			error.text[0] ? error.text : strerror(-r));
 	return r;
 }
 
-static void cli_print_lines(const char *prefix, const char *lines)
+void cli_print_lines(const char *prefix, const char *lines)
 {
 	while (lines && *lines) {
 		size_t n = strcspn(lines, "\n");
@@ -234,79 +244,9 @@ static void cli_print_lines(const char *prefix, const char *lines)
 	}
 }
 
-static void cli_print_check(const char *about, const struct clijson_check *what)
+bool cli_is_printed(void)
 {
-	const struct applier_result *result = what->result;
-
-	if (what->code == CLI_OK)
-		printf("OK: the kernel holds %s\n", about);
-	else
-		printf("DRIFT: PST-%d: the kernel does not hold %s: %zu difference%s\n", what->pst,
-		       about, result->diff.n, result->diff.n == 1 ? "" : "s");
-	cli_print_lines("  ", result->diff.lines.text);
-	for (size_t i = 0; i < result->n_pending; i++)
-		printf("note: no guard on %s: the interface does not exist\n", result->pending[i]);
-	cli_print_lines("note: another program's chain at our hook: ", what->foreign);
-}
-
-/* Reads the kernel, compares, prints. */
-static int cli_compare(const struct cli *c, const struct cli_work *w)
-{
-	_cleanup_(kernio_closep) struct kernio *k = NULL;
-	_cleanup_(applier_release) struct applier_result result = { 0 };
-	_cleanup_(buf_release) struct buf foreign = buf_init(FOREIGN_BYTES_MAX);
-	struct clijson_check what = { .about = w->file.about, .result = &result };
-	int r = cli_open(&k);
-
-	if (r != CLI_OK)
-		return r;
-	r = applier_check(k, &w->file.expected, &result);
-	if (r >= 0 && foreign_list(k, &foreign) < 0)
-		r = -EIO;
-	if (r < 0) {
-		log_error("cannot read the kernel's rules: %s", strerror(-r));
-		return CLI_TROUBLE;
-	}
-	what.code = r == 0 ? CLI_OK : CLI_DRIFT;
-	what.pst = r == 0                   ? PST_NONE :
-		   result.diff.is_absent[0] ? PST_POLICY_ABSENT :
-					      PST_POLICY_DRIFT;
-	what.foreign = foreign.text;
-	if (!c->json)
-		cli_print_check(w->file.about, &what);
-	else if (clijson_check(&what, stdout) < 0)
-		return CLI_TROUBLE;
-	return what.code;
-}
-
-int cli_check(const struct cli *c)
-{
-	_cleanup_(cli_release) struct cli_work w = { 0 };
-	int r = cli_make(c, &w);
-
-	return r == CLI_OK ? cli_compare(c, &w) : r;
-}
-
-int cli_unload(const struct cli *c)
-{
-	_cleanup_(kernio_closep) struct kernio *k = NULL;
-	int r;
-
-	if (!c->yes) {
-		log_error("this opens the host; say 'netpolicy unload --yes' to do it");
-		return CLI_USAGE;
-	}
-	r = cli_open(&k);
-	if (r != CLI_OK)
-		return r;
-	r = applier_unload(k);
-	if (r < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_KERNEL, "cannot remove our tables: %s",
-			strerror(-r));
-		return CLI_DRIFT;
-	}
-	log_warning("our tables are gone: this host is open");
-	return CLI_OK;
+	return fflush(stdout) == 0 && !ferror(stdout);
 }
 
 void cli_release(struct cli_work *w)

@@ -2,13 +2,12 @@
 #include "netpolicy/cli/clijson.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
-
-#include <jansson.h>
 
 #define CLIJSON_FLAGS (JSON_INDENT(2) | JSON_SORT_KEYS)
 
-static int clijson_print(json_t *root, FILE *to)
+int clijson_print(json_t *root, FILE *to)
 {
 	int r = !root ? -ENOMEM : json_dumpf(root, to, CLIJSON_FLAGS) < 0 ? -EIO : 0;
 
@@ -18,7 +17,25 @@ static int clijson_print(json_t *root, FILE *to)
 	return r;
 }
 
-static json_t *clijson_names(const char (*names)[IFNAMSIZ], size_t n)
+int clijson_bytes(const json_t *root, char **ret, size_t *ret_len)
+{
+	char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII) :
+			    NULL;
+	size_t len = text ? strlen(text) : 0;
+	char *bytes = text ? realloc(text, len + 2) : NULL;
+
+	if (!bytes) {
+		free(text);
+		return -ENOMEM;
+	}
+	bytes[len] = '\n';
+	bytes[len + 1] = '\0';
+	*ret = bytes;
+	*ret_len = len + 1;
+	return 0;
+}
+
+json_t *clijson_names(const char (*names)[IFNAMSIZ], size_t n)
 {
 	json_t *list = json_array();
 
@@ -27,7 +44,7 @@ static json_t *clijson_names(const char (*names)[IFNAMSIZ], size_t n)
 	return list;
 }
 
-static json_t *clijson_lines(const char *text)
+json_t *clijson_lines(const char *text)
 {
 	json_t *list = json_array();
 
@@ -40,15 +57,15 @@ static json_t *clijson_lines(const char *text)
 	return list;
 }
 
-int clijson_check(const struct clijson_check *what, FILE *to)
+int clijson_check(const struct clicheck *what, FILE *to)
 {
-	const struct applier_result *result = what->result;
+	const struct applier_result *result = &what->result;
 
 	return clijson_print(json_pack("{ss sb sI sI so so so}", "about", what->about, "equal",
 				       what->code == 0, "code", (json_int_t)what->pst,
 				       "differences", (json_int_t)result->diff.n, "lines",
 				       clijson_lines(result->diff.lines.text), "guards_pending",
 				       clijson_names(result->pending, result->n_pending), "foreign",
-				       clijson_lines(what->foreign)),
+				       clijson_lines(what->foreign.text)),
 			     to);
 }

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "netpolicy/cli/cligate.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "netpolicy/cli/cliwait.h"
+#include "netpolicy/parse/zoneconf.h"
+
+static const char *cligate_where(const struct terms_answer *answer)
+{
+	return answer->item && answer->item->where[0] ? answer->item->where : "what is implied";
+}
+
+void cligate_describe(const struct terms *t, const struct prove_say *say, struct buf *to)
+{
+	const struct policy_say *line = &t->policy->says[say->say];
+	char packet[PROVE_TEXT_MAX];
+
+	buf_addf(to, "%s: claim \"%s\": ", line->where, t->policy->claims[line->claim].text);
+	if (say->outcome == PROVE_UNDECIDED) {
+		buf_add(to, "too large to decide");
+		return;
+	}
+	buf_addf(to, "%s %s (%s): %s", cligate_where(&say->lets),
+		 line->is_never ? "lets through" : "stops",
+		 say->lets.item ? say->lets.item->what : "",
+		 prove_packet_text(&say->witness, packet));
+}
+
+/* Adds what the tunnel needs as claims. @ret_n: how many lines of claims are the page's own. */
+static int cligate_add_tunnel(const struct cli *c, struct policy *p)
+{
+	_cleanup_(zoneconf_release) struct zoneconf zone = { 0 };
+	char reason[POLICY_ERROR_MAX] = "";
+	struct conf_error error = { 0 };
+	int r;
+
+	if (access(c->config, F_OK) < 0 && errno == ENOENT) {
+		if (c->verbose)
+			log_info("no %s: not compared with a tunnel", c->config);
+		return CLI_OK;
+	}
+	r = zoneconf_load(c->config, &zone, &error);
+	if (r < 0) {
+		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s: %s", c->config,
+			error.text[0] ? error.text : strerror(-r));
+		return CLI_TROUBLE;
+	}
+	r = zoneconf_claims(&zone, p, reason);
+	if (r == 0)
+		return CLI_OK;
+	log_pst(c->force ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, PST_POLICY_CUTS_TUNNEL, "%s",
+		reason[0] ? reason : strerror(-r));
+	return r == -EINVAL && c->force ? CLI_OK : r == -EINVAL ? CLI_DRIFT : CLI_TROUBLE;
+}
+
+/* @n_own: lines of claims before those of the tunnel. */
+static int cligate_judge(const struct cli *c, const struct terms *t,
+			 const struct prove_report *report, size_t n_own)
+{
+	enum log_level level = c->force ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR;
+	int worst = CLI_OK;
+
+	for (size_t i = 0; i < report->n; i++) {
+		const struct prove_say *say = &report->list[i];
+		_cleanup_(buf_release) struct buf text = buf_init(4096);
+
+		if (say->outcome == PROVE_HOLDS)
+			continue;
+		cligate_describe(t, say, &text);
+		log_pst(level, say->say < n_own ? PST_POLICY_CLAIM : PST_POLICY_CUTS_TUNNEL, "%s",
+			text.text ? text.text : "out of memory");
+		worst = CLI_DRIFT;
+	}
+	return c->force ? CLI_OK : worst;
+}
+
+static int cligate_prove(const struct cli *c, const struct policy *p, size_t n_own)
+{
+	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("proving the claims");
+	_cleanup_(prove_release_report) struct prove_report report = { 0 };
+	_cleanup_(terms_release) struct terms terms = { 0 };
+	int r = terms_make(p, &terms);
+
+	if (r == 0)
+		r = prove_claims(&terms, &report);
+	if (r < 0) {
+		log_error("cannot prove the claims: %s", strerror(-r));
+		return c->force ? CLI_OK : CLI_TROUBLE;
+	}
+	return cligate_judge(c, &terms, &report, n_own);
+}
+
+int cligate_pass(const struct cli *c)
+{
+	_cleanup_(policy_freep) struct policy *p = NULL;
+	int tunnel, r = cli_load(c, &p);
+	size_t n_own;
+
+	if (r != CLI_OK)
+		return r;
+	n_own = p->n_says;
+	tunnel = cligate_add_tunnel(c, p);
+	if (tunnel == CLI_TROUBLE)
+		return tunnel;
+	r = cligate_prove(c, p, n_own);
+	return r != CLI_OK ? r : tunnel;
+}
