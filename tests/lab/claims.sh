@@ -389,18 +389,32 @@ claim_stale_key_is_not_used()
 	evidence "the grant for the old key was thrown away; up again with the new one within 10 s"
 }
 
-claim_foreign_flush_noticed()
+# The last line of netpolicyd about a stranger.
+claims_stranger_seen()
 {
-	local rc=0 out
+	grep 'PST-3010' "$LAB_OUT/$1-netpolicyd.log" | tail -n 1
+}
+
+# Noticed by check and status while netpolicyd is held still; named and repaired by it when it is not.
+claim_foreign_flush_repaired()
+{
+	local rc=0 out pid
+	pid=$(spawn_pid host1 netpolicyd)
 	expect "the policy is as configured" host_policy host1 check
+	kill -STOP "$pid"
 	on host1 nft flush ruleset
 	out=$(host_policy host1 check 2>&1) || rc=$?
 	expect_eq "exit status of netpolicy check after a foreign flush" 1 "$rc"
 	expect "it names the code" grep -q PST-3006 <<<"$out"
 	refute "postern status says OK" host_status host1
-	host_policy host1 apply
-	expect "applied again, all is as configured" host_policy host1 check
-	evidence "check: exit 0, after 'nft flush ruleset' exit 1 with PST-3006, after apply exit 0"
+	kill -CONT "$pid"
+	until_ok 10 "repaired, nobody did anything" host_policy host1 check
+	on host1 nft flush ruleset
+	until_ok 10 "repaired again, at once" host_policy host1 check
+	expect "postern status says OK" host_status host1
+	out=$(claims_stranger_seen host1)
+	expect "netpolicyd names who did it" grep -qw nft <<<"$out"
+	evidence "check: 0; flushed while netpolicyd was held: 1 with PST-3006; then repaired: ${out#*PST-3010 }"
 }
 
 # ---- the zone in which claims are tried -----------------------------------------------------------
@@ -420,6 +434,7 @@ claims_zone()
 	postern_up "$@"
 	for host; do
 		host_policy "$host" apply
+		host_keep "$host"
 	done
 	claims_capture
 	[ "$postern_identities" = pki ] || identity_boot "$@"

@@ -93,6 +93,8 @@ demo_policies()
 {
 	host_policy host1 apply
 	host_policy host2 apply
+	host_keep host1
+	host_keep host2
 }
 
 demo_gateways()
@@ -178,7 +180,7 @@ demo_claims()
 	try "a certificate with two common names is refused" claim_two_names_refused
 	try "gatewayd and tunneld killed with -9 lose no packet" claim_kill_loses_nothing
 	try "with the interface deleted nothing leaks" claim_deleted_interface_leaks_nothing
-	try "'nft flush ruleset' by a stranger is noticed" claim_foreign_flush_noticed
+	try "'nft flush ruleset' by a stranger is noticed, named and repaired" claim_foreign_flush_repaired
 }
 
 # ---- the show -------------------------------------------------------------------------------------
@@ -187,7 +189,7 @@ tell "$(paint '1' "Postern: cfg1-3, host1 and host2 of one tenant, and a hostile
 stage "the network: 11 namespaces, a router between them" zone_up
 stage "programs, a CA, certificates of the servers, configuration; the hosts have none" postern_prepare host1 host2
 stage "a cloud's stand-in (instance metadata, STS) and the issuer ztsd" demo_issuer
-stage "the policy, before anything else may talk" demo_policies
+stage "the policy, before anything else may talk, and netpolicyd, which keeps it" demo_policies
 stage "a capture on host1's uplink, the judge of every leak" claims_capture
 stage "gatewayd on cfg1, cfg2, cfg3" demo_gateways
 stage "certd on host1 and host2: attestation, key, certificate" demo_identities

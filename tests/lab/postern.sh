@@ -36,7 +36,8 @@ postern_dir()
 	mkdir "$postern_at/bin" "$postern_at/pki"
 	cp -p "$LAB_BUILD"/tunneld/{host/tunneld,exchange/tunneld-exchange,ctl/postern} \
 		"$LAB_BUILD"/tunneld/gateway/{gatewayd,gatewayd-worker} \
-		"$LAB_BUILD"/netpolicy/{netpolicy,netpolicy-compile,netpolicy-boot} "$postern_at/bin/"
+		"$LAB_BUILD"/netpolicy/{netpolicy,netpolicy-compile,netpolicy-oracle,netpolicy-boot,netpolicyd} \
+		"$postern_at/bin/"
 	[ "$postern_identities" = pki ] || postern_dir_identity
 	chmod 755 "$postern_at/bin" "$postern_at/bin/"*
 	export POSTERN_LIBEXECDIR=$postern_at/bin
@@ -229,11 +230,21 @@ host_wait()
 	until_ok "${2:-30}" "$1 reaches every configuration server" host_is_up "$1"
 }
 
-# host_policy HOST COMMAND…: netpolicy with that host's configuration and page of policy.
+# host_policy HOST COMMAND…: netpolicy with that host's configuration, and the page beside it.
 host_policy()
 {
-	on "$1" netpolicy "$2" --config "$postern_at/$1/postern.conf" --policy "$postern_at/$1/policy.conf" \
-		--state-dir "$postern_at/$1/policy" "${@:3}"
+	on "$1" netpolicy "$2" --config "$postern_at/$1/postern.conf" --state-dir "$postern_at/$1/policy" \
+		--run-dir "$postern_at/$1/policy-run" "${@:3}"
+}
+
+# host_keep HOST: netpolicyd keeps that host's policy, which was loaded once; from then on it loads what
+# host_policy applies.
+host_keep()
+{
+	mkdir -p "$postern_at/$1/policy-run"
+	spawn "$1" netpolicyd netpolicyd --state-dir "$postern_at/$1/policy" \
+		--socket "$postern_at/$1/policy-run/netpolicyd.sock"
+	until_ok 10 "$1: netpolicyd answers" test -S "$postern_at/$1/policy-run/netpolicyd.sock"
 }
 
 # ---- the cloud ------------------------------------------------------------------------------------
