@@ -303,16 +303,17 @@ static int policyfile_run(struct policyfile *f, const char *path,
 			  char ret_page[static POLICYLINE_FILE_MAX])
 {
 	const char *slash = strrchr(path, '/');
-	const char *base = slash ? slash + 1 : path;
+	size_t dir_len = slash ? (size_t)(slash - path) + 1 : 0;
+	const char *base = path + dir_len;
 	char dir[POLICYLINE_FILE_MAX];
 	int r;
 
-	if (slash && slash - path + 1 >= FILES_PATH_MAX - POLICYLINE_FILE_MAX)
+	if (dir_len >= FILES_PATH_MAX - POLICYLINE_FILE_MAX)
 		return policyfile_fail(f, -ENAMETOOLONG, base, "its path is too long");
 	if (strlen(base) >= POLICYLINE_FILE_MAX - 8)
 		return policyfile_fail(f, -ENAMETOOLONG, base, "its name is too long");
-	snprintf(f->folder, sizeof(f->folder), "%.*s", (int)(base - path), path);
-	snprintf(ret_page, POLICYLINE_FILE_MAX, "%s", base);
+	snprintf(f->folder, sizeof(f->folder), "%.*s", (int)dir_len, path);
+	memcpy(ret_page, base, strlen(base) + 1);
 	r = policyfile_take(f, base);
 	policyfile_dropin_dir(base, dir);
 	return r < 0 ? r : policyfile_take_dropins(f, dir);

@@ -13,6 +13,10 @@
 #include "netpolicy/model/sha256.h"
 #include "netpolicy/parse/policyline.h"
 
+/* What no model that was checked has in a text, and what JSON would not take as it is. */
+#define POLICYJSON_ESCAPED                                                                         \
+	"\"\\\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20\21\22\23\24\25\26\27\30\31\32\33\34\35\36\37"
+
 /* One writing. */
 struct policyjson {
 	const struct policy *p;
@@ -27,13 +31,13 @@ typedef void policyjson_one(struct policyjson *j, const void *list, size_t i);
 static void policyjson_string(struct policyjson *j, const char *text)
 {
 	buf_add(j->to, "\"");
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			buf_addf(j->to, "\\%c", *text);
-		else if ((unsigned char)*text < 0x20)
-			buf_addf(j->to, "\\u%04x", (unsigned int)*text);
-		else
-			buf_addf(j->to, "%c", *text);
+	while (*text) {
+		int plain = (int)strcspn(text, POLICYJSON_ESCAPED);
+
+		buf_addf(j->to, "%.*s", plain, text);
+		text += plain;
+		if (*text)
+			buf_addf(j->to, "\\u%04x", (unsigned int)(unsigned char)*text++);
 	}
 	buf_add(j->to, "\"");
 }
@@ -203,26 +207,23 @@ static void policyjson_type(struct policyjson *j, const void *list, size_t i)
 	buf_addf(j->to, "%u", ((const uint8_t *)list)[i]);
 }
 
-/* The first half of a match, in the order of its members' names. */
-static void policyjson_match_head(struct policyjson *j, const struct policy_match *m)
+/* The words of a match that stand alone. */
+static void policyjson_only(struct policyjson *j, const struct policy_match *m)
 {
-	if (m->has_dir)
-		buf_addf(j->to, "\"dir\":\"%s\",", m->dir == POLICY_IN ? "in" : "out");
-	if (m->family)
-		buf_addf(j->to, "\"family\":%u,", m->family);
-	if (m->grant != POLICY_NONE)
-		buf_addf(j->to, "\"grant\":\"%s\",", j->p->grants[m->grant].name);
-	if (m->n_icmp6)
-		policyjson_list(j, "\"icmpv6\":", m->icmp6, m->n_icmp6, policyjson_type);
-	buf_add(j->to, m->n_icmp6 ? "," : "");
+	const char *comma = "";
+
+	if (!m->is_implied && !m->family && !m->is_new)
+		return;
+	buf_add(j->to, "\"only\":[");
 	if (m->is_implied)
-		buf_add(j->to, "\"implied\":true,");
-	if (m->has_mark)
-		buf_addf(j->to, "\"mark\":%u,", m->mark);
-	if (m->net != POLICY_NONE)
-		buf_addf(j->to, "\"net\":\"%s\",", j->p->nets[m->net].name);
+		buf_add(j->to, "\"implied\"");
+	comma = m->is_implied ? "," : "";
+	if (m->family)
+		buf_addf(j->to, "%s\"ipv%u\"", comma, m->family);
+	comma = m->is_implied || m->family ? "," : "";
 	if (m->is_new)
-		buf_add(j->to, "\"new\":true,");
+		buf_addf(j->to, "%s\"new\"", comma);
+	buf_add(j->to, "],");
 }
 
 static void policyjson_match(struct policyjson *j, const struct policy_match *m)
@@ -230,11 +231,19 @@ static void policyjson_match(struct policyjson *j, const struct policy_match *m)
 	static const char *const vias[] = { "up", "tun", "any" };
 
 	buf_add(j->to, "{");
-	policyjson_match_head(j, m);
-	if (m->ports.n) {
+	if (m->grant != POLICY_NONE)
+		buf_addf(j->to, "\"grant\":\"%s\",", j->p->grants[m->grant].name);
+	if (m->n_icmp6)
+		policyjson_list(j, "\"icmpv6\":", m->icmp6, m->n_icmp6, policyjson_type);
+	buf_add(j->to, m->n_icmp6 ? "," : "");
+	if (m->has_mark)
+		buf_addf(j->to, "\"mark\":%u,", m->mark);
+	if (m->net != POLICY_NONE)
+		buf_addf(j->to, "\"net\":\"%s\",", j->p->nets[m->net].name);
+	policyjson_only(j, m);
+	if (m->ports.n)
 		policyjson_list(j, "\"ports\":", &m->ports, m->ports.n, policyjson_port);
-		buf_add(j->to, ",");
-	}
+	buf_add(j->to, m->ports.n ? "," : "");
 	policyjson_users(j, "\"users\":", &m->users);
 	buf_addf(j->to, "%s\"via\":\"%s\"}", m->users.n ? "," : "", vias[m->via]);
 }
@@ -251,6 +260,7 @@ static void policyjson_say(struct policyjson *j, const void *list, size_t i)
 	buf_add(j->to, "{");
 	if (!j->is_meaning)
 		buf_addf(j->to, "\"claim\":%zu,", say->claim);
+	buf_addf(j->to, "\"dir\":\"%s\",", say->match.dir == POLICY_IN ? "in" : "out");
 	policyjson_list(j, "\"excepts\":", say, say->n_excepts, policyjson_except);
 	buf_add(j->to, ",\"match\":");
 	policyjson_match(j, &say->match);
@@ -276,27 +286,36 @@ static void policyjson_link(struct policyjson *j, const void *list, size_t i)
 	policyjson_string(j, names[i]);
 }
 
+static void policyjson_host(struct policyjson *j)
+{
+	const struct policy *p = j->p;
+
+	buf_addf(j->to, "\"host\":{\"enforce\":%s,\"log_rate\":%u", p->enforce ? "true" : "false",
+		 p->log_rate);
+	policyjson_member(j, ",\"name\":", p->name);
+	policyjson_member(j, ",\"tier\":", policy_tier_name(p->tier));
+	policyjson_list(j, ",\"tunnels\":", p->tunnels, p->n_tunnels, policyjson_link);
+	policyjson_list(j, ",\"uplinks\":", p->uplinks, p->n_uplinks, policyjson_link);
+	buf_addf(j->to, ",\"version\":%u}", p->version);
+}
+
 static int policyjson_put(const struct policy *p, bool is_meaning, struct buf *to)
 {
 	struct policyjson j = { .p = p, .to = to, .is_meaning = is_meaning };
-	bool all = !is_meaning;
 
 	buf_add(to, "{");
-	if (all)
+	if (!is_meaning)
 		policyjson_list(&j, "\"claims\":", p->claims, p->n_claims, policyjson_claim);
-	buf_addf(to, "%s\"enforce\":%s", all ? "," : "", p->enforce ? "true" : "false");
-	policyjson_list(&j, ",\"grants\":", p->grants, p->n_grants, policyjson_grant);
-	buf_addf(to, ",\"log_rate\":%u", p->log_rate);
-	policyjson_member(&j, ",\"name\":", p->name);
+	policyjson_list(&j, is_meaning ? "\"grants\":" : ",\"grants\":", p->grants, p->n_grants,
+			policyjson_grant);
+	buf_add(to, ",");
+	policyjson_host(&j);
 	policyjson_list(&j, ",\"nets\":", p->nets, p->n_nets, policyjson_net);
 	policyjson_list(&j, ",\"rules\":", p->rules, p->n_rules, policyjson_rule);
 	policyjson_list(&j, ",\"says\":", p->says, p->n_says, policyjson_say);
-	policyjson_member(&j, ",\"tier\":", policy_tier_name(p->tier));
-	policyjson_list(&j, ",\"tunnels\":", p->tunnels, p->n_tunnels, policyjson_link);
-	policyjson_list(&j, ",\"uplinks\":", p->uplinks, p->n_uplinks, policyjson_link);
-	if (all)
+	if (!is_meaning)
 		policyjson_list(&j, ",\"users\":", p->users, p->n_users, policyjson_user);
-	buf_addf(to, ",\"version\":%u}", p->version);
+	buf_add(to, "}");
 	return j.no_memory ? -ENOMEM : buf_done(to);
 }
 
@@ -866,25 +885,46 @@ static int policyjson_get_grant(struct policyjson_in *in, const json_t *o, size_
 		       0;
 }
 
-/* Flags and numbers of a match. */
+static int policyjson_set_word(struct policy_match *m, const char *word)
+{
+	if (word && !strcmp(word, "implied") && !m->is_implied)
+		m->is_implied = true;
+	else if (word && !strcmp(word, "new") && !m->is_new)
+		m->is_new = true;
+	else if (word && !strcmp(word, "ipv4") && !m->family)
+		m->family = 4;
+	else if (word && !strcmp(word, "ipv6") && !m->family)
+		m->family = 6;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int policyjson_get_only(struct policyjson_in *in, const json_t *o, struct policy_match *m)
+{
+	const json_t *list;
+
+	if (!json_object_get(o, "only"))
+		return 0;
+	if (jsonin_array(o, "only", 1, 3, &list) < 0)
+		return policyjson_fail(in, "only", "expected a list of 1...3");
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (policyjson_set_word(m, json_string_value(json_array_get(list, i))) < 0)
+			return policyjson_fail(
+				in, "only",
+				"expected 'implied', 'ipv4' or 'ipv6', 'new', each once");
+	return 0;
+}
+
+/* Words and numbers of a match. */
 static int policyjson_match_values(struct policyjson_in *in, const json_t *o,
 				   struct policy_match *m)
 {
-	uint32_t family = 0;
-	int r = 0;
+	int r = policyjson_get_only(in, o, m);
 
 	m->has_mark = json_object_get(o, "mark");
-	if (m->has_mark)
+	if (r == 0 && m->has_mark)
 		r = policyjson_get_u32(in, o, "mark", UINT32_MAX, &m->mark);
-	if (r == 0 && json_object_get(o, "implied"))
-		r = policyjson_get_bool(in, o, "implied", &m->is_implied);
-	if (r == 0 && json_object_get(o, "new"))
-		r = policyjson_get_bool(in, o, "new", &m->is_new);
-	if (r == 0 && json_object_get(o, "family"))
-		r = policyjson_get_u32(in, o, "family", 6, &family);
-	if (r == 0 && family && family != 4 && family != 6)
-		return policyjson_fail(in, "family", "expected 4 or 6");
-	m->family = (uint8_t)family;
 	return r;
 }
 
@@ -907,17 +947,13 @@ static int policyjson_match_parts(struct policyjson_in *in, const json_t *o, str
 	return r < 0 ? r : policyjson_get_grant(in, o, &m->grant);
 }
 
-static int policyjson_read_match(struct policyjson_in *in, const json_t *o, bool has_dir,
+static int policyjson_read_match(struct policyjson_in *in, const json_t *o,
 				 struct policy_match *ret)
 {
-	static const char *const names[] = { "dir",      "?family", "?grant", "?icmpv6",
-					     "?implied", "?mark",   "?net",   "?new",
-					     "?ports",   "?users",  "via",    NULL };
-	int r = policyjson_members(in, o, has_dir ? names : names + 1);
+	static const char *const names[] = { "?grant", "?icmpv6", "?mark", "?net", "?only",
+					     "?ports", "?users",  "via",   NULL };
+	int r = policyjson_members(in, o, names);
 
-	ret->has_dir = has_dir;
-	if (r == 0 && has_dir)
-		r = policyjson_get_dir(in, o, &ret->dir);
 	if (r == 0)
 		r = policyjson_match_values(in, o, ret);
 	return r < 0 ? r : policyjson_match_parts(in, o, ret);
@@ -935,31 +971,41 @@ static int policyjson_read_excepts(struct policyjson_in *in, const json_t *o,
 	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
 		struct policy_match *m = &say->excepts[say->n_excepts++];
 
-		r = policyjson_read_match(in, json_array_get(list, i), false, m);
+		r = policyjson_read_match(in, json_array_get(list, i), m);
 		if (r == 0 && m->users.n && say->match.dir == POLICY_IN)
 			return policyjson_fail(in, "excepts", "users belong to what goes out");
 	}
 	return r;
 }
 
+/* What a line says beside its exceptions. */
+static int policyjson_say_values(struct policyjson_in *in, const json_t *o, struct policy_say *say)
+{
+	uint32_t claim = 0;
+	int r = policyjson_get_u32(in, o, "claim", POLICY_CLAIMS_MAX - 1, &claim);
+
+	if (r == 0 && claim >= in->p->n_claims)
+		return policyjson_fail(in, "claim", "there is no claim %u", claim);
+	say->claim = claim;
+	if (r == 0)
+		r = policyjson_get_bool(in, o, "never", &say->is_never);
+	if (r == 0)
+		r = policyjson_get_where(in, o, say->where);
+	say->match.has_dir = true;
+	return r < 0 ? r : policyjson_get_dir(in, o, &say->match.dir);
+}
+
 static int policyjson_read_say(struct policyjson_in *in, const json_t *o)
 {
-	static const char *const names[] = { "claim", "excepts", "match", "never", "?where", NULL };
+	static const char *const names[] = { "claim", "dir",    "excepts", "match",
+					     "never", "?where", NULL };
 	struct policy_say say = { .claim = 0 };
-	uint32_t claim = 0;
 	int r = policyjson_members(in, o, names);
 
 	if (r == 0)
-		r = policyjson_get_u32(in, o, "claim", POLICY_CLAIMS_MAX - 1, &claim);
-	if (r == 0 && claim >= in->p->n_claims)
-		return policyjson_fail(in, "claim", "there is no claim %u", claim);
-	say.claim = claim;
+		r = policyjson_say_values(in, o, &say);
 	if (r == 0)
-		r = policyjson_get_bool(in, o, "never", &say.is_never);
-	if (r == 0)
-		r = policyjson_get_where(in, o, say.where);
-	if (r == 0)
-		r = policyjson_read_match(in, json_object_get(o, "match"), true, &say.match);
+		r = policyjson_read_match(in, json_object_get(o, "match"), &say.match);
 	if (r == 0 && say.match.users.n && say.match.dir == POLICY_IN)
 		return policyjson_fail(in, "match", "users belong to what goes out");
 	if (r == 0)
@@ -999,13 +1045,14 @@ static int policyjson_read_tunnel(struct policyjson_in *in, const json_t *o)
 }
 
 /* The lists of a policy, in an order in which each finds what it names. */
-static const struct {
+static const struct policyjson_table {
 	const char *name;
 	size_t min, max;
 	int (*read)(struct policyjson_in *in, const json_t *o);
-} policyjson_lists[] = {
+} policyjson_links[] = {
 	{ "uplinks", 1, POLICY_UPLINKS_MAX, policyjson_read_uplink },
 	{ "tunnels", 0, POLICY_TUNNELS_MAX, policyjson_read_tunnel },
+}, policyjson_lists[] = {
 	{ "users", 0, POLICY_USERS_MAX, policyjson_read_user },
 	{ "nets", 0, POLICY_NETS_MAX, policyjson_read_net },
 	{ "rules", 0, POLICY_RULES_MAX, policyjson_read_rule },
@@ -1014,26 +1061,21 @@ static const struct {
 	{ "says", 0, POLICY_SAYS_MAX, policyjson_read_say },
 };
 
-static int policyjson_read_lists(struct policyjson_in *in, const json_t *root)
+static int policyjson_read_table(struct policyjson_in *in, const json_t *o,
+				 const struct policyjson_table *table)
 {
 	const json_t *list;
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(policyjson_lists); i++) {
-		const char *name = policyjson_lists[i].name;
-		size_t min = policyjson_lists[i].min, max = policyjson_lists[i].max;
-
-		in->path[0] = '\0';
-		if (jsonin_array(root, name, min, max, &list) < 0)
-			return policyjson_fail(in, name, "expected a list of %zu...%zu", min, max);
-		for (size_t k = 0; r == 0 && k < json_array_size(list); k++) {
-			policyjson_at(in, name, k);
-			r = policyjson_lists[i].read(in, json_array_get(list, k));
-		}
-		if (r < 0)
-			return r;
+	in->path[0] = '\0';
+	if (jsonin_array(o, table->name, table->min, table->max, &list) < 0)
+		return policyjson_fail(in, table->name, "expected a list of %zu...%zu", table->min,
+				       table->max);
+	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
+		policyjson_at(in, table->name, i);
+		r = table->read(in, json_array_get(list, i));
 	}
-	return 0;
+	return r;
 }
 
 /* What no page can say: a network of a service that nothing allows, a claim without a line. */
@@ -1061,29 +1103,43 @@ static int policyjson_check_lists(struct policyjson_in *in)
 	return 0;
 }
 
-static int policyjson_read_root(struct policyjson_in *in, const json_t *root)
+static int policyjson_read_host(struct policyjson_in *in, const json_t *o)
 {
-	static const char *const names[] = { "claims",  "enforce", "grants",  "log_rate", "name",
-					     "nets",    "rules",   "says",    "tier",     "tunnels",
-					     "uplinks", "users",   "version", NULL };
+	static const char *const names[] = { "enforce", "log_rate", "name",    "tier",
+					     "tunnels", "uplinks",  "version", NULL };
 	static const char *const tiers[] = { "public", "compute", "storage", NULL };
 	struct policy *p = in->p;
 	unsigned int tier = 0;
+	int r;
+
+	snprintf(in->path, sizeof(in->path), "host");
+	r = policyjson_members(in, o, names);
+	if (r == 0)
+		r = policyjson_get_name(in, o, "name", p->name);
+	if (r == 0)
+		r = policyjson_get_u32(in, o, "version", UINT32_MAX, &p->version);
+	if (r == 0)
+		r = policyjson_get_u32(in, o, "log_rate", POLICYLINE_LOG_MAX, &p->log_rate);
+	if (r == 0)
+		r = policyjson_get_bool(in, o, "enforce", &p->enforce);
+	if (r == 0)
+		r = policyjson_get_word(in, o, "tier", tiers, &tier);
+	p->tier = (enum policy_tier)tier;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(policyjson_links); i++)
+		r = policyjson_read_table(in, o, &policyjson_links[i]);
+	return r;
+}
+
+static int policyjson_read_root(struct policyjson_in *in, const json_t *root)
+{
+	static const char *const names[] = { "claims", "grants", "host",  "nets",
+					     "rules",  "says",   "users", NULL };
 	int r = policyjson_members(in, root, names);
 
 	if (r == 0)
-		r = policyjson_get_name(in, root, "name", p->name);
-	if (r == 0)
-		r = policyjson_get_u32(in, root, "version", UINT32_MAX, &p->version);
-	if (r == 0)
-		r = policyjson_get_u32(in, root, "log_rate", POLICYLINE_LOG_MAX, &p->log_rate);
-	if (r == 0)
-		r = policyjson_get_bool(in, root, "enforce", &p->enforce);
-	if (r == 0)
-		r = policyjson_get_word(in, root, "tier", tiers, &tier);
-	p->tier = (enum policy_tier)tier;
-	if (r == 0)
-		r = policyjson_read_lists(in, root);
+		r = policyjson_read_host(in, json_object_get(root, "host"));
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(policyjson_lists); i++)
+		r = policyjson_read_table(in, root, &policyjson_lists[i]);
 	return r < 0 ? r : policyjson_check_lists(in);
 }
 
