@@ -138,13 +138,24 @@ static void emitline_comment(struct buf *to, const char *where, const char *more
 	buf_addf(to, " comment \"%.63s%s%s\"\n", where, *more ? " " : "", more);
 }
 
+static bool emitline_is_metadata(const struct policy *p, const struct policy_rule *rule)
+{
+	return rule->dir == POLICY_OUT && !strcmp(p->nets[rule->net].name, "imds");
+}
+
+/* True for lines whose chain no map of links leads to: marked ones, and those of metadata. */
+static bool emitline_is_apart(const struct policy *p, const struct policy_rule *rule)
+{
+	return rule->has_mark || emitline_is_metadata(p, rule);
+}
+
 /* One rule of a line: for one family, and one protocol or whatever. */
 static void emitline_one(const struct policy *p, struct buf *to, const struct policy_rule *rule,
 			 bool v4, const struct policy_ports *ports)
 {
-	buf_add(to, "\t\t");
+	buf_addf(to, "\t\t%s", emitline_is_apart(p, rule) ? "oifname @uplinks " : "");
 	if (rule->has_mark)
-		buf_addf(to, "oifname @uplinks meta mark 0x%x ", rule->mark);
+		buf_addf(to, "meta mark 0x%x ", rule->mark);
 	emitline_far(p, to, rule, v4);
 	if (rule->has_mark)
 		buf_addf(to, " %s sport 1024-65535",
@@ -176,19 +187,13 @@ static void emitline_line(const struct policy *p, struct buf *to, const struct p
 	}
 }
 
-static bool emitline_is_metadata(const struct policy *p, const struct policy_rule *rule)
-{
-	return rule->dir == POLICY_OUT && !strcmp(p->nets[rule->net].name, "imds");
-}
-
 void emitline_rules(const struct policy *p, struct buf *to, enum policy_dir dir,
 		    enum policy_via via)
 {
 	for (size_t i = 0; i < p->n_rules; i++) {
 		const struct policy_rule *rule = &p->rules[i];
 
-		if (rule->dir == dir && rule->via == via && !rule->has_mark &&
-		    !emitline_is_metadata(p, rule))
+		if (rule->dir == dir && rule->via == via && !emitline_is_apart(p, rule))
 			emitline_line(p, to, rule);
 	}
 }

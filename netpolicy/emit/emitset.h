@@ -10,7 +10,7 @@
 #include "common/buf.h"
 #include "netpolicy/model/policy.h"
 
-/* Appends "add set" and "flush set" for every set and map of our table. Those of grants are added and
+/* Appends "add set" and "flush set" for every set and map of our table. Those of grants are added,
  * never flushed: what is in them is alive, not written. */
 void emitset_prepare(const struct policy *p, struct buf *to);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What one line of a page alone cannot show: the tier of the host, the zone through the tunnel only,
- * IPv4 inside the VPC only, lines that say nothing. For policy_check() only.
+ * What one line of a page alone cannot show: the tier of the host, the zone through the tunnel
+ * only, IPv4 inside the VPC only, lines that say nothing. For policy_check() only.
  */
 #include "common/attr.h"
 #include "netpolicy/model/policy.h"

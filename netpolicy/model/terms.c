@@ -303,6 +303,7 @@ static void terms_zone_in(struct terms_maker *m)
 		item.match.far_ports = rule->ports.list[0];
 		item.match.cts = TERMS_ANSWERS;
 		item.rule = POLICY_NONE;
+		snprintf(item.what, sizeof(item.what), "answers");
 		terms_add(m, &item);
 	}
 	terms_deny_zone(m, TERMS_NOT_TUN, TERMS_DROP, "from the zone, outside the tunnel");
@@ -362,6 +363,16 @@ static void terms_dhcp(struct terms_maker *m, uint8_t family, const struct polic
 	terms_imply(m, &item, 1);
 }
 
+/* True when the page gives metadata another address than every cloud host knows. */
+static bool terms_is_metadata_moved(const struct policy_net *imds)
+{
+	for (size_t i = 0; i < imds->prefixes.n; i++)
+		if (imds->prefixes.list[i].len != 128 ||
+		    !policy_has(&terms_metadata, &imds->prefixes.list[i].addr))
+			return true;
+	return false;
+}
+
 static void terms_metadata_out(struct terms_maker *m)
 {
 	size_t imds = policy_find_net(m->p, "imds");
@@ -379,7 +390,7 @@ static void terms_metadata_out(struct terms_maker *m)
 			terms_add(m, &item);
 	}
 	terms_imply(m, &deny, 1);
-	if (imds == POLICY_NONE)
+	if (imds == POLICY_NONE || !terms_is_metadata_moved(&m->p->nets[imds]))
 		return;
 	deny.match.far_in = &m->p->nets[imds].prefixes;
 	terms_imply(m, &deny, 1);
@@ -509,6 +520,28 @@ static void terms_guard_v4(struct terms_maker *m)
 	terms_imply(m, &rest, 1);
 }
 
+/* Marked packets, or the rest of those that were cut, which has no ports to ask for. */
+static void terms_guard_marked(struct terms_maker *m, bool is_rest)
+{
+	for (size_t i = 0; i < m->p->n_rules; i++) {
+		struct terms_item item = terms_of_rule(m->p, i);
+
+		if (!m->p->rules[i].has_mark)
+			continue;
+		item.match.has_mark = true;
+		item.match.mark = m->p->rules[i].mark;
+		if (is_rest) {
+			item.match.facts = TERMS_LATER_FRAGMENT;
+			item.match.ports = NULL;
+			item.rule = POLICY_NONE;
+			item.row = 8;
+			item.where[0] = '\0';
+			snprintf(item.what, sizeof(item.what), "rest of a packet that was cut");
+		}
+		terms_add(m, &item);
+	}
+}
+
 /* Fragments come first: behind them stands only what has its ports. */
 static void terms_guard_zone(struct terms_maker *m)
 {
@@ -530,21 +563,10 @@ static void terms_guard_zone(struct terms_maker *m)
 		.what = "to the zone, outside the tunnel",
 	};
 
-	for (int whole = 0; whole < 2; whole++) {
-		for (size_t i = 0; i < m->p->n_rules; i++) {
-			struct terms_item item = terms_of_rule(m->p, i);
-
-			if (!m->p->rules[i].has_mark)
-				continue;
-			item.match.has_mark = true;
-			item.match.mark = m->p->rules[i].mark;
-			item.match.facts = whole ? 0 : TERMS_LATER_FRAGMENT;
-			item.match.ports = whole ? item.match.ports : NULL;
-			item.rule = whole ? item.rule : POLICY_NONE;
-			terms_add(m, &item);
-		}
-		terms_imply(m, whole ? &nd : &cut, 1);
-	}
+	terms_guard_marked(m, true);
+	terms_imply(m, &cut, 1);
+	terms_guard_marked(m, false);
+	terms_imply(m, &nd, 1);
 }
 
 static void terms_make_guard(struct terms_maker *m)
