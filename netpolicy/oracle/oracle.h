@@ -4,9 +4,10 @@
  * Asks the kernel itself: a compiled batch is loaded in a scratch network namespace with interfaces
  * of the right names, packets are sent through it, and the trace of nf_tables tells verdict, chain
  * and rule of each. The work is done by the child netpolicy-oracle; this is the parent's side.
- * Nothing touches the rules or the interfaces of the host. Conntrack's word can be new (also
- * untracked and invalid, where the packet itself brings it about) or established (a packet the
- * other way is sent first).
+ * Nothing touches the rules or the interfaces of the host. Conntrack's word can be any that a
+ * packet of its protocol can have: for established and related a packet the other way is sent
+ * before the policy is loaded, every packet has a conntrack zone of its own. A packet without an
+ * owner is sent by a user whom no rule names, which no rule can tell apart.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -16,14 +17,18 @@
 
 #define ORACLE_PROGRAM "netpolicy-oracle"
 #define ORACLE_DEADLINE_MS 60000
+#define ORACLE_PACKETS_MAX 60000 /* of one question: the zones of conntrack have 16 bits */
 #define ORACLE_CHAIN_MAX 128
 #define ORACLE_COMMENT_MAX 129
 #define ORACLE_ERROR_MAX 512
 
 struct oracle_answer {
-	int error; /* 0; -EOPNOTSUPP: such a packet cannot be made here (another user without root);
-		      -ENODATA: the kernel dropped it before our chains, or no trace came */
+	int error; /* 0; -EOPNOTSUPP: such a packet cannot be made here (another user without root,
+		      a word of conntrack that it cannot have); -ENODATA: the kernel dropped it
+		      before our chains, or no trace came; -EPROTO: the trace says one thing and
+		      what came out of the interface another */
 	enum terms_verdict verdict;
+	enum terms_ct ct;                 /* conntrack's word */
 	char table[32];                   /* postern or postern_guard */
 	char chain[ORACLE_CHAIN_MAX];     /* of the deciding rule */
 	char comment[ORACLE_COMMENT_MAX]; /* of it; "" = the chain's policy */
@@ -31,12 +36,13 @@ struct oracle_answer {
 };
 
 struct oracle_job {
-	const struct policy *policy; /* its links, nets of grants, and users */
+	const struct policy *policy; /* its links, grants and users */
 	const void *batch;           /* passed batch_check() */
 	size_t batch_len;
 };
 
 /* Sends @n packets one after the other through one namespace. Fills @ret[@n]. @ret_error: words.
- * Errors: 0; -ETIMEDOUT; -EPERM when no namespace may be made; -EBADMSG; -errno. */
+ * Errors: 0; -E2BIG over ORACLE_PACKETS_MAX; -ETIMEDOUT; -EPERM when no namespace may be made;
+ * -EBADMSG, -EPIPE when the child went wrong; -errno. */
 int oracle_ask(const struct oracle_job *job, const struct terms_packet *packets, size_t n,
 	       struct oracle_answer *ret, char ret_error[static ORACLE_ERROR_MAX]) _warn_unused_;
