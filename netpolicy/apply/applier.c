@@ -203,6 +203,9 @@ static int applier_try(struct kernio *k, struct applier_run *run, const void *ba
 	uint32_t generation, seq = 0;
 	int r = applier_look(k, run->tables, &generation);
 
+	/* What is sent follows from what was read: a change since then must refuse it. */
+	if (want)
+		generation = run->have->generation;
 	if (r == -EPERM)
 		snprintf(run->result->error, sizeof(run->result->error),
 			 "another process owns our tables");
@@ -251,6 +254,7 @@ static int applier_ladder(struct kernio *k, struct applier_run *run, const void 
 		r = applier_try(k, run, batch, len, want);
 		run->result->was_replaced = r == 0;
 	}
+	run->result->was_loaded = r == 0;
 	if (r == 0)
 		run->result->error[0] = '\0';
 	return r;

@@ -27,6 +27,7 @@ enum {
 
 struct applier_result {
 	bool was_current;  /* nothing had to be sent */
+	bool was_loaded;   /* the kernel has taken it, also when reading back failed */
 	bool was_replaced; /* not in place: deleted and made anew in one transaction, without what
 			    * was live in sets with timeouts */
 	size_t n_pending;  /* guards that wait for their device */
@@ -42,8 +43,8 @@ struct applier_result {
  * back (boot). New tables are made to outlive an owner (flag persist) where the kernel knows that.
  * Gives *ret, to be released with applier_release() on every path.
  * Errors: 0; APPLIER_E_DRIFT; -EBUSY when others keep changing the ruleset; -EPERM when another
- * process owns our tables; -errno, with the reason in ret->error when it came from the kernel,
- * which then holds what it held before. */
+ * process owns our tables; -errno, with the reason in ret->error when it came from the kernel.
+ * Unless ret->was_loaded or it is -ETIMEDOUT, the kernel then holds what it held before. */
 int applier_apply(struct kernio *k, const void *batch, size_t len, const struct kdump *want,
 		  struct applier_result *ret) _warn_unused_;
 

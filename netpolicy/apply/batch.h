@@ -14,8 +14,8 @@
 
 #include "common/attr.h"
 
-/* Four nets of 131,072 prefixes, 64 bytes each. */
-#define BATCH_BYTES_MAX (40 * 1024 * 1024) /* of one batch */
+/* Four nets of 131,072 prefixes, 128 bytes each, in place: emptied and filled. */
+#define BATCH_BYTES_MAX (72 * 1024 * 1024) /* of one batch */
 #define BATCH_MESSAGES_MAX 65536           /* of one batch */
 #define BATCH_NAME_MAX 128                 /* of a chain, set or object, with the NUL */
 #define BATCH_ERROR_MAX 256                /* of a message for people, with the NUL */

@@ -528,6 +528,8 @@ static int kdump_read_once(struct kernio *k, struct kdump *d)
 		r = kdump_read_table(k, d, true);
 	if (r == 0)
 		r = kernio_generation(k, &after);
+	if (r == 0)
+		d->generation = after;
 	return r == 0 && before != after ? KERNIO_E_CHANGED : r;
 }
 

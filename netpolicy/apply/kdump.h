@@ -4,8 +4,8 @@
  * What our two tables hold, in a form that can be compared: a list of records in a fixed order,
  * with everything left out that changes by itself or with time (handles, use counts, counters,
  * timeouts, positions), that is live and not policy (elements of sets with timeouts), or that says
- * who may change a table (flags owner and persist). Made from the kernel of this namespace; crosses a process border or a
- * reboot in a bounded encoding.
+ * who may change a table (flags owner and persist). Made from the kernel of this namespace; crosses
+ * a process border or a reboot in a bounded encoding.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,6 +46,7 @@ struct kdump {
 	size_t n, cap;
 	uint8_t *bytes;
 	size_t used, size;
+	uint32_t generation; /* of the ruleset that was read; 0 = it was not */
 };
 
 /* Reads our tables from the kernel. Releases what @ret held before; it may be all zero.

@@ -13,12 +13,13 @@
 #include <libmnl/libmnl.h>
 
 #define KERNIO_ANSWER_BYTES (64 * 1024)  /* more than the kernel puts into one answer */
-#define KERNIO_BUFFER (64 * 1024 * 1024) /* socket buffers, bytes: a batch goes out in one piece */
+#define KERNIO_BUFFER (80 * 1024 * 1024) /* socket buffers, bytes: a batch goes out in one piece */
 #define KERNIO_WAIT_S 10                 /* no answer for so long is an error */
 
 struct kernio {
 	struct mnl_socket *socket;
 	uint32_t seq;
+	bool is_torn; /* the last answer was not read to its end */
 	uint8_t answer[KERNIO_ANSWER_BYTES] __attribute__((aligned(8)));
 };
 
@@ -92,6 +93,17 @@ static struct nlmsghdr *kernio_header(struct kernio *k, void *at, int type, uint
 	return nlh;
 }
 
+/* BATCH_BEGIN or BATCH_END for nf_tables. */
+static struct nlmsghdr *kernio_frame(struct kernio *k, void *at, uint16_t type)
+{
+	struct nlmsghdr *nlh = kernio_header(k, at, 0, 0, AF_UNSPEC);
+	struct nfgenmsg *gen = mnl_nlmsg_get_payload(nlh);
+
+	nlh->nlmsg_type = type;
+	gen->res_id = htons(NFNL_SUBSYS_NFTABLES);
+	return nlh;
+}
+
 static int kernio_error(const struct nlmsghdr *nlh)
 {
 	const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
@@ -118,10 +130,26 @@ static int kernio_take(struct kernio *k, int len, int (*fn)(const struct nlmsghd
 	return r;
 }
 
+/* What an earlier request left unread must not be taken for the answer to this one, and a dump that
+ * was given up half way keeps the kernel from starting another. */
+static void kernio_drain(struct kernio *k)
+{
+	int fd = mnl_socket_get_fd(k->socket);
+	ssize_t n;
+
+	do {
+		n = recv(fd, k->answer, sizeof(k->answer), MSG_DONTWAIT);
+	} while (n > 0 || (n < 0 && (errno == ENOBUFS || errno == EINTR)));
+}
+
 static int kernio_send(struct kernio *k, const void *bytes, size_t len)
 {
-	ssize_t n = TEMP_FAILURE_RETRY(mnl_socket_sendto(k->socket, bytes, len));
+	ssize_t n;
 
+	if (k->is_torn)
+		kernio_drain(k);
+	k->is_torn = true;
+	n = TEMP_FAILURE_RETRY(mnl_socket_sendto(k->socket, bytes, len));
 	return n < 0 ? -errno : (size_t)n == len ? 0 : -EIO;
 }
 
@@ -160,6 +188,7 @@ int kernio_dump(struct kernio *k, const struct kernio_query *query,
 
 		r = n < 0 ? (int)n : kernio_take(k, (int)n, fn, ctx);
 	}
+	k->is_torn = r != 1;
 	if (kernio_is_torn(r) || (r == -ENOENT && query->holder))
 		return KERNIO_E_CHANGED;
 	return r == 1 ? 0 : r;
@@ -175,7 +204,7 @@ static int kernio_take_generation(const struct nlmsghdr *nlh, void *ctx)
 	return 0;
 }
 
-int kernio_generation(struct kernio *k, uint32_t *ret)
+static int kernio_ask_generation(struct kernio *k, uint32_t *ret)
 {
 	char request[64] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh = kernio_header(k, request, NFT_MSG_GETGEN, 0, 0);
@@ -190,9 +219,50 @@ int kernio_generation(struct kernio *k, uint32_t *ret)
 	}
 	if (kernio_is_torn(r))
 		return KERNIO_E_CHANGED;
+	k->is_torn = r != 0;
 	if (r == 0)
 		*ret = generation;
 	return r == 1 ? -EBADMSG : r;
+}
+
+/* While a commit runs, what is read can be of both generations, whatever the number says: kernels
+ * differ in when they raise it. An empty batch for a generation waits for the commit, changes
+ * nothing, and is refused when the number is another. Source: nf_tables_valid_genid(). */
+static int kernio_settle(struct kernio *k, uint32_t generation)
+{
+	char request[128] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = kernio_frame(k, request, NFNL_MSG_BATCH_BEGIN);
+	const struct nlmsghdr *answer = (const void *)k->answer;
+	size_t len;
+	int r;
+
+	mnl_attr_put_u32(nlh, NFNL_BATCH_GENID, htonl(generation));
+	len = NLMSG_ALIGN(nlh->nlmsg_len);
+	len += NLMSG_ALIGN(kernio_frame(k, request + len, NFNL_MSG_BATCH_END)->nlmsg_len);
+	r = kernio_send(k, request, len);
+	k->is_torn = r < 0;
+	if (r < 0)
+		return r;
+	/* The answer, if there is one, came before the call returned. */
+	r = (int)recv(mnl_socket_get_fd(k->socket), k->answer, sizeof(k->answer), MSG_DONTWAIT);
+	if (r < 0)
+		return errno == EAGAIN ? 0 : errno == ENOBUFS ? KERNIO_E_CHANGED : -errno;
+	if (!mnl_nlmsg_ok(answer, r) || answer->nlmsg_type != NLMSG_ERROR)
+		return -EBADMSG;
+	r = kernio_error(answer);
+	return r == -ERESTART ? KERNIO_E_CHANGED : r;
+}
+
+int kernio_generation(struct kernio *k, uint32_t *ret)
+{
+	uint32_t generation;
+	int r = kernio_ask_generation(k, &generation);
+
+	if (r == 0)
+		r = kernio_settle(k, generation);
+	if (r == 0)
+		*ret = generation;
+	return r;
 }
 
 struct kernio_verdict {
@@ -218,21 +288,12 @@ static void kernio_take_answer(struct kernio *k, int len, struct kernio_verdict 
 	}
 }
 
-/* What an earlier, refused batch left unread must not be taken for the answer to this one. */
-static void kernio_drain(struct kernio *k)
-{
-	int fd = mnl_socket_get_fd(k->socket);
-
-	while (recv(fd, k->answer, sizeof(k->answer), MSG_DONTWAIT) > 0)
-		;
-}
-
 int kernio_commit(struct kernio *k, const void *bytes, size_t len, uint32_t *ret_seq)
 {
 	struct kernio_verdict v = { 0 };
 	int r;
 
-	kernio_drain(k);
+	k->is_torn = true; /* refused batches are answered more than once */
 	*ret_seq = 0;
 	r = kernio_send(k, bytes, len);
 	while (r == 0 && !v.is_done) {
@@ -241,13 +302,12 @@ int kernio_commit(struct kernio *k, const void *bytes, size_t len, uint32_t *ret
 		r = n < 0 ? (int)n : 0;
 		if (r == 0)
 			kernio_take_answer(k, (int)n, &v);
-		/* The answer is lost, not the batch: only another look can tell. */
-		else if (kernio_is_torn(r))
+		/* The answer is lost, perhaps not the batch: only another look can tell. */
+		else if (r != -ETIMEDOUT)
 			return KERNIO_E_CHANGED;
 	}
 	if (r < 0)
 		return r;
-	kernio_drain(k);
 	*ret_seq = v.seq;
 	return v.error == -ERESTART ? KERNIO_E_CHANGED : v.error;
 }

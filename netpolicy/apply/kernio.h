@@ -29,8 +29,9 @@ void kernio_closep(struct kernio **k);
 /* The address of this socket: the kernel names it in the events of what was sent from it. */
 uint32_t kernio_port(const struct kernio *k);
 
-/* The generation of the ruleset, which every commit raises. Errors: 0; KERNIO_E_CHANGED when the
- * answer was lost; -ETIMEDOUT; -errno. */
+/* The generation of the ruleset, which every commit raises, once no commit is under way: what is
+ * read between two calls that give the same is of that generation. Errors: 0; KERNIO_E_CHANGED when
+ * one came in between or the answer was lost; -ETIMEDOUT; -errno. */
 int kernio_generation(struct kernio *k, uint32_t *ret) _warn_unused_;
 
 struct kernio_query {
@@ -47,6 +48,7 @@ int kernio_dump(struct kernio *k, const struct kernio_query *query,
 
 /* Sends one whole batch, whose messages are numbered 1, 2, 3… and whose last one before the end
  * asks for an answer, and reads the answers. On an error gives the number of the first message
- * that was refused in *ret_seq, 0 when unknown; the kernel then has changed nothing. When the answer
- * was lost (also KERNIO_E_CHANGED) it may have. Errors: 0; KERNIO_E_CHANGED; -ETIMEDOUT; -errno. */
+ * that was refused in *ret_seq, 0 when unknown; the kernel then has changed nothing. When the
+ * answer was lost (-ETIMEDOUT, also KERNIO_E_CHANGED) it may have.
+ * Errors: 0; KERNIO_E_CHANGED; -ETIMEDOUT; -errno. */
 int kernio_commit(struct kernio *k, const void *bytes, size_t len, uint32_t *ret_seq) _warn_unused_;

@@ -33,7 +33,7 @@
 
 #define COMPILE_MEMORY_MAX ((rlim_t)2048 * 1024 * 1024) /* bytes of address space */
 #define COMPILE_CPU_S 25                                /* the parent gives up after 30 s */
-#define COMPILE_BUFFER (64 * 1024 * 1024) /* bytes of the send buffer for a large batch */
+#define COMPILE_BUFFER (80 * 1024 * 1024) /* bytes of the send buffer for a large batch */
 #define COMPILE_ROOM 4096    /* bytes of it that the kernel keeps for itself, and more */
 #define COMPILE_NOBODY 65534 /* the kernel's overflow user; exists everywhere */
 

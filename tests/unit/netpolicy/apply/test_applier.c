@@ -319,7 +319,7 @@ static void test_applier_refused(void)
 	CU_ASSERT_EQUAL(applier_check(k, &test_one.expected, &result), 0);
 }
 
-/* A guard waits for its device: in the kernel, where it can (6.16), else until it is loaded when the
+/* A guard waits for its device: in the kernel, where it can (6.16), else it is loaded when the
  * device is there. */
 static void test_applier_pending_guard(void)
 {
