@@ -164,12 +164,6 @@ static void terms_sources(struct terms_maker *m)
 		  .row = 1,
 		  .what = "our own address from outside" },
 	};
-	static const struct terms_item last[] = {
-		{ .match = { .links = TERMS_ON(TERMS_UP), .facts = TERMS_NO_WAY_BACK },
-		  .verdict = TERMS_DROP,
-		  .row = 1,
-		  .what = "a source that is not behind this link" },
-	};
 	struct terms_item gateways = {
 		.match = { .links = TERMS_NOT_TUN },
 		.verdict = TERMS_DROP,
@@ -182,7 +176,6 @@ static void terms_sources(struct terms_maker *m)
 		gateways.match.far = &m->p->nets[m->p->gateways_net];
 		terms_imply(m, &gateways, 1);
 	}
-	terms_imply(m, last, ARRAY_SIZE(last));
 }
 
 static const struct terms_item terms_icmp6_errors[] = {
@@ -192,7 +185,8 @@ static const struct terms_item terms_icmp6_errors[] = {
 	  .what = "ICMPv6 errors, packet too big among them" },
 };
 
-static void terms_icmp6_in(struct terms_maker *m)
+/* @far, by @links: what a single net can send; NULL: whoever, by any. */
+static void terms_icmp6_in(struct terms_maker *m, const struct policy_net *far, unsigned int links)
 {
 	static const struct terms_item rows[] = {
 		{ .match = { .proto = POLICY_ICMP6,
@@ -224,8 +218,15 @@ static void terms_icmp6_in(struct terms_maker *m)
 		  .what = "never redirects and router solicitations" },
 	};
 
-	terms_imply(m, rows, ARRAY_SIZE(rows));
-	terms_imply(m, terms_icmp6_errors, ARRAY_SIZE(terms_icmp6_errors));
+	for (size_t i = 0; i <= ARRAY_SIZE(rows); i++) {
+		struct terms_item item = i < ARRAY_SIZE(rows) ? rows[i] : terms_icmp6_errors[0];
+
+		if (far && item.match.far_in)
+			continue;
+		item.match.far = far;
+		item.match.links = far ? links : item.match.links;
+		terms_imply(m, &item, 1);
+	}
 }
 
 static void terms_icmp6_out(struct terms_maker *m)
@@ -292,6 +293,8 @@ static void terms_grants(struct terms_maker *m, enum policy_dir dir)
  * outside of the tunnel, also no packet that pretends to belong to a session inside of it. */
 static void terms_zone_in(struct terms_maker *m)
 {
+	if (terms_config(m->p))
+		terms_icmp6_in(m, terms_config(m->p), TERMS_NOT_TUN);
 	for (size_t i = 0; i < m->p->n_rules; i++) {
 		const struct policy_rule *rule = &m->p->rules[i];
 		struct terms_item item = terms_of_rule(m->p, i);
@@ -307,6 +310,19 @@ static void terms_zone_in(struct terms_maker *m)
 		terms_add(m, &item);
 	}
 	terms_deny_zone(m, TERMS_NOT_TUN, TERMS_DROP, "from the zone, outside the tunnel");
+}
+
+/* The way back: nobody asks for it where the answers of the zone are, which stand before. */
+static void terms_way_back(struct terms_maker *m)
+{
+	static const struct terms_item item = {
+		.match = { .links = TERMS_ON(TERMS_UP), .facts = TERMS_NO_WAY_BACK },
+		.verdict = TERMS_DROP,
+		.row = 1,
+		.what = "a source that is not behind this link",
+	};
+
+	terms_imply(m, &item, 1);
 }
 
 static void terms_zone_out(struct terms_maker *m)
@@ -442,8 +458,9 @@ static void terms_make_in(struct terms_maker *m)
 	};
 
 	terms_sources(m);
-	terms_icmp6_in(m);
 	terms_zone_in(m);
+	terms_way_back(m);
+	terms_icmp6_in(m, NULL, 0);
 	terms_grants(m, POLICY_IN);
 	terms_state(m);
 	terms_dhcp(m, 6, &terms_link_local, 546, 547);

@@ -40,8 +40,7 @@ enum terms_ct {
 enum terms_fact {
 	/* in: the source is an address of this host [for a multicast group] */
 	TERMS_OWN_SOURCE = 1 << 0,
-	/* in, uplinks: no route to the source by the link it came from [link-local, unspecified, of
-	 * the net config, whose answers come from outside the tunnel that leads to it] */
+	/* in, uplinks: no route to the source by the link it came from [link-local, unspecified] */
 	TERMS_NO_WAY_BACK = 1 << 1,
 	TERMS_LATER_FRAGMENT = 1 << 2, /* out, guard: a fragment without the ports */
 	TERMS_FALSE_FRAME = 1 << 3,    /* out, guard: neither IPv6, IPv4 nor ARP, or it lies */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a policy means for single packets, row by row; that the rules say the same is for the tests of
+/* What a policy means for single packets; that the rules say the same is for the tests of
  * netpolicy/oracle. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -122,7 +122,6 @@ static void test_rows(const struct test_row *rows, size_t n, enum policy_dir dir
 	}
 }
 
-/* clang-format off */
 static void test_terms_in(void)
 {
 	static const struct test_row rows[] = {
@@ -132,23 +131,29 @@ static void test_terms_in(void)
 		{ TERMS_UP, LB, 17, 53, .verdict = TERMS_ACCEPT, .where = "policy.conf:15" },
 		{ TERMS_UP, LB, 17, 443, .verdict = TERMS_DROP, .where = "not written" },
 		{ TERMS_UP, LB, 6, 444, .verdict = TERMS_DROP, .where = "not written" },
-		{ TERMS_UP, "2001:db8:101::5", 6, 443, .verdict = TERMS_DROP, .where = "not written" },
+		{ TERMS_UP, "2001:db8:101::5", 6, 443, .verdict = TERMS_DROP,
+		  .where = "not written" },
 		{ TERMS_UP, "10.129.0.1", 6, 443, .verdict = TERMS_DROP },
 		{ TERMS_TUN, LB, 6, 443, .verdict = TERMS_DROP, .where = "not written" },
 		{ TERMS_OTHER, LB, 6, 443, .verdict = TERMS_DROP, .where = "not written" },
-		{ TERMS_UP, LB, 6, 443, .ct = TERMS_INVALID, .verdict = TERMS_DROP, .where = "belongs" },
-		{ TERMS_UP, LB, 6, 1, .ct = TERMS_ESTABLISHED, .verdict = TERMS_ACCEPT, .where = "est" },
-		{ TERMS_OTHER, LB, 6, 1, .ct = TERMS_RELATED, .verdict = TERMS_ACCEPT, .where = "est" },
+		{ TERMS_UP, LB, 6, 443, .ct = TERMS_INVALID, .verdict = TERMS_DROP,
+		  .where = "belongs" },
+		{ TERMS_UP, LB, 6, 1, .ct = TERMS_ESTABLISHED, .verdict = TERMS_ACCEPT,
+		  .where = "est" },
+		{ TERMS_OTHER, LB, 6, 1, .ct = TERMS_RELATED, .verdict = TERMS_ACCEPT,
+		  .where = "est" },
 		{ TERMS_UP, LB, 6, 443, .ct = TERMS_UNTRACKED, .verdict = TERMS_ACCEPT },
 		{ TERMS_UP, LB, 6, 443, .facts = TERMS_OWN_SOURCE, .verdict = TERMS_DROP },
 		{ TERMS_UP, LB, 6, 443, .facts = TERMS_NO_WAY_BACK, .verdict = TERMS_DROP },
 		{ TERMS_OTHER, LB, 6, 1, .ct = TERMS_ESTABLISHED, .facts = TERMS_NO_WAY_BACK,
 		  .verdict = TERMS_ACCEPT },
-		{ TERMS_UP, "::1", 6, 443, .verdict = TERMS_DROP, .where = "a source that is never" },
+		{ TERMS_UP, "::1", 6, 443, .verdict = TERMS_DROP,
+		  .where = "a source that is never" },
 		{ TERMS_TUN, "ff02::1", 6, 443, .verdict = TERMS_DROP, .where = "a source that" },
 		{ TERMS_UP, "127.0.0.1", 6, 443, .verdict = TERMS_DROP, .where = "a source that" },
 		{ TERMS_UP, "224.0.0.1", 6, 443, .verdict = TERMS_DROP, .where = "a source that" },
-		{ TERMS_UP, LB, 17, 9, .near = "ff02::9", .verdict = TERMS_DROP, .where = "multicast" },
+		{ TERMS_UP, LB, 17, 9, .near = "ff02::9", .verdict = TERMS_DROP,
+		  .where = "multicast" },
 	};
 
 	test_rows(rows, ARRAY_SIZE(rows), POLICY_IN, false);
@@ -172,8 +177,16 @@ static void test_terms_in_zone(void)
 		  .verdict = TERMS_DROP },
 		{ TERMS_UP, GATEWAY, 6, 1, .ct = TERMS_ESTABLISHED, .verdict = TERMS_DROP },
 		{ TERMS_TUN, GATEWAY, 6, 1, .ct = TERMS_ESTABLISHED, .verdict = TERMS_ACCEPT },
-		{ TERMS_TUN, GATEWAY, 6, 8080, .verdict = TERMS_DROP, .where = "the zone, what is" },
+		{ TERMS_TUN, GATEWAY, 6, 8080, .verdict = TERMS_DROP,
+		  .where = "the zone, what is" },
 		{ TERMS_UP, CONFIG, 58, 2, .verdict = TERMS_ACCEPT, .where = "ICMPv6 errors" },
+		{ TERMS_UP, CONFIG, 58, 135, .hop = 255, .facts = TERMS_NO_WAY_BACK,
+		  .verdict = TERMS_ACCEPT },
+		{ TERMS_UP, CONFIG, 58, 137, .verdict = TERMS_DROP, .where = "never" },
+		{ TERMS_UP, CONFIG, 17, 5000, .ct = TERMS_ESTABLISHED, .facts = TERMS_NO_WAY_BACK,
+		  .other_port = 51820, .verdict = TERMS_ACCEPT, .where = "policy.conf:10" },
+		{ TERMS_UP, CONFIG, 6, 8080, .facts = TERMS_OWN_SOURCE, .verdict = TERMS_DROP,
+		  .where = "our own" },
 	};
 
 	test_rows(rows, ARRAY_SIZE(rows), POLICY_IN, false);
@@ -185,27 +198,33 @@ static void test_terms_in_implied(void)
 		{ TERMS_UP, LOCAL, 58, 135, .hop = 255, .verdict = TERMS_ACCEPT, .where = "neigh" },
 		{ TERMS_UP, LB, 58, 136, .hop = 255, .ct = TERMS_INVALID, .verdict = TERMS_ACCEPT },
 		{ TERMS_UP, LOCAL, 58, 135, .hop = 254, .verdict = TERMS_DROP },
-		{ TERMS_UP, LOCAL, 58, 134, .hop = 255, .verdict = TERMS_ACCEPT, .where = "router" },
+		{ TERMS_UP, LOCAL, 58, 134, .hop = 255, .verdict = TERMS_ACCEPT,
+		  .where = "router" },
 		{ TERMS_UP, LOCAL, 58, 134, .verdict = TERMS_DROP },
 		{ TERMS_UP, LB, 58, 134, .hop = 255, .verdict = TERMS_DROP },
 		{ TERMS_OTHER, LOCAL, 58, 134, .hop = 255, .verdict = TERMS_DROP },
-		{ TERMS_UP, LOCAL, 58, 130, .verdict = TERMS_ACCEPT, .where = "multicast listener" },
+		{ TERMS_UP, LOCAL, 58, 130, .verdict = TERMS_ACCEPT,
+		  .where = "multicast listener" },
 		{ TERMS_UP, LB, 58, 130, .verdict = TERMS_DROP },
-		{ TERMS_UP, LOCAL, 58, 137, .hop = 255, .ct = TERMS_ESTABLISHED, .verdict = TERMS_DROP },
+		{ TERMS_UP, LOCAL, 58, 137, .hop = 255, .ct = TERMS_ESTABLISHED,
+		  .verdict = TERMS_DROP },
 		{ TERMS_UP, LOCAL, 58, 133, .hop = 255, .verdict = TERMS_DROP, .where = "never" },
 		{ TERMS_UP, ELSEWHERE, 58, 1, .ct = TERMS_INVALID, .verdict = TERMS_ACCEPT },
 		{ TERMS_UP, ELSEWHERE, 58, 128, .verdict = TERMS_DROP, .where = "not written" },
 		{ TERMS_UP, LOCAL, 17, 546, .other_port = 547, .near = "fe80::2",
 		  .verdict = TERMS_ACCEPT, .where = "DHCPv6" },
 		{ TERMS_UP, LOCAL, 17, 546, .other_port = 547, .verdict = TERMS_DROP },
-		{ TERMS_UP, LB, 17, 546, .other_port = 547, .near = "fe80::2", .verdict = TERMS_DROP },
-		{ TERMS_UP, LB4, 17, 68, .other_port = 67, .verdict = TERMS_ACCEPT, .where = "DHCPv4" },
+		{ TERMS_UP, LB, 17, 546, .other_port = 547, .near = "fe80::2",
+		  .verdict = TERMS_DROP },
+		{ TERMS_UP, LB4, 17, 68, .other_port = 67, .verdict = TERMS_ACCEPT,
+		  .where = "DHCPv4" },
 		{ TERMS_TUN, CONFIG, 6, 22, .verdict = TERMS_DROP, .where = "policy.conf:19" },
 		{ TERMS_TUN, CONFIG, 6, 22, .grants = 1, .verdict = TERMS_ACCEPT,
 		  .where = "policy.conf:19" },
 		{ TERMS_TUN, CONFIG, 6, 22, .grants = 2, .verdict = TERMS_DROP },
 		{ TERMS_TUN, CONFIG, 6, 22, .ct = TERMS_ESTABLISHED, .verdict = TERMS_DROP },
-		{ TERMS_TUN, GATEWAY, 6, 22, .grants = 1, .verdict = TERMS_DROP, .where = "the zone" },
+		{ TERMS_TUN, GATEWAY, 6, 22, .grants = 1, .verdict = TERMS_DROP,
+		  .where = "the zone" },
 		{ TERMS_UP, LB, 6, 22, .grants = 1, .verdict = TERMS_DROP, .where = "not written" },
 	};
 
@@ -216,11 +235,13 @@ static void test_terms_out(void)
 {
 	static const struct test_row rows[] = {
 		{ TERMS_LO, CONFIG, 6, 1, .verdict = TERMS_ACCEPT, .where = "loopback" },
-		{ TERMS_UP, LB, 6, 8080, .uid = 1001, .verdict = TERMS_ACCEPT, .where = "policy.conf:16" },
+		{ TERMS_UP, LB, 6, 8080, .uid = 1001, .verdict = TERMS_ACCEPT,
+		  .where = "policy.conf:16" },
 		{ TERMS_UP, LB4, 6, 8090, .uid = 1001, .verdict = TERMS_ACCEPT },
 		{ TERMS_UP, LB, 6, 8091, .uid = 1001, .verdict = TERMS_REJECT },
 		{ TERMS_UP, LB, 6, 8079, .uid = 1001, .verdict = TERMS_REJECT },
-		{ TERMS_UP, LB, 6, 8080, .uid = 1002, .verdict = TERMS_REJECT, .where = "not written" },
+		{ TERMS_UP, LB, 6, 8080, .uid = 1002, .verdict = TERMS_REJECT,
+		  .where = "not written" },
 		{ TERMS_UP, LB, 6, 8080, .uid = NOBODY, .verdict = TERMS_REJECT },
 		{ TERMS_UP, ELSEWHERE, 6, 80, .uid = NOBODY, .verdict = TERMS_ACCEPT,
 		  .where = "policy.conf:17" },
@@ -231,15 +252,18 @@ static void test_terms_out(void)
 		  .where = "policy.conf:9" },
 		{ TERMS_TUN, "fd00:ec2::254", 6, 80, .uid = 998, .verdict = TERMS_REJECT },
 		{ TERMS_UP, "169.254.169.254", 6, 80, .uid = 998, .verdict = TERMS_REJECT },
-		{ TERMS_UP, "fd00:ec2::253", 17, 53, .verdict = TERMS_ACCEPT, .where = "policy.conf:7" },
-		{ TERMS_UP, "fd00:ec2::123", 17, 123, .verdict = TERMS_ACCEPT, .where = "policy.conf:8" },
+		{ TERMS_UP, "fd00:ec2::253", 17, 53, .verdict = TERMS_ACCEPT,
+		  .where = "policy.conf:7" },
+		{ TERMS_UP, "fd00:ec2::123", 17, 123, .verdict = TERMS_ACCEPT,
+		  .where = "policy.conf:8" },
 		{ TERMS_UP, ELSEWHERE, 6, 80, .facts = TERMS_FALSE_SOURCE, .verdict = TERMS_DROP },
 		{ TERMS_UP, ELSEWHERE, 6, 9, .ct = TERMS_INVALID, .verdict = TERMS_DROP },
 		{ TERMS_UP, ELSEWHERE, 6, 9, .ct = TERMS_RELATED, .verdict = TERMS_ACCEPT },
 		{ TERMS_UP, "ff02::9", 17, 9, .verdict = TERMS_DROP, .where = "multicast" },
 		{ TERMS_UP, "224.0.0.9", 17, 9, .verdict = TERMS_DROP, .where = "multicast" },
 		{ TERMS_OTHER, ELSEWHERE, 6, 80, .verdict = TERMS_REJECT },
-		{ TERMS_TUN, ELSEWHERE, 6, 443, .verdict = TERMS_ACCEPT, .where = "policy.conf:20" },
+		{ TERMS_TUN, ELSEWHERE, 6, 443, .verdict = TERMS_ACCEPT,
+		  .where = "policy.conf:20" },
 		{ TERMS_UP, "ff02::1:2", 17, 547, .other_port = 546, .near = LOCAL,
 		  .verdict = TERMS_ACCEPT, .where = "DHCPv6" },
 		{ TERMS_UP, "fe80::2", 17, 547, .other_port = 546, .near = LOCAL,
@@ -277,13 +301,14 @@ static void test_terms_out_zone(void)
 		{ TERMS_UP, GATEWAY, 17, 51820, .mark = 0x504f, .verdict = TERMS_REJECT },
 		{ TERMS_UP, CONFIG, 6, 80, .ct = TERMS_ESTABLISHED, .verdict = TERMS_REJECT },
 		{ TERMS_UP, CONFIG, 58, 1, .verdict = TERMS_REJECT, .where = "to the zone" },
-		{ TERMS_UP, CONFIG, 58, 135, .hop = 255, .verdict = TERMS_ACCEPT, .where = "neigh" },
+		{ TERMS_UP, CONFIG, 58, 135, .hop = 255, .verdict = TERMS_ACCEPT,
+		  .where = "neigh" },
 		{ TERMS_TUN, CONFIG, 6, 50000, .other_port = 22, .verdict = TERMS_DROP,
 		  .where = "policy.conf:19" },
 		{ TERMS_TUN, CONFIG, 6, 50000, .other_port = 22, .ct = TERMS_ESTABLISHED,
 		  .verdict = TERMS_DROP },
-		{ TERMS_TUN, CONFIG, 6, 50000, .other_port = 22, .ct = TERMS_ESTABLISHED, .grants = 1,
-		  .verdict = TERMS_ACCEPT, .where = "established" },
+		{ TERMS_TUN, CONFIG, 6, 50000, .other_port = 22, .ct = TERMS_ESTABLISHED,
+		  .grants = 1, .verdict = TERMS_ACCEPT, .where = "established" },
 	};
 
 	test_rows(rows, ARRAY_SIZE(rows), POLICY_OUT, false);
@@ -302,13 +327,17 @@ static void test_terms_guard(void)
 		{ TERMS_UP, CONFIG, 17, 51821, .mark = 0x504f, .verdict = TERMS_DROP },
 		{ TERMS_UP, CONFIG, 17, 51820, .mark = 0x504f, .facts = TERMS_LATER_FRAGMENT,
 		  .verdict = TERMS_ACCEPT, .where = "rest of a packet" },
-		{ TERMS_UP, CONFIG, 17, 51820, .facts = TERMS_LATER_FRAGMENT, .verdict = TERMS_DROP },
+		{ TERMS_UP, CONFIG, 17, 51820, .facts = TERMS_LATER_FRAGMENT,
+		  .verdict = TERMS_DROP },
 		{ TERMS_UP, GATEWAY, 17, 51820, .mark = 0x504f, .facts = TERMS_LATER_FRAGMENT,
 		  .verdict = TERMS_DROP },
-		{ TERMS_UP, ELSEWHERE, 17, 1, .facts = TERMS_LATER_FRAGMENT, .verdict = TERMS_ACCEPT },
-		{ TERMS_UP, CONFIG, 58, 135, .hop = 255, .verdict = TERMS_ACCEPT, .where = "neigh" },
+		{ TERMS_UP, ELSEWHERE, 17, 1, .facts = TERMS_LATER_FRAGMENT,
+		  .verdict = TERMS_ACCEPT },
+		{ TERMS_UP, CONFIG, 58, 135, .hop = 255, .verdict = TERMS_ACCEPT,
+		  .where = "neigh" },
 		{ TERMS_UP, CONFIG, 58, 135, .hop = 64, .verdict = TERMS_DROP },
-		{ TERMS_UP, LB4, 6, 9, .verdict = TERMS_ACCEPT, .where = "IPv4 that the policy names" },
+		{ TERMS_UP, LB4, 6, 9, .verdict = TERMS_ACCEPT,
+		  .where = "IPv4 that the policy names" },
 		{ TERMS_UP, "10.0.0.1", 6, 9, .verdict = TERMS_DROP, .where = "IPv4" },
 		{ TERMS_UP, "10.0.0.1", 17, 67, .other_port = 68, .verdict = TERMS_ACCEPT },
 		{ TERMS_UP, "10.0.0.1", 17, 67, .other_port = 68, .facts = TERMS_LATER_FRAGMENT,
@@ -319,7 +348,6 @@ static void test_terms_guard(void)
 
 	test_rows(rows, ARRAY_SIZE(rows), POLICY_OUT, true);
 }
-/* clang-format on */
 
 /* A socket's packet must pass both; the answer says who stopped it. */
 static void test_terms_by_guard(void)
