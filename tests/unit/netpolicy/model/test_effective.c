@@ -39,12 +39,14 @@ static void test_effective_words(void)
 		"\n  drop ipv6 from ::1, ff00::/8 # row 1: ",
 		"\n  drop via up or other from gateways # row 11: ",
 		"\n  accept icmpv6 135 136 hop limit 255 # row 2: neighbour discovery\n",
-		"\n  accept via up from config udp from port 51820 established or related # "
-		"policy.conf:10: answers\n",
-		"\n  accept via tun from config tcp to port 22 with grant ssh # policy.conf:17: ",
-		"\n  drop via tun from config tcp to port 22 without grant ssh # policy.conf:17: ",
-		"\n  accept via up ipv6 from fe80::/10 to fe80::/10 udp from port 547 to port 546 # "
-		"row 5: DHCPv6\n",
+		"\n  accept via up from config udp from port 51820 established or "
+		"related # policy.conf:10: answers\n",
+		"\n  accept via tun from config tcp to port 22 with grant ssh # "
+		"policy.conf:17: ",
+		"\n  drop via tun from config tcp to port 22 without grant ssh # "
+		"policy.conf:17: ",
+		"\n  accept via up ipv6 from fe80::/10 to fe80::/10 udp from port 547 to "
+		"port 546 # row 5: DHCPv6\n",
 		"\n  accept via up from lb tcp 443 8000-8100 udp 53 # policy.conf:15: application\n",
 		"\n  drop everything # row 16: not written, so not allowed\n",
 		"\nout\n  accept via lo ",
