@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/log.h"
 #include "common/notify.h"
@@ -15,6 +16,8 @@
 #include "netpolicy/daemon/warden.h"
 
 #include "config.h"
+
+#define MAIN_NICE (-15) /* setpriority(2) */
 
 enum {
 	MAIN_OK = 0,
@@ -108,8 +111,12 @@ static int main_check(const struct warden_options *options)
 /* Root without the powers of root: files of root, and the network. */
 static int main_shed(void)
 {
-	int r = sandbox_keep(UINT64_C(1) << CAP_NET_ADMIN);
+	int r;
 
+	/* As long as others hold the processor, wrong rules stay. Without the right to it (a
+	 * service manager has set it already): as we are. */
+	(void)setpriority(PRIO_PROCESS, 0, MAIN_NICE);
+	r = sandbox_keep(UINT64_C(1) << CAP_NET_ADMIN);
 	if (r == 0)
 		r = sandbox_lock_privileges();
 	if (r < 0)

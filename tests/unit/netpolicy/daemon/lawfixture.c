@@ -227,6 +227,14 @@ bool lawfixture_said(struct lawfixture *f, const char *words)
 	       strstr((const char *)text, words);
 }
 
+void lawfixture_write_again(struct lawfixture *f, const struct batchfile *law)
+{
+	char path[PATH_MAX + 64];
+
+	snprintf(path, sizeof(path), "%s/policy.next", f->dir);
+	CU_ASSERT_EQUAL(batchfile_write(path, law), 0);
+}
+
 void lawfixture_end(struct lawfixture *f)
 {
 	lawfixture_stop(f, SIGKILL);

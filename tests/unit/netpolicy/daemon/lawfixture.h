@@ -51,5 +51,8 @@ const struct ctlwire_status *lawfixture_status(struct lawfixture *f);
 /* True when the log has the words. */
 bool lawfixture_said(struct lawfixture *f, const char *words);
 
+/* Writes @law as the next policy. */
+void lawfixture_write_again(struct lawfixture *f, const struct batchfile *law);
+
 /* What a test leaves: the daemon is ended, the directory emptied. */
 void lawfixture_end(struct lawfixture *f);

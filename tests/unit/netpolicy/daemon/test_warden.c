@@ -277,6 +277,58 @@ static void test_warden_second(void)
 	test_end();
 }
 
+static long test_rss_kb(void)
+{
+	char command[128], *text;
+	long kb;
+
+	snprintf(command, sizeof(command), "awk '/^VmRSS/ { print $2 }' /proc/%d/status",
+		 test_f.pid);
+	text = netns_output(command);
+	kb = text ? strtol(text, NULL, 10) : 0;
+	free(text);
+	return kb;
+}
+
+static void test_churn(int rounds)
+{
+	struct ctlwire_request q = { .op = CTLWIRE_GRANT_ADD, .seconds = 60 };
+
+	snprintf(q.name, sizeof(q.name), "ssh");
+	CU_ASSERT_EQUAL(inet_pton(AF_INET6, "2001:db8::9", &q.addr), 1);
+	for (int i = 0; i < rounds; i++) {
+		lawfixture_write_again(&test_f, &test_one);
+		CU_ASSERT_EQUAL(lawfixture_do(&test_f, CTLWIRE_APPLY, i % 3)->result, 0);
+		q.op = CTLWIRE_GRANT_ADD;
+		q.id = lawfixture_ask(&test_f, &q)->id;
+		netns_run("nft flush ruleset");
+		CU_ASSERT_TRUE(test_repaired(1));
+		q.op = CTLWIRE_GRANT_END;
+		CU_ASSERT_EQUAL(lawfixture_ask(&test_f, &q)->result, 0);
+	}
+}
+
+/* Policies, repairs and grants come and go; the memory does not grow. A sanitizer keeps what was
+ * freed, so there only the running is tried. */
+static void test_warden_stays_small(void)
+{
+	long before, after;
+
+	if (!test_ready("--no-owner"))
+		return;
+	test_churn(20);
+	before = test_rss_kb();
+	test_churn(60);
+	after = test_rss_kb();
+	tap_note("%ld kB, then %ld kB", before, after);
+#ifndef __SANITIZE_ADDRESS__
+	CU_ASSERT_TRUE(after <= before + 64);
+	CU_ASSERT_TRUE(before < 2560);
+#endif
+	CU_ASSERT_TRUE(before > 0 && after > 0);
+	test_end();
+}
+
 static void test_warden_power(void)
 {
 	char command[256];
@@ -320,6 +372,7 @@ static const struct tap_test test_warden_tests[] = {
 	{ "an uplink that comes and goes", test_warden_uplink },
 	{ "SIGHUP reads again", test_warden_reloads },
 	{ "a second one", test_warden_second },
+	{ "memory does not grow", test_warden_stays_small },
 	{ "without the powers of root", test_warden_power },
 	{ "options", test_warden_options },
 	{ 0 },
