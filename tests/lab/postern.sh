@@ -237,13 +237,13 @@ host_policy()
 		--run-dir "$postern_at/$1/policy-run" "${@:3}"
 }
 
-# host_keep HOST: netpolicyd keeps that host's policy, which was loaded once; from then on it loads what
-# host_policy applies.
+# host_keep HOST [OPTION…]: netpolicyd keeps that host's policy, which was loaded once; from then on it loads
+# what host_policy applies.
 host_keep()
 {
 	mkdir -p "$postern_at/$1/policy-run"
 	spawn "$1" netpolicyd netpolicyd --state-dir "$postern_at/$1/policy" \
-		--socket "$postern_at/$1/policy-run/netpolicyd.sock"
+		--socket "$postern_at/$1/policy-run/netpolicyd.sock" "${@:2}"
 	until_ok 10 "$1: netpolicyd answers" test -S "$postern_at/$1/policy-run/netpolicyd.sock"
 }
 
