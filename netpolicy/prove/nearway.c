@@ -6,7 +6,7 @@
 
 #include "netpolicy/prove/packettext.h"
 
-#define NEARWAY_CHANGES_MAX 4 /* what must change in more ways is another packet */
+#define NEARWAY_CHANGES_MAX 3 /* what must change in more ways is another packet */
 #define NEARWAY_TRIES_MAX 64  /* of one combination, for ways that no line gives */
 
 /* What people can change, nearest first. */
@@ -189,14 +189,21 @@ static bdd nearway_allowed(struct nearway *w, unsigned int changes)
 
 	for (size_t i = 0; i < NEARWAY_WHATS; i++)
 		like = bdd_and(m, like, changes >> i & 1 ? w->other[i] : w->same[i]);
-	return bdd_and(m, like, w->set->allowed);
+	return bdd_and(m, like, bdd_or(m, w->set->allowed, w->set->by_socket));
+}
+
+/* The packets that the deciding term fits. */
+static bdd nearway_decided(const struct nearway *w, const struct terms_answer *a)
+{
+	enum termset_list which = w->packet->dir == POLICY_IN ? TERMSET_IN : TERMSET_OUT;
+
+	which = a->by_guard ? TERMSET_GUARD : which;
+	return w->set->fits[which][a->item - termset_terms(w->set->terms, which)->list];
 }
 
 /* The ways of one combination, one for each line that gives one. */
 static void nearway_try(struct nearway *w, unsigned int changes)
 {
-	enum termset_list which = w->packet->dir == POLICY_IN ? TERMSET_IN : TERMSET_OUT;
-	const struct terms_list *list = termset_terms(w->set->terms, which);
 	bdd allowed = nearway_allowed(w, changes);
 
 	for (int i = 0; i < NEARWAY_TRIES_MAX && allowed != BDD_FALSE; i++) {
@@ -205,8 +212,7 @@ static void nearway_try(struct nearway *w, unsigned int changes)
 
 		space_pick_like(w->set->space, allowed, w->packet, &way.packet);
 		a = terms_decide(w->set->terms, &way.packet);
-		allowed = bdd_diff(w->set->space->m, allowed,
-				   w->set->fits[which][a.item - list->list]);
+		allowed = bdd_diff(w->set->space->m, allowed, nearway_decided(w, &a));
 		if (!a.item->where[0])
 			continue;
 		nearway_words(w, changes, &way);

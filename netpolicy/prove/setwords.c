@@ -146,7 +146,9 @@ static uint32_t setwords_last(enum setwords_dim dim)
 
 int setwords_init(struct setwords *ret, struct space *s, const struct terms *const *terms, size_t n)
 {
-	*ret = (struct setwords){ .s = s, .policy = n ? terms[0]->policy : NULL };
+	*ret = (struct setwords){ .s = s };
+	for (size_t i = 0; i < n && i < SETWORDS_PAGES; i++)
+		ret->policies[i] = terms[i]->policy;
 	for (enum setwords_dim i = 0; i < SETWORDS_DIMS; i++)
 		setwords_point(ret, i, 0);
 	for (uint32_t link = 1; link < TERMS_LINKS; link++)
@@ -177,9 +179,10 @@ void setwords_release(struct setwords *w)
 
 static const char *setwords_user(const struct setwords *w, uint32_t uid, char scratch[static 16])
 {
-	for (size_t i = 0; i < w->policy->n_users; i++)
-		if (w->policy->users[i].uid == uid && w->policy->users[i].name[0])
-			return w->policy->users[i].name;
+	for (size_t i = 0; i < SETWORDS_PAGES && w->policies[i]; i++)
+		for (size_t j = 0; j < w->policies[i]->n_users; j++)
+			if (w->policies[i]->users[j].uid == uid && w->policies[i]->users[j].name[0])
+				return w->policies[i]->users[j].name;
 	snprintf(scratch, 16, "%u", uid);
 	return scratch;
 }
@@ -290,22 +293,37 @@ static bdd setwords_far(struct space *s, bdd set)
 	return bdd_forget(s->m, set, 0, space_first(SPACE_FAR));
 }
 
+/* The name of a network that is just these far ends; the one that is probably meant first. */
+static const char *setwords_net(struct setwords_path *path, bdd far)
+{
+	struct space *s = path->w->s;
+	const struct policy_net *net = path->net;
+
+	if (net && far == setwords_far(s, bdd_and(s->m, s->valid, space_net(s, net))))
+		return net->name;
+	for (size_t i = 0; i < SETWORDS_PAGES && path->w->policies[i]; i++)
+		for (size_t j = 0; j < path->w->policies[i]->n_nets; j++) {
+			net = &path->w->policies[i]->nets[j];
+			if (far == setwords_far(s, bdd_and(s->m, s->valid, space_net(s, net))))
+				return net->name;
+		}
+	return NULL;
+}
+
 static void setwords_far_words(struct setwords_path *path, bdd part, struct setwords_text *to)
 {
 	struct space *s = path->w->s;
 	bdd far = setwords_far(s, part);
 	bdd v6 = bdd_and(s->m, s->valid, space_value(s, SPACE_FAMILY, 0));
 	struct setwords_walk walk = { .s = s, .to = to };
+	const char *name;
 
 	if (far == setwords_far(s, s->valid))
 		return;
 	setwords_put(to, path->dir == POLICY_IN ? " from " : " to ");
-	if (path->net && far == setwords_far(s, bdd_and(s->m, s->valid, space_net(s, path->net)))) {
-		setwords_put(to, "%s", path->net->name);
-		return;
-	}
-	if (far == setwords_far(s, v6)) {
-		setwords_put(to, "any");
+	name = far == setwords_far(s, v6) ? "any" : setwords_net(path, far);
+	if (name) {
+		setwords_put(to, "%s", name);
 		return;
 	}
 	setwords_walk(&walk, far);

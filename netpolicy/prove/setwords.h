@@ -3,7 +3,7 @@
 /*
  * A set of packets in words: taken apart by link, protocol, ports, user and mark, but only where
  * the parts differ, so that what a line says stays one sentence. Exact: the parts are disjoint, and
- * together they are the set. Addresses are named by their network, or by their first prefixes and
+ * together they are the set, if it changes only where a term of the pages does. Addresses are named by their network, or by their first prefixes and
  * how many more there are.
  */
 #include <stddef.h>
@@ -14,6 +14,7 @@
 
 #define SETWORDS_TEXT_MAX 256 /* with the NUL; what is longer ends in "..." */
 #define SETWORDS_POINTS_MAX 65536
+#define SETWORDS_PAGES 2 /* policies whose words are used */
 
 enum setwords_dim {
 	SETWORDS_LINK,
@@ -36,14 +37,14 @@ struct setwords_points {
 struct setwords {
 	struct space *s; /* borrowed */
 	struct setwords_points points[SETWORDS_DIMS];
-	const struct policy *policy; /* for names of users; borrowed */
+	const struct policy *policies[SETWORDS_PAGES]; /* for names; borrowed, NULL behind the last */
 	int failed;
 };
 
 /* Takes one part. @part: its packets, of all values of what the text does not name. */
 typedef void setwords_take(void *ctx, bdd part, const char *text);
 
-/* Learns the borders in @n lists of terms. @ret is released by the caller also after an error.
+/* Learns the borders in the terms of @n pages. @ret is released by the caller also after an error.
  * Errors: 0; -ENOMEM. */
 int setwords_init(struct setwords *ret, struct space *s, const struct terms *const *terms,
 		  size_t n) _warn_unused_;
