@@ -14,7 +14,9 @@ int pagetry_user(const char *name, uint32_t *ret)
 	static const struct {
 		const char *name;
 		uint32_t uid;
-	} users[] = { { "root", 0 }, { "postern-certd", 998 }, { "app", 1001 } };
+	} users[] = {
+		{ "root", 0 }, { "postern-certd", 998 }, { "app", 1001 }, { "archive", 1002 }
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(users); i++)
 		if (!strcmp(users[i].name, name)) {

@@ -17,13 +17,13 @@
 	"to config allow any\n"                                                                    \
 	"to gateways allow any\n"
 
-/* Users: root 0, postern-certd 998, app 1001; "broken" gives -EIO. */
+/* Users: root 0, postern-certd 998, app 1001, archive 1002; "broken" gives -EIO. */
 int pagetry_user(const char *name, uint32_t *ret) _warn_unused_;
 
 /* Loads the base and @more; freed by the caller. NULL with a failed assertion. */
 struct policy *pagetry_load(const char *more);
 
-/* The error of the base and @more, in a buffer that the next call changes; "" when there is none. */
+/* The error of the base and @more, in a buffer that the next call changes; "" for none. */
 const char *pagetry_error(const char *more);
 
 /* As pagetry_error() for a whole page. */

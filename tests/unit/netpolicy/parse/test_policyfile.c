@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "netpolicy/parse/policyfile.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "netpolicy/parse/policyfile.h"
 #include "common/buf.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "netpolicy/parse/policysay.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "netpolicy/parse/policysay.h"
 #include "tests/support/tap.h"
 #include "tests/unit/netpolicy/parse/pagetry.h"
 
@@ -27,13 +26,16 @@ static void test_errors(void)
 		{ "never in from x", "15: there is no network 'x'" },
 		{ "never in icmpv6", "16: expected ICMPv6 types" },
 		{ "never in icmpv6 erors",
-		  "17: expected ICMPv6 types: nd ra rs mld errors echo redirect or 0...255, got 'erors'; did you mean 'errors'?" },
+		  "17: expected ICMPv6 types: nd ra rs mld errors echo redirect or 0...255, got "
+		  "'erors'; did you mean 'errors'?" },
 		{ "never in icmpv6 256", "17: expected ICMPv6 types" },
 		{ "never in icmpv6 nd 135", "20: ICMPv6 type 135 is named twice" },
 		{ "never in mark x", "15: expected a mark, 0...4294967295" },
 		{ "never in grant x", "16: expected the name of a grant" },
 		{ "never in impleid",
-		  "10: expected via, ipv4, ipv6, new, to, from, any, tcp, udp, icmpv6, mark, user, grant, implied or except, got 'impleid'; did you mean 'implied'?" },
+		  "10: expected via, ipv4, ipv6, new, to, from, any, tcp, udp, icmpv6, mark, "
+		  "user, grant, implied or except, got 'impleid'; did you mean "
+		  "'implied'?" },
 		{ "never in except", "16: expected what is excepted, got the end of the line" },
 		{ "never in except tcp 1,", "23: expected what is excepted" },
 		{ "never in except , tcp 1", "17: expected what is excepted, got ','" },
@@ -57,21 +59,8 @@ static void test_errors(void)
 	}
 }
 
-static void test_model(void)
+static void check_lines(const struct policy *p)
 {
-	_cleanup_(policy_freep) struct policy *p = pagetry_load(
-		"grant ssh tcp 22 from config max 1h\n"
-		"claim \"a\" {\n"
-		"\n\t# why\n"
-		"\tnever out via up ipv6 new to config tcp 443 udp 1-2 mark 0x504f user app grant ssh "
-		"except via tun ipv4, icmpv6 nd 128, implied\n"
-		"\talways in from any\n"
-		"}\n"
-		"claim \"b\" { always in icmpv6 nd ra rs mld errors echo redirect }\n");
-	const struct policy_match *m;
-
-	if (!p || p->n_says != 3)
-		return;
 	CU_ASSERT_EQUAL(p->n_claims, 2);
 	CU_ASSERT_STRING_EQUAL(p->claims[0].text, "a");
 	CU_ASSERT_STRING_EQUAL(p->claims[0].where, "policy.conf:11");
@@ -79,21 +68,46 @@ static void test_model(void)
 	CU_ASSERT_STRING_EQUAL(p->says[2].where, "policy.conf:17");
 	CU_ASSERT_TRUE(p->says[0].is_never && !p->says[1].is_never);
 	CU_ASSERT_TRUE(p->says[0].claim == 0 && p->says[1].claim == 0 && p->says[2].claim == 1);
-	m = &p->says[0].match;
+	CU_ASSERT_TRUE(p->nets[p->says[1].match.net].is_any);
+	CU_ASSERT_EQUAL(p->says[2].match.n_icmp6, 15);
+}
+
+static void check_match(const struct policy *p, const struct policy_match *m)
+{
 	CU_ASSERT_TRUE(m->has_dir && m->dir == POLICY_OUT && m->via == POLICY_VIA_UPLINK);
 	CU_ASSERT_TRUE(m->is_new && m->family == 6 && m->net == p->config_net);
 	CU_ASSERT_TRUE(m->ports.n == 2 && m->has_mark && m->mark == 0x504f && m->users.n == 1);
 	CU_ASSERT_TRUE(m->grant == 0 && m->n_icmp6 == 0 && !m->is_implied);
-	CU_ASSERT_EQUAL(p->says[0].n_excepts, 3);
-	m = &p->says[0].excepts[0];
-	CU_ASSERT_TRUE(!m->has_dir && m->via == POLICY_VIA_TUNNEL && m->family == 4);
-	CU_ASSERT_TRUE(m->net == POLICY_NONE && m->grant == POLICY_NONE && !m->has_mark);
-	m = &p->says[0].excepts[1];
-	CU_ASSERT_TRUE(m->n_icmp6 == 3 && m->icmp6[0] == 135 && m->icmp6[2] == 128);
-	CU_ASSERT_TRUE(m->via == POLICY_VIA_ANY);
-	CU_ASSERT_TRUE(p->says[0].excepts[2].is_implied);
-	CU_ASSERT_TRUE(p->nets[p->says[1].match.net].is_any);
-	CU_ASSERT_EQUAL(p->says[2].match.n_icmp6, 15);
+}
+
+static void check_excepts(const struct policy_say *say)
+{
+	const struct policy_match *m = say->excepts;
+
+	CU_ASSERT_EQUAL(say->n_excepts, 3);
+	CU_ASSERT_TRUE(!m[0].has_dir && m[0].via == POLICY_VIA_TUNNEL && m[0].family == 4);
+	CU_ASSERT_TRUE(m[0].net == POLICY_NONE && m[0].grant == POLICY_NONE && !m[0].has_mark);
+	CU_ASSERT_TRUE(m[1].n_icmp6 == 3 && m[1].icmp6[0] == 135 && m[1].icmp6[2] == 128);
+	CU_ASSERT_TRUE(m[1].via == POLICY_VIA_ANY && m[2].is_implied);
+}
+
+static void test_model(void)
+{
+	_cleanup_(policy_freep) struct policy *p = pagetry_load(
+		"grant ssh tcp 22 from config max 1h\n"
+		"claim \"a\" {\n"
+		"\n\t# why\n"
+		"\tnever out via up ipv6 new to config tcp 443 udp 1-2 mark 0x504f user app "
+		"grant ssh except via tun ipv4, icmpv6 nd 128, implied\n"
+		"\talways in from any\n"
+		"}\n"
+		"claim \"b\" { always in icmpv6 nd ra rs mld errors echo redirect }\n");
+
+	if (!p || p->n_says != 3)
+		return;
+	check_lines(p);
+	check_match(p, &p->says[0].match);
+	check_excepts(&p->says[0]);
 }
 
 static void test_limits(void)

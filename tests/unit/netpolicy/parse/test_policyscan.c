@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "netpolicy/parse/policyscan.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "netpolicy/parse/policyscan.h"
 #include "tests/support/tap.h"
 
 /* The kinds of all tokens of a text, a letter each; '!' and the column for an error. */
