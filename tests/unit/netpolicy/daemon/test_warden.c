@@ -277,6 +277,29 @@ static void test_warden_second(void)
 	test_end();
 }
 
+/* Recorded on a kernel that shows one rule less: what this one shows is what counts. */
+static void test_warden_learns(void)
+{
+	_cleanup_(batchfile_release) struct batchfile f = { 0 };
+
+	if (!test_ready("--no-owner"))
+		return;
+	lawfixture_stop(&test_f, SIGTERM);
+	lawfixture_make(1, &f);
+	f.expected.n--;
+	lawfixture_write_again(&test_f, &f);
+	netns_run("mv %s/" LAWFILE_NEXT " %s/" LAWFILE_SAVED, test_f.dir, test_f.dir);
+	netns_run("nft flush ruleset");
+	lawfixture_start(&test_f, "--no-owner");
+	CU_ASSERT_TRUE(test_is_intact());
+	CU_ASSERT_TRUE(lawfixture_status(&test_f)->is_intact);
+	CU_ASSERT_TRUE(lawfixture_said(&test_f, "PST-3005"));
+	netns_run("nft flush chain inet postern forward");
+	CU_ASSERT_TRUE(test_repaired(1));
+	CU_ASSERT_EQUAL(lawfixture_status(&test_f)->n_repairs, 1);
+	test_end();
+}
+
 static long test_rss_kb(void)
 {
 	char command[128], *text;
@@ -372,6 +395,7 @@ static const struct tap_test test_warden_tests[] = {
 	{ "an uplink that comes and goes", test_warden_uplink },
 	{ "SIGHUP reads again", test_warden_reloads },
 	{ "a second one", test_warden_second },
+	{ "a kernel that shows rules in another way", test_warden_learns },
 	{ "memory does not grow", test_warden_stays_small },
 	{ "without the powers of root", test_warden_power },
 	{ "options", test_warden_options },
