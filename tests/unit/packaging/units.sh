@@ -1,0 +1,91 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The units: what their order promises is written in them, and systemd has nothing to say against
+# them. units.sh SOURCE BUILD
+set -uo pipefail
+
+units=$1/packaging/systemd build=$2
+n=0 failed=0
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+report() # report STATUS NAME [WHY]
+{
+	n=$((n + 1))
+	[ "$1" = 0 ] && echo "ok $n - $2" && return
+	echo "not ok $n - $2"
+	[ -z "${3:-}" ] || echo "# ${3//$'\n'/$'\n# '}"
+	failed=1
+}
+
+# has UNIT KEY WORD...: all words of a key that may stand on several lines
+has()
+{
+	local unit=$1 key=$2 word have
+	shift 2
+	have=" $(sed -n "s/^$key=//p" "$units/$unit.service.in" | tr '\n' ' ') "
+	for word; do
+		[[ $have == *" $word "* ]]
+		report $? "$unit: $key=$word"
+	done
+}
+
+has netpolicy-boot DefaultDependencies no
+has netpolicy-boot Wants network-pre.target
+has netpolicy-boot Before network-pre.target cloud-init-local.service systemd-networkd.service \
+	networking.service NetworkManager.service shutdown.target
+has netpolicy-boot Conflicts nftables.service shutdown.target
+has netpolicy-boot RequiresMountsFor /var/lib/postern
+has netpolicy-boot WantedBy sysinit.target
+has netpolicy-boot OnFailure netpolicy-links-down.service
+has netpolicy-boot OnFailureJobMode replace-irreversibly
+has netpolicy-boot SuccessExitStatus 1
+has netpolicy-boot StandardOutput journal+console
+has netpolicy-boot StandardError journal+console
+has netpolicy-boot Type oneshot
+has netpolicy-links-down DefaultDependencies no
+has netpolicy-links-down Conflicts systemd-networkd.service networking.service cloud-init-local.service
+has netpolicy-links-down StandardOutput journal+console
+has netpolicyd Type notify
+has netpolicyd After netpolicy-boot.service
+has netpolicyd Conflicts nftables.service
+has netpolicyd Restart always
+has netpolicyd CapabilityBoundingSet CAP_NET_ADMIN
+has netpolicyd NoNewPrivileges yes
+has netpolicyd RestrictAddressFamilies AF_NETLINK AF_UNIX
+has netpolicyd WantedBy multi-user.target
+
+# Stopping the unit must not open the host: nothing runs then.
+! grep -q '^ExecStop' "$units"/*.in
+report $? "nothing is run at a stop"
+
+# What takes the links down does so, in a namespace of its own.
+command=$(sed -n "s/^ExecStart=.bin.sh -c '\(.*\)'$/\1/p" "$units/netpolicy-links-down.service.in")
+command=${command//\$\$/\$}
+if unshare -n true 2>/dev/null; then
+	# shellcheck disable=SC2016
+	out=$(unshare -nm sh -c 'mount -t sysfs none /sys && ip link set lo up &&
+		ip link add va type veth peer name vb && ip link set va up && ip link set vb up &&
+		sh -c "$1" && ip -o link show up' sh "$command" 2>&1)
+	grep -q 'the links are down' <<<"$out" && grep -q ' lo: ' <<<"$out" && ! grep -q ' va@' <<<"$out" &&
+		! grep -q 'STAYS UP' <<<"$out"
+	report $? "the links go down, loopback stays" "$out"
+else
+	n=$((n + 1))
+	echo "ok $n - the links go down, loopback stays # SKIP may not make a network namespace"
+fi
+
+if command -v systemd-analyze >/dev/null; then
+	for unit in netpolicy-boot netpolicy-links-down netpolicyd; do
+		sed "s|@sbindir@|$build/netpolicy|" "$units/$unit.service.in" >"$scratch/$unit.service"
+	done
+	out=$(SYSTEMD_UNIT_PATH=$scratch: systemd-analyze verify --man=no "$scratch"/*.service 2>&1 |
+		grep -F -e netpolicy || :)
+	[ -z "$out" ]
+	report $? "systemd-analyze verify" "$out"
+else
+	n=$((n + 1))
+	echo "ok $n - systemd-analyze verify # SKIP systemd-analyze is not there"
+fi
+echo "1..$n"
+exit $failed
