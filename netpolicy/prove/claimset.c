@@ -236,9 +236,26 @@ static void claimset_never(struct termset *set, bdd target, struct prove_say *re
 	ret->but_sockets = false;
 }
 
-static void claimset_always(struct termset *set, bdd target, struct prove_say *ret)
+/* A line with a mark lets nothing out that comes from a port below 1024: those who have the mark
+ * never send from there, and an always about them does not speak of it. */
+static bdd claimset_low_ports(struct space *s)
 {
-	bdd stopped = bdd_diff(set->space->m, claimset_well_formed(set, target), set->allowed);
+	static const struct policy_ports low = {
+		2, { { POLICY_TCP, 1, 1023 }, { POLICY_UDP, 1, 1023 } }
+	};
+
+	return bdd_and(s->m, space_value(s, SPACE_DIR, POLICY_OUT),
+		       space_ports(s, SPACE_NEAR_PORT, &low));
+}
+
+static void claimset_always(struct termset *set, const struct policy_say *say, bdd target,
+			    struct prove_say *ret)
+{
+	struct space *s = set->space;
+	bdd stopped = bdd_diff(s->m, claimset_well_formed(set, target), set->allowed);
+
+	if (say->match.has_mark)
+		stopped = bdd_diff(s->m, stopped, claimset_low_ports(s));
 
 	if (claimset_example(set, stopped, &ret->witness, &ret->lets))
 		ret->outcome = PROVE_VIOLATED;
@@ -254,7 +271,7 @@ int claimset_judge(struct termset *set, size_t say, struct prove_say *ret)
 	if (what->is_never)
 		claimset_never(set, target, ret);
 	else
-		claimset_always(set, target, ret);
+		claimset_always(set, what, target, ret);
 	r = space_failed(set->space);
 	if (r == -EFBIG)
 		*ret = (struct prove_say){ .say = say, .outcome = PROVE_UNDECIDED };
