@@ -47,7 +47,8 @@ static void test_effective_words(void)
 		"policy.conf:17: ",
 		"\n  accept via up ipv6 from fe80::/10 to fe80::/10 udp from port 547 to "
 		"port 546 # row 5: DHCPv6\n",
-		"\n  accept via up from lb tcp 443 8000-8100 udp 53 # policy.conf:15: application\n",
+		"\n  accept via up from lb tcp 443 8000-8100 udp 53 # "
+		"policy.conf:15: application\n",
 		"\n  drop everything # row 16: not written, so not allowed\n",
 		"\nout\n  accept via lo ",
 		"\n  accept via up to config udp 51820 from port 1024-65535 mark 0x504f # "

@@ -236,6 +236,7 @@ static void test_policy_names(void)
 	name[POLICY_NAME_MAX - 1] = '\0';
 	CU_ASSERT_TRUE(policy_is_name(name));
 	CU_ASSERT_TRUE(policy_is_name("a-b_9"));
+	CU_ASSERT_TRUE(policy_is_name("z"));
 	CU_ASSERT_FALSE(policy_is_name(""));
 	CU_ASSERT_FALSE(policy_is_name("9a"));
 	CU_ASSERT_FALSE(policy_is_name("a\"b"));

@@ -352,7 +352,7 @@ static void test_terms_guard(void)
 /* A socket's packet must pass both; the answer says who stopped it. */
 static void test_terms_by_guard(void)
 {
-	static const struct test_row row = { TERMS_UP, ELSEWHERE, 6, 80 };
+	static const struct test_row row = { TERMS_UP, ELSEWHERE, 6, 80, .uid = NOBODY };
 	struct terms_packet packet = test_packet(&row, POLICY_OUT);
 	struct terms_answer a;
 
@@ -393,7 +393,7 @@ static void test_terms_are_whole(void)
 /* Nothing is stopped while a policy is only tried; who would have is still told. */
 static void test_terms_not_enforced(void)
 {
-	static const struct test_row row = { TERMS_UP, CONFIG, 6, 9 };
+	static const struct test_row row = { TERMS_UP, CONFIG, 6, 9, .uid = NOBODY };
 	struct terms_packet packet = test_packet(&row, POLICY_OUT);
 	struct terms t = { 0 };
 
@@ -409,6 +409,47 @@ static void test_terms_not_enforced(void)
 	CU_ASSERT_STRING_EQUAL(terms_decide(&t, &packet).item->what,
 			       "to the zone, outside the tunnel");
 	terms_release(&t);
+}
+
+/* A claim may name any network, also the one that is every IPv6 address. */
+static void test_terms_fits_any(void)
+{
+	static const struct test_row rows[] = { { TERMS_UP, ELSEWHERE, 6, 9, .uid = NOBODY },
+						{ TERMS_UP, LB4, 6, 9, .uid = NOBODY } };
+	struct terms_match match = { .grant = POLICY_NONE };
+
+	if (!test_policy)
+		return;
+	match.far = &test_policy->nets[policy_find_net(test_policy, "any")];
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct terms_packet packet = test_packet(&rows[i], POLICY_OUT);
+
+		CU_ASSERT_EQUAL(terms_fits(test_policy, &match, &packet), i == 0);
+	}
+}
+
+/* Who moves metadata does not open the usual place, nor the new one to everybody; and without IPv4
+ * on the page there is no DHCPv4. */
+static void test_terms_metadata_moved(void)
+{
+	static const struct test_row rows[] = {
+		{ TERMS_UP, "2001:db8:5::254", 6, 80, .uid = 0, .verdict = TERMS_ACCEPT },
+		{ TERMS_UP, "2001:db8:5::254", 6, 80, .uid = 7, .verdict = TERMS_REJECT },
+		{ TERMS_UP, "2001:db8:5::254", 6, 81, .uid = 0, .verdict = TERMS_REJECT },
+		{ TERMS_UP, "fd00:ec2::254", 6, 80, .uid = 0, .verdict = TERMS_REJECT },
+		{ TERMS_UP, "169.254.169.254", 6, 80, .uid = 0, .verdict = TERMS_REJECT },
+		{ TERMS_UP, "2001:db8:6::1", 6, 80, .uid = 7, .verdict = TERMS_ACCEPT },
+		{ TERMS_UP, "10.0.0.1", 17, 67, .other_port = 68, .verdict = TERMS_REJECT },
+	};
+	char error[POLICY_ERROR_MAX] = "";
+
+	test_teardown();
+	test_policy = policyfixture_page("policy p 1\nhost tier compute\nlink up eth0\n"
+					 "imds 2001:db8:5::254 allow user root\nto any allow any\n",
+					 error);
+	if (!test_policy || terms_make(test_policy, &test_terms) < 0)
+		tap_fail(__FILE__, __LINE__, "%s", error);
+	test_rows(rows, ARRAY_SIZE(rows), POLICY_OUT, false);
 }
 
 static int test_make(void *ctx)
@@ -443,6 +484,8 @@ static const struct tap_test test_terms_tests[] = {
 	{ "by the guard", test_terms_by_guard },
 	{ "are whole", test_terms_are_whole },
 	{ "not enforced", test_terms_not_enforced },
+	{ "any fits", test_terms_fits_any },
+	{ "metadata elsewhere", test_terms_metadata_moved },
 	{ "out of memory", test_terms_out_of_memory },
 	{ "names", test_terms_names },
 	{ 0 },
