@@ -246,7 +246,7 @@ static int liveset_put_once(struct kernio *k, const struct liveset_element *e, b
 	uint32_t generation;
 	int r = kernio_generation(k, &generation);
 
-	if (r < 0)
+	if (r != 0)
 		return r;
 	out = outbox_begin(generation);
 	if (!is_new)
@@ -277,7 +277,7 @@ static int liveset_drop_once(struct kernio *k, const struct liveset_element *e)
 	uint32_t generation;
 	int r = kernio_generation(k, &generation);
 
-	if (r < 0)
+	if (r != 0)
 		return r;
 	out = outbox_begin(generation);
 	liveset_write(&out, NFT_MSG_DELSETELEM, 0, e->set, e);
@@ -380,7 +380,7 @@ static int liveset_sync_once(struct kernio *k, const struct liveset_element *wan
 
 	if (r == 0)
 		r = liveset_read(k, &v);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	liveset_compare(&v, want, n, ret);
 	if (!ret->n_sets)

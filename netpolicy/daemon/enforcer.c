@@ -48,16 +48,16 @@ static int enforcer_send(struct enforcer *e, const struct batchfile *f,
 	uint32_t before, after = 0;
 	int r = kernio_generation(e->k, &before);
 
-	if (r < 0)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : -EBUSY;
 	r = applier_apply(e->k, f->batch, f->batch_len, want, &result);
 	enforcer_report(&result, report);
 	if (r < 0)
 		return r;
 	e->n_pending = result.n_pending;
 	memcpy(e->pending, result.pending, sizeof(e->pending));
-	if (kernio_generation(e->k, &after) < 0)
-		after = before - 1;
+	if (kernio_generation(e->k, &after) != 0)
+		after = before - 1; /* unknown: nothing is learned from it */
 	*ret_changes = after - before;
 	return r;
 }
@@ -75,7 +75,7 @@ static int enforcer_learn(struct enforcer *e, struct batchfile *f, uint32_t chan
 		r = kernio_generation(e->k, &after);
 	if (r < 0)
 		return r;
-	if (changes != 1 || before != after)
+	if (r != 0 || changes != 1 || before != after)
 		return -EIO;
 	kdump_release(&f->expected);
 	f->expected = have;

@@ -47,7 +47,7 @@ static void orders_status(struct warden *k, const struct ctlwire_request *q,
 	s->is_trial = k->trial.is_trial;
 	if (s->is_pending && k->trial.until_ns > now_ns)
 		s->pending_left_s = (uint32_t)((k->trial.until_ns - now_ns) / CLK_NS_PER_S);
-	if (kernio_generation(e->k, &s->generation) < 0)
+	if (kernio_generation(e->k, &s->generation) != 0)
 		s->generation = 0;
 	s->n_grants = (uint32_t)k->grantor.book.n;
 	s->n_repairs = k->n_repairs;

@@ -5,6 +5,7 @@
  * own. usage: bench-churn NETPOLICYD BATCHFILE [ROUNDS]
  */
 #include <errno.h>
+#include <linux/netfilter/nf_tables.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,8 +20,6 @@
 #include "netpolicy/apply/ctlwire.h"
 #include "netpolicy/apply/kernio.h"
 #include "netpolicy/apply/outbox.h"
-
-#include <linux/netfilter/nf_tables.h>
 
 #define BENCH_ROUNDS 10000
 #define BENCH_PRINTS 10
@@ -77,7 +76,7 @@ static void bench_disturb(struct bench *b)
 		r = kernio_commit(b->k, out.bytes, out.len, &seq);
 	outbox_release(&out);
 	/* It may be gone, or changing, at this moment: netpolicyd is at work. */
-	if (r < 0 && r != -ENOENT)
+	if (r < 0 && r != -ENOENT && r != -EBUSY)
 		bench_die("cannot delete the table", r);
 }
 
@@ -161,7 +160,7 @@ static void bench_clean_up(struct bench *b)
 int main(int argc, char **argv)
 {
 	static struct bench b;
-	int rounds = argc > 3 ? atoi(argv[3]) : BENCH_ROUNDS;
+	int rounds = argc > 3 ? (int)strtol(argv[3], NULL, 10) : BENCH_ROUNDS;
 
 	if (argc < 3 || rounds < BENCH_PRINTS) {
 		fputs("usage: bench-churn NETPOLICYD BATCHFILE [ROUNDS]\n", stderr);

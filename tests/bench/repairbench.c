@@ -6,6 +6,7 @@
  * network namespace of its own. usage: bench-repair NETPOLICYD BATCHFILE [RUNS]
  */
 #include <errno.h>
+#include <linux/netfilter/nf_tables.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,8 +23,6 @@
 #include "netpolicy/apply/ctlwire.h"
 #include "netpolicy/apply/outbox.h"
 #include "netpolicy/observe/drift.h"
-
-#include <linux/netfilter/nf_tables.h>
 
 #define BENCH_RUNS 200
 #define BENCH_RUNS_MAX 10000
@@ -224,7 +223,7 @@ int main(int argc, char **argv)
 	static struct bench b;
 	double repair, replay;
 
-	b.runs = argc > 3 ? atoi(argv[3]) : BENCH_RUNS;
+	b.runs = argc > 3 ? (int)strtol(argv[3], NULL, 10) : BENCH_RUNS;
 	if (argc < 3 || b.runs < 1 || b.runs > BENCH_RUNS_MAX) {
 		fputs("usage: bench-repair NETPOLICYD BATCHFILE [RUNS]\n", stderr);
 		return 64;
