@@ -31,7 +31,8 @@ static void test_closed_listing(void)
 	if (!netns_fresh())
 		return;
 	free(test_boot());
-	have = netns_output("nft list table inet postern");
+	/* Flags that keep the table when nobody owns it: as the kernel has them, and nft knows them. */
+	have = netns_output("nft list table inet postern | sed '/^\tflags/{N;d}'");
 	want = policyfixture_golden("closed.list");
 	if (want) /* netns_output() leaves the last newline out */
 		want[strlen(want) - 1] = '\0';
