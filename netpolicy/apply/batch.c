@@ -13,7 +13,8 @@
 
 #define BATCH_ATTR_MAX 32 /* attribute numbers of one level */
 #define BATCH_EXPRS_MAX 32
-#define BATCH_EGRESS 1 /* NF_NETDEV_EGRESS; older headers lack the name */
+#define BATCH_ELEMS_MAX 16384 /* of one message, which is limited to 64 KiB anyhow */
+#define BATCH_EGRESS 1        /* NF_NETDEV_EGRESS; older headers lack the name */
 
 /* What one walk has seen: a batch must leave these closed. */
 struct batch_seen {
@@ -35,11 +36,29 @@ static const struct batch_hook batch_hooks[] = {
 };
 
 /* Expressions that only look, count, log or give a verdict. Not among them: nat, notrack, queue,
- * tproxy, fwd, dup, synproxy, dynset, flow_offload. */
-static const char *const batch_exprs[] = {
-	"bitwise", "byteorder", "cmp",   "counter", "ct",     "exthdr",
-	"fib",     "immediate", "limit", "log",     "lookup", "meta",
-	"objref",  "payload",   "range", "reject",  "rt",
+ * tproxy, fwd, dup, synproxy, dynset, flow_offload. Some can also write into the packet or its
+ * mark, which nothing of ours does but for the segment size (exthdr). */
+static const struct {
+	const char *name;
+	uint16_t write; /* attribute that makes it write; 0 = none, or allowed */
+} batch_exprs[] = {
+	{ "bitwise", 0 },
+	{ "byteorder", 0 },
+	{ "cmp", 0 },
+	{ "counter", 0 },
+	{ "ct", NFTA_CT_SREG },
+	{ "exthdr", 0 },
+	{ "fib", 0 },
+	{ "immediate", 0 },
+	{ "limit", 0 },
+	{ "log", 0 },
+	{ "lookup", 0 },
+	{ "meta", NFTA_META_SREG },
+	{ "objref", 0 },
+	{ "payload", NFTA_PAYLOAD_SREG },
+	{ "range", 0 },
+	{ "reject", 0 },
+	{ "rt", 0 },
 };
 
 static int batch_fail(char *error, const char *what, const char *object)
@@ -155,12 +174,64 @@ static int batch_check_chain(const struct nlattr **tb, struct batch_msg *msg,
 	return batch_check_hook(tb[NFTA_CHAIN_HOOK], msg, seen, error);
 }
 
-static bool batch_expr_is_known(const char *name)
+static bool batch_verdict_is_known(uint32_t code)
+{
+	switch ((int32_t)code) {
+	case NF_DROP:
+	case NF_ACCEPT:
+	case NFT_CONTINUE:
+	case NFT_BREAK:
+	case NFT_JUMP:
+	case NFT_GOTO:
+	case NFT_RETURN:
+		return true;
+	default:
+		return false; /* NF_QUEUE would give the packet to any program */
+	}
+}
+
+/* What an expression or an element of a map yields: a value, or a verdict of those above. */
+static int batch_check_data(const struct nlattr *data, char *error)
+{
+	const struct nlattr *tb[BATCH_ATTR_MAX];
+	const struct nlattr *verdict;
+	uint32_t code;
+
+	if (batch_nested(data, tb) < 0)
+		return batch_fail(error, "malformed data", "");
+	verdict = tb[NFTA_DATA_VERDICT];
+	if (!verdict)
+		return 0;
+	if (batch_nested(verdict, tb) < 0 || !batch_u32(tb[NFTA_VERDICT_CODE], &code) ||
+	    !batch_verdict_is_known(code))
+		return batch_fail(error, "a verdict that our policies do not use", "");
+	return 0;
+}
+
+/* The place in batch_exprs, or -1. */
+static int batch_expr_find(const char *name)
 {
 	for (size_t i = 0; name && i < ARRAY_SIZE(batch_exprs); i++)
-		if (!strcmp(batch_exprs[i], name))
-			return true;
-	return false;
+		if (!strcmp(batch_exprs[i].name, name))
+			return (int)i;
+	return -1;
+}
+
+/* What an expression is told to do, where that can be more than looking. */
+static int batch_check_expr_data(int expr, const struct nlattr *data, char *error)
+{
+	const struct nlattr *tb[BATCH_ATTR_MAX];
+	const char *name = batch_exprs[expr].name;
+	uint16_t write = batch_exprs[expr].write;
+
+	if (!write && strcmp(name, "immediate") != 0)
+		return 0;
+	if (!data || batch_nested(data, tb) < 0)
+		return batch_fail(error, "malformed expression", name);
+	if (write && tb[write])
+		return batch_fail(error, "an expression that changes the packet", name);
+	return write || !tb[NFTA_IMMEDIATE_DATA] ? 0 :
+						   batch_check_data(tb[NFTA_IMMEDIATE_DATA], error);
 }
 
 /* One element of the list of expressions. */
@@ -168,17 +239,21 @@ static int batch_check_expr(const struct nlattr *elem, const char *chain, char *
 {
 	const struct nlattr *tb[BATCH_ATTR_MAX];
 	const char *name;
+	int expr;
 
 	if (mnl_attr_get_type(elem) != NFTA_LIST_ELEM || batch_nested(elem, tb) < 0)
 		return batch_fail(error, "malformed expression in chain", chain);
 	name = batch_str(tb[NFTA_EXPR_NAME]);
-	if (!batch_expr_is_known(name))
+	expr = batch_expr_find(name);
+	if (expr < 0)
 		return batch_fail(error, "an expression that our policies do not use",
 				  name ? name : "");
-	return 0;
+	return batch_check_expr_data(expr, tb[NFTA_EXPR_DATA], error);
 }
 
-static int batch_check_exprs(const struct nlattr *list, const char *chain, char *error)
+/* Calls @fn for each member of the list, at most @max of them. */
+static int batch_check_list(const struct nlattr *list, size_t max, const char *holder, char *error,
+			    int (*fn)(const struct nlattr *elem, const char *holder, char *error))
 {
 	const char *at = mnl_attr_get_payload(list);
 	const char *end = at + mnl_attr_get_payload_len(list);
@@ -188,12 +263,45 @@ static int batch_check_exprs(const struct nlattr *list, const char *chain, char 
 		const struct nlattr *elem = (const void *)at;
 		size_t left = (size_t)(end - at);
 
-		if (n == BATCH_EXPRS_MAX || left < sizeof(*elem) || elem->nla_len > left ||
+		if (n == max || left < sizeof(*elem) || elem->nla_len > left ||
 		    elem->nla_len < sizeof(*elem))
-			return batch_fail(error, "malformed expressions in chain", chain);
-		r = batch_check_expr(elem, chain, error);
+			return batch_fail(error, "a malformed list in", holder);
+		r = fn(elem, holder, error);
 		at += NLMSG_ALIGN(elem->nla_len);
 	}
+	return r;
+}
+
+/* Elements of sets and sets themselves may count, and nothing else. */
+static int batch_check_counter(const struct nlattr *expr, const char *set, char *error)
+{
+	const struct nlattr *tb[BATCH_ATTR_MAX];
+	const char *name;
+
+	if (batch_nested(expr, tb) < 0)
+		return batch_fail(error, "malformed expression in set", set);
+	name = batch_str(tb[NFTA_EXPR_NAME]);
+	return name && !strcmp(name, "counter") ?
+		       0 :
+		       batch_fail(error, "more than a counter in set", set);
+}
+
+/* One element of a set. */
+static int batch_check_elem(const struct nlattr *elem, const char *set, char *error)
+{
+	const struct nlattr *tb[BATCH_ATTR_MAX];
+	int r = 0;
+
+	/* The library numbers them, the kernel does not look. */
+	if (batch_nested(elem, tb) < 0)
+		return batch_fail(error, "malformed element in set", set);
+	if (tb[NFTA_SET_ELEM_EXPR])
+		r = batch_check_counter(tb[NFTA_SET_ELEM_EXPR], set, error);
+	if (r == 0 && tb[NFTA_SET_ELEM_EXPRESSIONS])
+		r = batch_check_list(tb[NFTA_SET_ELEM_EXPRESSIONS], BATCH_EXPRS_MAX, set, error,
+				     batch_check_counter);
+	if (r == 0 && tb[NFTA_SET_ELEM_DATA])
+		r = batch_check_data(tb[NFTA_SET_ELEM_DATA], error);
 	return r;
 }
 
@@ -206,13 +314,49 @@ static int batch_check_rule(const struct nlattr **tb, struct batch_msg *msg, cha
 		return 0;
 	if (!tb[NFTA_RULE_EXPRESSIONS])
 		return batch_fail(error, "a rule without expressions in chain", msg->name);
-	return batch_check_exprs(tb[NFTA_RULE_EXPRESSIONS], msg->name, error);
+	return batch_check_list(tb[NFTA_RULE_EXPRESSIONS], BATCH_EXPRS_MAX, msg->name, error,
+				batch_check_expr);
 }
 
 static int batch_check_named(const struct nlattr *name, struct batch_msg *msg, char *error)
 {
 	msg->name = batch_str(name);
 	return msg->name ? 0 : batch_fail(error, "a set or an object without a name", "");
+}
+
+static int batch_check_set(const struct nlattr **tb, struct batch_msg *msg, char *error)
+{
+	int r = batch_check_named(tb[NFTA_SET_NAME], msg, error);
+
+	if (r == 0 && tb[NFTA_SET_EXPR])
+		r = batch_check_counter(tb[NFTA_SET_EXPR], msg->name, error);
+	if (r == 0 && tb[NFTA_SET_EXPRESSIONS])
+		r = batch_check_list(tb[NFTA_SET_EXPRESSIONS], BATCH_EXPRS_MAX, msg->name, error,
+				     batch_check_counter);
+	return r;
+}
+
+static int batch_check_elems(const struct nlattr **tb, struct batch_msg *msg, char *error)
+{
+	int r = batch_check_named(tb[NFTA_SET_ELEM_LIST_SET], msg, error);
+
+	if (r == 0 && tb[NFTA_SET_ELEM_LIST_ELEMENTS])
+		r = batch_check_list(tb[NFTA_SET_ELEM_LIST_ELEMENTS], BATCH_ELEMS_MAX, msg->name,
+				     error, batch_check_elem);
+	return r;
+}
+
+/* A named object can also be a helper, a tunnel or a mark. Ours are counters. */
+static int batch_check_object(const struct nlattr **tb, struct batch_msg *msg, char *error)
+{
+	uint32_t type;
+	int r = batch_check_named(tb[NFTA_OBJ_NAME], msg, error);
+
+	if (r < 0 || msg->type == NFT_MSG_DELOBJ)
+		return r;
+	if (!batch_u32(tb[NFTA_OBJ_TYPE], &type) || type != NFT_OBJECT_COUNTER)
+		return batch_fail(error, "an object that is no counter", msg->name);
+	return 0;
 }
 
 static int batch_check_table(const struct nlattr **tb, struct batch_seen *seen, bool is_guard,
@@ -242,13 +386,13 @@ static int batch_check_kind(const struct nlattr **tb, struct batch_msg *msg,
 		return batch_check_rule(tb, msg, error);
 	case NFT_MSG_NEWSET:
 	case NFT_MSG_DELSET:
-		return batch_check_named(tb[NFTA_SET_NAME], msg, error);
+		return batch_check_set(tb, msg, error);
 	case NFT_MSG_NEWSETELEM:
 	case NFT_MSG_DELSETELEM:
-		return batch_check_named(tb[NFTA_SET_ELEM_LIST_SET], msg, error);
+		return batch_check_elems(tb, msg, error);
 	case NFT_MSG_NEWOBJ:
 	case NFT_MSG_DELOBJ:
-		return batch_check_named(tb[NFTA_OBJ_NAME], msg, error);
+		return batch_check_object(tb, msg, error);
 	default:
 		return batch_fail(error, "a message that no policy needs", "");
 	}

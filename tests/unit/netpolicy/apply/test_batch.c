@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
@@ -155,6 +156,35 @@ static void test_batch_refuses_expression(void)
 	test_refused("expression");
 }
 
+/* Every verdict code but the seven that a policy has, in the last one of the batch. */
+static void test_batch_refuses_verdicts(void)
+{
+	static const uint8_t drop[] = {
+		12, 0, NFTA_DATA_VERDICT, 0x80, 8, 0, NFTA_VERDICT_CODE, 0, 0, 0, 0, NF_DROP
+	};
+	static const int32_t bad[] = { 2, NF_QUEUE, 4, 5, 0x10000, -6, INT32_MIN };
+	static const int32_t good[] = { NF_DROP,  NF_ACCEPT, NFT_CONTINUE, NFT_BREAK,
+					NFT_JUMP, NFT_GOTO,  NFT_RETURN };
+	uint8_t *p = test_search(drop, sizeof(drop), 0);
+	uint32_t code;
+
+	CU_ASSERT_PTR_NOT_NULL(p);
+	if (!p)
+		return;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		code = htonl((uint32_t)bad[i]);
+		memcpy(p + 8, &code, sizeof(code));
+		test_refused("a verdict that");
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		char error[BATCH_ERROR_MAX] = "";
+
+		code = htonl((uint32_t)good[i]);
+		memcpy(p + 8, &code, sizeof(code));
+		CU_ASSERT_EQUAL(batch_check(test_copy, test_len, error), 0);
+	}
+}
+
 /* The kernel takes the last attribute of a number, so two of them could show us another table. */
 static void test_batch_refuses_double_attribute(void)
 {
@@ -266,6 +296,7 @@ static const struct tap_test test_batch_tests[] = {
 	{ "refuses another expression", test_batch_refuses_expression },
 	{ "refuses an attribute given twice", test_batch_refuses_double_attribute },
 	{ "refuses what would leave the host open", test_batch_refuses_incomplete },
+	{ "refuses verdicts", test_batch_refuses_verdicts },
 	{ "refuses bad frames", test_batch_refuses_frames },
 	{ "refuses bad lengths", test_batch_refuses_lengths },
 	{ "refuses every cut", test_batch_refuses_every_cut },

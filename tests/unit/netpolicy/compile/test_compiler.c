@@ -259,6 +259,23 @@ static void test_compiler_refuses(void)
 		{ "add table inet postern\nadd chain inet postern x "
 		  "{ type filter hook input priority 0; }\n",
 		  "priority" },
+		{ "add table inet postern\nadd chain inet postern c\n"
+		  "add rule inet postern c meta mark set 1\n",
+		  "changes the packet: meta" },
+		{ "add table inet postern\nadd chain inet postern c\n"
+		  "add rule inet postern c ct mark set 1\n",
+		  "changes the packet: ct" },
+		{ "add table inet postern\nadd chain inet postern c\n"
+		  "add rule inet postern c ip6 hoplimit set 1\n",
+		  "changes the packet: payload" },
+		{ "add table inet postern\nadd chain inet postern c\n"
+		  "add rule inet postern c notrack\n",
+		  "do not use: notrack" },
+		{ "add table inet postern\n"
+		  "add set inet postern s { type ipv4_addr; limit rate 1/second; }\n",
+		  "more than a counter in set: s" },
+		{ "add table inet postern\nadd quota inet postern q { over 1 bytes }\n",
+		  "no counter: q" },
 		{ "", "" },
 	};
 
