@@ -32,12 +32,15 @@ static bool uplinkwatch_take(const struct nlmsghdr *nlh, char ret[static IFNAMSI
 
 	if (nlh->nlmsg_type != RTM_NEWLINK && nlh->nlmsg_type != RTM_DELLINK)
 		return false;
-	for (; left > 0 && RTA_OK(attr, left); attr = RTA_NEXT(attr, left))
+	while (left > 0 && RTA_OK(attr, left)) {
 		if (attr->rta_type == IFLA_IFNAME) {
 			snprintf(ret, IFNAMSIZ, "%.*s", (int)RTA_PAYLOAD(attr),
 				 (const char *)RTA_DATA(attr));
 			return true;
 		}
+		left -= (int)RTA_ALIGN(attr->rta_len);
+		attr = (const void *)((const char *)attr + RTA_ALIGN(attr->rta_len));
+	}
 	return false;
 }
 

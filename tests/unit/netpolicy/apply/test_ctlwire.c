@@ -36,7 +36,7 @@ static void test_ctlwire_request(void)
 	struct ctlwire_request q = test_request(), back = { 0 };
 	struct chan_msg msg;
 
-	for (int op = CTLWIRE_STATUS; op <= CTLWIRE_DRIFT_LIST; op++) {
+	for (unsigned int op = CTLWIRE_STATUS; op <= CTLWIRE_DRIFT_LIST; op++) {
 		q.op = op;
 		CU_ASSERT_EQUAL(ctlwire_put_request(&q, &msg), 0);
 		CU_ASSERT_EQUAL(msg.op->type, op);
