@@ -4,7 +4,7 @@
  * The model as canonical JSON: sorted keys, no blanks, sorted and merged prefixes, users with name
  * and number; the lines in the order of the page, with "where" and remarks, so that what is emitted
  * from it has the same comments. Both ways: for machines that write policies, and for what was
- * loaded before. docs/policy.md has the schema.
+ * loaded before. netpolicy.conf(5) has the schema.
  * The digest is taken over the meaning, a shorter form: without "where", remarks, the texts of
  * claims and the names of users, and with lists in an order of their own. A policy that was moved
  * to another line, file or folder, commented or sorted lets the same packets through and keeps its

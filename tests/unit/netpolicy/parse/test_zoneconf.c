@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certs/certconf.h"
 #include "netpolicy/parse/policyfile.h"
 #include "netpolicy/parse/zoneconf.h"
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
 #include "tests/unit/netpolicy/parse/pagetry.h"
+#include "tunneld/host/hostconf.h"
 
 #define ZONE                                                                                       \
 	"[zone]\nname = z\nhosts_prefix = fd12:1::/64\ngateways_prefix = fd12::/64\n"              \
@@ -89,6 +91,56 @@ static void test_errors(void)
 	_cleanup_(zoneconf_release) struct zoneconf absent;
 
 	CU_ASSERT_EQUAL(zoneconf_load("/nonexistent/postern.conf", &absent, &error), -ENOENT);
+}
+
+/* Every key that others have in a section of ours is known, lest a new one stops netpolicy. */
+static unsigned int check_keys(const char *reference)
+{
+	char section[512] = "", text[1100], line[512];
+	unsigned int n = 0;
+
+	while (*reference) {
+		size_t len = strcspn(reference, "\n");
+		size_t skip = *reference == '#';
+		size_t key = strcspn(reference + skip, " \n");
+
+		snprintf(line, sizeof(line), "%.*s", (int)(key), reference + skip);
+		if (*reference == '[')
+			snprintf(section, sizeof(section), "%s", line);
+		else if (key && !strncmp(reference + skip + key, " = ", 3)) {
+			_cleanup_(zoneconf_release) struct zoneconf z;
+
+			snprintf(text, sizeof(text), "%s\n%s = x\n", section, line);
+			CU_ASSERT_TRUE(zoneconf_load_text("c", text, &z, &error) < 0);
+			CU_ASSERT_PTR_NULL(strstr(error.text, "unknown"));
+			if (strstr(error.text, "unknown"))
+				tap_note("%s", error.text);
+			n++;
+		}
+		reference += len + (reference[len] == '\n');
+	}
+	return n;
+}
+
+static unsigned int check_printed(void (*print)(FILE *to))
+{
+	unsigned int n = 0;
+	char *text = NULL;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(to);
+	print(to);
+	CU_ASSERT_EQUAL(fclose(to), 0);
+	n = check_keys(text);
+	free(text);
+	return n;
+}
+
+static void test_keys_of_others(void)
+{
+	CU_ASSERT_TRUE(check_printed(certconf_print_reference) > 30);
+	CU_ASSERT_TRUE(check_printed(hostconf_print_reference) > 10);
 }
 
 static void test_claims(void)
@@ -216,6 +268,7 @@ static const struct tap_test zone_tests[] = {
 	{ "defaults", test_defaults },
 	{ "values", test_values },
 	{ "errors", test_errors },
+	{ "keys of others", test_keys_of_others },
 	{ "claims", test_claims },
 	{ "another tunnel", test_other_tunnel },
 	{ "first page", test_first_page },
