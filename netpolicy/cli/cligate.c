@@ -102,6 +102,8 @@ int cligate_pass(const struct cli *c)
 
 	if (r != CLI_OK)
 		return r;
+	/* A trial is proved as what it tries: nothing holds while denials are let through. */
+	p->enforce = true;
 	n_own = p->n_says;
 	tunnel = cligate_add_tunnel(c, p);
 	if (tunnel == CLI_TROUBLE)

@@ -197,10 +197,12 @@ static void clipage_uplinks(const struct cli *c, struct buf *to)
 
 int clipage_init(const struct cli *c)
 {
+	_cleanup_(buf_release) struct buf draft = buf_init(EMIT_TEXT_MAX);
 	_cleanup_(buf_release) struct buf text = buf_init(EMIT_TEXT_MAX);
 	_cleanup_(buf_release) struct buf uplinks = buf_init(1024);
 	_cleanup_(zoneconf_release) struct zoneconf zone = { 0 };
 	struct conf_error error = { 0 };
+	struct policyfile_error page_error;
 	enum policy_tier tier;
 	int r;
 
@@ -218,6 +220,8 @@ int clipage_init(const struct cli *c)
 	clipage_uplinks(c, &uplinks);
 	r = buf_done(&uplinks);
 	if (r == 0)
-		r = zoneconf_first_page(&zone, tier, uplinks.text, &text);
+		r = zoneconf_first_page(&zone, tier, uplinks.text, &draft);
+	if (r == 0)
+		r = policyfmt_text("the page", draft.text, &text, &page_error);
 	return clipage_print(&text, r);
 }

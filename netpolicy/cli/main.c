@@ -63,7 +63,7 @@ static const char main_usage[] =
 	"  --why TEXT             grant add: for the log\n"
 	"  --no-kernel            explain, prove: ask the model alone\n"
 	"  --page-only            prove: the page alone, nothing about this host\n"
-	"  --sign KEY             prove -o: sign the statement, FILE.sig, with this key\n"
+	"  --sign FILE            prove -o: sign the statement with this private key\n"
 	"  --cert FILE            prove: the certificate of the key\n"
 	"  --yes                  unload: do it\n"
 	"  --verbose              more words\n"
