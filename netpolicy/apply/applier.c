@@ -189,10 +189,7 @@ static int applier_look(struct kernio *k, struct ktable ret[static 2], uint32_t 
 
 	if (r == 0)
 		r = ktable_read(k, ret);
-	for (int i = 0; i < 2 && r == 0; i++)
-		if ((ret[i].flags & KTABLE_OWNER) && ret[i].owner != kernio_port(k))
-			r = -EPERM;
-	return r;
+	return r == 0 && ktable_is_taken(ret, kernio_port(k)) ? -EPERM : r;
 }
 
 /* Reads, assembles, sends. */
@@ -206,7 +203,8 @@ static int applier_try(struct kernio *k, struct applier_run *run, const void *ba
 	/* What is sent follows from what was read: a change since then must refuse it. */
 	if (want)
 		generation = run->have->generation;
-	if (r == -EPERM)
+	run->result->is_owned = ktable_is_taken(run->tables, kernio_port(k));
+	if (run->result->is_owned)
 		snprintf(run->result->error, sizeof(run->result->error),
 			 "another process owns our tables");
 	if (r != 0)

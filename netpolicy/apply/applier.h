@@ -27,6 +27,7 @@ enum {
 
 struct applier_result {
 	bool was_current;  /* nothing had to be sent */
+	bool is_owned;     /* with -EPERM: by another process, and not for want of privilege */
 	bool was_loaded;   /* the kernel has taken it, also when reading back failed */
 	bool was_replaced; /* not in place: deleted and made anew in one transaction, without what
 			    * was live in sets with timeouts */

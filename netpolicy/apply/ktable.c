@@ -55,6 +55,14 @@ int ktable_read(struct kernio *k, struct ktable ret[static 2])
 	return r;
 }
 
+bool ktable_is_taken(const struct ktable tables[static 2], uint32_t port)
+{
+	for (int i = 0; i < 2; i++)
+		if ((tables[i].flags & KTABLE_OWNER) && tables[i].owner != port)
+			return true;
+	return false;
+}
+
 bool ktable_knows_persist(void)
 {
 	struct utsname u;

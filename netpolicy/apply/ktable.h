@@ -24,6 +24,9 @@ struct ktable {
 /* Reads both: ret[0] is ours, ret[1] the guard's. Errors: 0; KERNIO_E_CHANGED; -errno. */
 int ktable_read(struct kernio *k, struct ktable ret[static 2]) _warn_unused_;
 
+/* True when a socket other than @port owns one of them. */
+bool ktable_is_taken(const struct ktable tables[static 2], uint32_t port);
+
 /* False when the release of the kernel says that it is too old for persist, so that nobody needs to
  * be refused first. True is no promise. */
 bool ktable_knows_persist(void);

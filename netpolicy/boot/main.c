@@ -26,8 +26,11 @@ enum {
 	BOOT_LOADED = 0, /* the last good policy */
 	BOOT_CLOSED = 1, /* the closed policy */
 	BOOT_DOWN = 2,   /* nothing: the links were taken down */
+	BOOT_OWNED = 3,  /* nothing, for netpolicyd holds the tables: they stay as they are */
 	BOOT_USAGE = 64, /* sysexits.h, EX_USAGE */
 };
+
+enum { BOOT_E_OWNED = 1 };
 
 static const char boot_usage[] =
 	"usage: netpolicy-boot [--state-dir DIR] [--closed]\n"
@@ -38,7 +41,7 @@ static const char boot_usage[] =
 	"  --version, --help\n"
 	"\n"
 	"Exit status: 0 last good policy, 1 closed policy, 2 nothing could be loaded and the\n"
-	"links were taken down.";
+	"links were taken down, 3 nothing was done because netpolicyd owns the tables.";
 
 static const struct option boot_options[] = {
 	{ "state-dir", required_argument, NULL, 's' },
@@ -55,13 +58,16 @@ struct boot {
 
 /* Into the kernel. What it leads to is not compared here: another kernel version may show the same
  * rules differently; "netpolicy check" compares. */
-static int boot_replay(struct kernio *k, const void *batch, size_t len, enum pst code)
+static int boot_replay(struct kernio *k, const void *batch, size_t len)
 {
 	_cleanup_(applier_release) struct applier_result result = { 0 };
 	int r = applier_apply(k, batch, len, NULL, &result);
 
 	if (r < 0)
-		log_pst(LOG_LEVEL_ERROR, code, "%s", result.error[0] ? result.error : strerror(-r));
+		log_pst(LOG_LEVEL_ERROR, result.is_owned ? PST_POLICY_OWNED : PST_POLICY_KERNEL,
+			"%s", result.error[0] ? result.error : strerror(-r));
+	if (result.is_owned)
+		return BOOT_E_OWNED;
 	for (size_t i = 0; r == 0 && i < result.n_pending; i++)
 		log_warning("no guard on %s yet: the interface does not exist", result.pending[i]);
 	return r;
@@ -87,7 +93,7 @@ static int boot_last_good(struct kernio *k, const char *dir)
 		log_pst(LOG_LEVEL_ERROR, PST_BATCH_REFUSED, "%s: %s", path, error);
 		return r;
 	}
-	r = boot_replay(k, file.batch, file.batch_len, PST_POLICY_KERNEL);
+	r = boot_replay(k, file.batch, file.batch_len);
 	if (r == 0)
 		log_info("loaded the last good policy: %s", file.about);
 	return r;
@@ -102,7 +108,7 @@ static int boot_closed(struct kernio *k)
 		log_pst(LOG_LEVEL_ERROR, PST_BATCH_REFUSED, "the closed policy: %s", error);
 		return r;
 	}
-	r = boot_replay(k, closed_batch, closed_batch_len, PST_POLICY_KERNEL);
+	r = boot_replay(k, closed_batch, closed_batch_len);
 	if (r == 0)
 		log_warning("loaded the closed policy: only loopback, address assignment and "
 			    "instance metadata for root; 'netpolicy apply' loads the real one");
@@ -134,9 +140,12 @@ static int boot_run(const struct boot *b)
 			strerror(-r));
 		return boot_give_up();
 	}
-	if (!b->wants_closed && boot_last_good(k, b->state_dir) == 0)
+	r = b->wants_closed ? -ENOENT : boot_last_good(k, b->state_dir);
+	if (r == 0)
 		return BOOT_LOADED;
-	return boot_closed(k) == 0 ? BOOT_CLOSED : boot_give_up();
+	if (r != BOOT_E_OWNED)
+		r = boot_closed(k);
+	return r == BOOT_E_OWNED ? BOOT_OWNED : r == 0 ? BOOT_CLOSED : boot_give_up();
 }
 
 int main(int argc, char **argv)

@@ -39,7 +39,7 @@ has netpolicy-boot RequiresMountsFor /var/lib/postern
 has netpolicy-boot WantedBy sysinit.target
 has netpolicy-boot OnFailure netpolicy-links-down.service
 has netpolicy-boot OnFailureJobMode replace-irreversibly
-has netpolicy-boot SuccessExitStatus 1
+has netpolicy-boot SuccessExitStatus 1 3
 has netpolicy-boot StandardOutput journal+console
 has netpolicy-boot StandardError journal+console
 has netpolicy-boot Type oneshot

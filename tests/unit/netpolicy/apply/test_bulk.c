@@ -165,12 +165,14 @@ static void test_bulk_beside_large_foreign_set(void)
 static void test_bulk_beside_poison(void)
 {
 	_cleanup_(kernio_closep) struct kernio *k = NULL;
+	char *status;
 
 	if (!test_ready(&k))
 		return;
 	nftfixture_poison();
-	tap_note("nft list ruleset beside it ends with status %d",
-		 system("nft list ruleset >/dev/null 2>&1"));
+	status = netns_output("nft list ruleset >/dev/null 2>&1; echo $?");
+	tap_note("nft list ruleset beside it ends with status %s", status);
+	free(status);
 	test_life(k);
 }
 
