@@ -219,6 +219,8 @@ struct policy *randpolicy_make(char ret_page[static RANDPOLICY_PAGE_MAX])
 	p = randpolicy_read(ret_page, &error);
 	if (!p)
 		tap_fail(__FILE__, __LINE__, "no policy: %s\n%s", error.text, ret_page);
+	else
+		p->enforce = !randpolicy_chance(5);
 	return p;
 }
 
