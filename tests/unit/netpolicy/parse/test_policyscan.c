@@ -88,6 +88,8 @@ static void test_comments(void)
 	check("# \xc2\x85", "!1:3");      /* a control character */
 	check("# a\xe2\x80\xae", "!1:4"); /* from right to left */
 	check("# \xe2\x81\xa6", "!1:3");
+	check("# \xe2\x80\x8e", "!1:3");
+	check("# \xe2\x80\x8f", "!1:3");
 	check("# \xe2\x80\xa8", "!1:3"); /* a line of its own, for who shows it so */
 	check("# \x1b[2J", "!1:3");
 	check("# a\r\n", "!1:4");
