@@ -51,11 +51,12 @@ grants_now()
 # at the latest.
 grants_open()
 {
+	rm -f "$LAB_OUT/admin-session.log"
+	spawn admin session "$LAB_TREE/tests/lab/session.py" hold "$grants_host" 22
+	wait_log 10 admin session trying
 	opened_from=$(grants_now)
 	grant=$(host_policy host grant add shell "$grants_admin" --for "$1s" --why "lab")
 	opened=$(grants_now)
-	rm -f "$LAB_OUT/admin-session.log"
-	spawn admin session "$LAB_TREE/tests/lab/session.py" hold "$grants_host" 22
 	wait_log 5 admin session connected
 }
 

@@ -242,6 +242,7 @@ host_policy()
 host_keep()
 {
 	mkdir -p "$postern_at/$1/policy-run"
+	rm -f "$postern_at/$1/policy-run/netpolicyd.sock" # of one that was killed
 	spawn "$1" netpolicyd netpolicyd --state-dir "$postern_at/$1/policy" \
 		--socket "$postern_at/$1/policy-run/netpolicyd.sock" "${@:2}"
 	until_ok 10 "$1: netpolicyd answers" test -S "$postern_at/$1/policy-run/netpolicyd.sock"

@@ -3,8 +3,9 @@
 """A session that talks all the time, in both directions, like somebody at a shell.
 
   session.py serve PORT           says something every 5 ms to whoever connects
-  session.py hold ADDRESS PORT    connects, answers each piece; prints when each came, in milliseconds since
-                                  boot (a clock that nobody sets), and "over" when nothing came for 1 s
+  session.py hold ADDRESS PORT    says "trying", connects as soon as it is let in, answers each piece; prints
+                                  when each came, in milliseconds since boot (a clock that nobody sets), and
+                                  "over" when nothing came for 1 s
 """
 
 import selectors
@@ -13,6 +14,7 @@ import sys
 import time
 
 TICK_S = 0.005
+TRY_S = 0.1
 PATIENCE_S = 1.0
 
 
@@ -43,8 +45,17 @@ def serve(port):
                 sessions.discard(session)
 
 
+def connect(address, port):
+    print("trying", flush=True)
+    while True:
+        try:
+            return socket.create_connection((address, port), timeout=TRY_S)
+        except OSError:
+            time.sleep(TICK_S)
+
+
 def hold(address, port):
-    sock = socket.create_connection((address, port), timeout=5)
+    sock = connect(address, port)
     sock.settimeout(PATIENCE_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     print("connected", flush=True)

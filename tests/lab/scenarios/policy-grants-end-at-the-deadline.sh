@@ -14,12 +14,12 @@ grants_open 2
 grants_ends_at "two seconds" $((opened_from + 2000)) $((opened + 2000))
 grants_refused "after it"
 
-grants_open 2
+grants_open 5
 until_ok 5 "half of it is over" bash -c "(( \$(sed 's/[. ].*//' /proc/uptime) * 1000 >= $opened + 1000 ))"
 renewed_from=$(grants_now)
-host_policy host grant renew "$grant" --for 3s
+host_policy host grant renew "$grant" --for 6s
 renewed=$(grants_now)
-grants_ends_at "renewed" $((renewed_from + 3000)) $((renewed + 3000))
+grants_ends_at "renewed" $((renewed_from + 6000)) $((renewed + 6000))
 
 grants_open 60
 until_ok 5 "the session talks" grants_is_talking
