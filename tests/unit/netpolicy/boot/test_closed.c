@@ -31,7 +31,7 @@ static void test_closed_listing(void)
 	if (!netns_fresh())
 		return;
 	free(test_boot());
-	/* Flags that keep the table when nobody owns it: as the kernel has them, and nft knows them. */
+	/* Whether the table has flags is for the kernel, and how they read for nft. */
 	have = netns_output("nft list table inet postern | sed '/^\tflags/{N;d}'");
 	want = policyfixture_golden("closed.list");
 	if (want) /* netns_output() leaves the last newline out */
