@@ -72,7 +72,7 @@ bdd bdd_branch(const struct bdd_manager *m, bdd a, bool value);
 
 /* Nodes made so far. */
 size_t bdd_nodes(const struct bdd_manager *m);
-/* Bytes held. */
+/* Bytes of memory held. */
 size_t bdd_bytes(const struct bdd_manager *m);
 /* 0; -ENOMEM; -EFBIG when it ran out of nodes. */
 int bdd_failed(const struct bdd_manager *m) _warn_unused_;

@@ -28,8 +28,8 @@ struct prove_say {
 	enum prove_outcome outcome;
 	struct terms_packet witness; /* when violated */
 	struct terms_answer lets;    /* what decides on the witness; points into the terms given */
-	/* A never that holds, but for packet sockets: they pass the guard alone, which does not know
-	 * of it. (A never that speaks of config and gateways only must hold for them too.) */
+	/* A never that holds, but for packet sockets: they pass the guard alone, which does not
+	 * know of it. (What speaks of config and gateways only must hold for them too.) */
 	bool but_sockets;
 	struct terms_packet socket_witness; /* if so */
 	struct terms_answer socket_lets;

@@ -310,12 +310,26 @@ static const char *setwords_net(struct setwords_path *path, bdd far)
 	return NULL;
 }
 
+/* The first prefixes of a set of addresses and how many more there are. */
+static void setwords_prefixes(struct setwords *w, bdd far)
+{
+	struct setwords_text to = { w->far_words, 0, sizeof(w->far_words) };
+	struct setwords_walk walk = { .s = w->s, .to = &to };
+
+	w->far = far;
+	w->far_words[0] = '\0';
+	setwords_walk(&walk, far);
+	if (walk.steps > SETWORDS_STEPS_MAX)
+		setwords_put(&to, " and more");
+	else if (walk.n > SETWORDS_PREFIXES)
+		setwords_put(&to, " and %zu more", walk.n - SETWORDS_PREFIXES);
+}
+
 static void setwords_far_words(struct setwords_path *path, bdd part, struct setwords_text *to)
 {
 	struct space *s = path->w->s;
 	bdd far = setwords_far(s, part);
 	bdd v6 = bdd_and(s->m, s->valid, space_value(s, SPACE_FAMILY, 0));
-	struct setwords_walk walk = { .s = s, .to = to };
 	const char *name;
 
 	if (far == setwords_far(s, s->valid))
@@ -326,11 +340,9 @@ static void setwords_far_words(struct setwords_path *path, bdd part, struct setw
 		setwords_put(to, "%s", name);
 		return;
 	}
-	setwords_walk(&walk, far);
-	if (walk.steps > SETWORDS_STEPS_MAX)
-		setwords_put(to, " and more");
-	else if (walk.n > SETWORDS_PREFIXES)
-		setwords_put(to, " and %zu more", walk.n - SETWORDS_PREFIXES);
+	if (path->w->far != far || far == BDD_FALSE)
+		setwords_prefixes(path->w, far);
+	setwords_put(to, "%s", path->w->far_words);
 	if (path->net && !path->net->is_any)
 		setwords_put(to, " of %s", path->net->name);
 }

@@ -3,8 +3,8 @@
 /*
  * A set of packets in words: taken apart by link, protocol, ports, user and mark, but only where
  * the parts differ, so that what a line says stays one sentence. Exact: the parts are disjoint, and
- * together they are the set, if it changes only where a term of the pages does. Addresses are named by their network, or by their first prefixes and
- * how many more there are.
+ * together they are the set, if it changes only where a term of the pages does. Addresses are named
+ * by their network, or by their first prefixes and how many more there are.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -37,7 +37,10 @@ struct setwords_points {
 struct setwords {
 	struct space *s; /* borrowed */
 	struct setwords_points points[SETWORDS_DIMS];
-	const struct policy *policies[SETWORDS_PAGES]; /* for names; borrowed, NULL behind the last */
+	const struct policy *policies[SETWORDS_PAGES]; /* for names; borrowed, the rest NULL */
+	/* The last set of addresses without a name: many lines share a list. */
+	bdd far;
+	char far_words[SETWORDS_TEXT_MAX];
 	int failed;
 };
 

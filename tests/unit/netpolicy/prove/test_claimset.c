@@ -92,21 +92,27 @@ static bool test_icmp6(const struct policy_match *m, const struct terms_packet *
 				   memchr(m->icmp6, k->icmp_type, m->n_icmp6));
 }
 
+static bool test_head_fits(const struct policy_match *m, const struct terms_packet *k)
+{
+	if (m->has_dir && m->dir != k->dir)
+		return false;
+	if (m->family && m->family != k->family)
+		return false;
+	if (m->has_mark && m->mark != k->mark)
+		return false;
+	return !m->is_new || k->ct == TERMS_NEW || k->ct == TERMS_UNTRACKED;
+}
+
 /* A packet and the words of a claim, by hand. */
 static bool test_fits(const struct policy_match *m, const struct terms_packet *k)
 {
 	uint16_t port = k->dir == POLICY_IN ? k->near_port : k->far_port;
 
-	if ((m->has_dir && m->dir != k->dir) || (m->family && m->family != k->family) ||
-	    (m->has_mark && m->mark != k->mark))
-		return false;
-	if (m->is_new && k->ct != TERMS_NEW && k->ct != TERMS_UNTRACKED)
-		return false;
 	if (m->net != POLICY_NONE && !test_far_in(m->net, k))
 		return false;
-	return test_via(m->via, k) && test_port_in(&m->ports, k->proto, port) &&
-	       test_user_in(&m->users, k) && test_grant(m, k) && test_icmp6(m, k) &&
-	       (!m->is_implied || test_implied(k));
+	return test_head_fits(m, k) && test_via(m->via, k) &&
+	       test_port_in(&m->ports, k->proto, port) && test_user_in(&m->users, k) &&
+	       test_grant(m, k) && test_icmp6(m, k) && (!m->is_implied || test_implied(k));
 }
 
 static bool test_speaks_of(const struct policy_say *say, const struct terms_packet *k)
@@ -126,41 +132,50 @@ static void test_bad(const char *what, const struct terms_packet *k)
 	tap_fail(__FILE__, __LINE__, "%s: %s", what, prove_packet_text(k, text));
 }
 
+static void test_one_say(const struct policy_say *say)
+{
+	bdd target = claimset_target(&test.set, say);
+
+	for (int n = 0; n < 200; n++) {
+		struct terms_packet k;
+
+		tinypolicy_packet(&k);
+		if (space_has(&test.space, target, &k) != test_speaks_of(say, &k))
+			test_bad("what a claim speaks of", &k);
+	}
+}
+
 /* Sets and words agree on packets. */
 static void test_claimset_match(void)
 {
 	for (int round = 0; round < 60; round++) {
 		test_begin(tinypolicy_new());
-		for (size_t i = 0; i < test.p->n_says; i++) {
-			bdd target = claimset_target(&test.set, &test.p->says[i]);
-
-			for (int n = 0; n < 200; n++) {
-				struct terms_packet k;
-
-				tinypolicy_packet(&k);
-				if (space_has(&test.space, target, &k) !=
-				    test_speaks_of(&test.p->says[i], &k))
-					test_bad("what a claim speaks of", &k);
-			}
-		}
+		for (size_t i = 0; i < test.p->n_says; i++)
+			test_one_say(&test.p->says[i]);
 		test_end();
 	}
+}
+
+static bool test_is_global(const struct in6_addr *a)
+{
+	return a->s6_addr[0] == 0x20 || a->s6_addr[12] == 10;
+}
+
+static bool test_is_plain_head(const struct terms_packet *k)
+{
+	if (k->proto == POLICY_TCP || k->proto == POLICY_UDP)
+		return k->near_port && k->far_port;
+	if (k->proto == POLICY_ICMP6)
+		return k->icmp_type == 128 || (k->icmp_type == 135 && k->hop_limit == 255);
+	return true;
 }
 
 /* No fact against it, a first packet, hop limit as it must be: what is plainly well-formed. */
 static bool test_is_plain(const struct terms_packet *k)
 {
-	const struct in6_addr *from = k->dir == POLICY_IN ? &k->far : &k->near;
-	const struct in6_addr *to = k->dir == POLICY_IN ? &k->near : &k->far;
-	bool global = (from->s6_addr[0] == 0x20 || from->s6_addr[12] == 10) &&
-		      (to->s6_addr[0] == 0x20 || to->s6_addr[12] == 10);
-
 	return !k->facts && !k->from_packet_socket &&
-	       (k->ct == TERMS_NEW || k->ct == TERMS_UNTRACKED) && global &&
-	       (k->proto != POLICY_ICMP6 || k->icmp_type == 135 || k->icmp_type == 128) &&
-	       (k->icmp_type != 135 || k->hop_limit == 255) &&
-	       (k->near_port || (k->proto != POLICY_TCP && k->proto != POLICY_UDP)) &&
-	       (k->far_port || (k->proto != POLICY_TCP && k->proto != POLICY_UDP));
+	       (k->ct == TERMS_NEW || k->ct == TERMS_UNTRACKED) && test_is_global(&k->far) &&
+	       test_is_global(&k->near) && test_is_plain_head(k);
 }
 
 /* A violated say has a packet that shows it. */

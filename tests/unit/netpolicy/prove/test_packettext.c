@@ -186,15 +186,23 @@ static void test_packettext_limits(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(test_error, "more than 64 words"));
 }
 
+static bool test_same_head(const struct terms_packet *a, const struct terms_packet *b)
+{
+	return a->proto == b->proto && a->far_port == b->far_port && a->near_port == b->near_port &&
+	       a->icmp_type == b->icmp_type && a->hop_limit == b->hop_limit;
+}
+
+static bool test_same_state(const struct terms_packet *a, const struct terms_packet *b)
+{
+	return a->ct == b->ct && a->has_uid == b->has_uid && a->uid == b->uid &&
+	       a->mark == b->mark && a->grants == b->grants && a->facts == b->facts;
+}
+
 static bool test_same(const struct terms_packet *a, const struct terms_packet *b)
 {
 	return a->dir == b->dir && a->from_packet_socket == b->from_packet_socket &&
 	       a->link == b->link && a->family == b->family && ip6_addr_equal(&a->far, &b->far) &&
-	       ip6_addr_equal(&a->near, &b->near) && a->proto == b->proto &&
-	       a->far_port == b->far_port && a->near_port == b->near_port &&
-	       a->icmp_type == b->icmp_type && a->hop_limit == b->hop_limit && a->ct == b->ct &&
-	       a->has_uid == b->has_uid && a->uid == b->uid && a->mark == b->mark &&
-	       a->grants == b->grants && a->facts == b->facts;
+	       ip6_addr_equal(&a->near, &b->near) && test_same_head(a, b) && test_same_state(a, b);
 }
 
 /* What is written is read back, whatever packet it is. */

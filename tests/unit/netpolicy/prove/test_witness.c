@@ -28,34 +28,48 @@ static void test_seen(const struct terms *t, const struct terms_packet *k, bool 
 		out[a.item - t->out.list] = true;
 }
 
-/* Each term of in and out that decides anything decides one of them. */
+/* The terms that decided, by list. */
+struct test_terms {
+	bool in[256], out[256], guard[256];
+};
+
+static void test_see(const struct terms *t, const struct terms_packet *k, struct test_terms *seen)
+{
+	test_seen(t, k, seen->in, seen->out, seen->guard);
+}
+
+static void test_no_other(const struct terms *t, const struct test_terms *seen)
+{
+	struct test_terms more = { { false } };
+	struct terms_packet k;
+
+	for (int i = 0; i < 3000; i++) {
+		tinypolicy_packet(&k);
+		if (!k.from_packet_socket || k.link == TERMS_UP)
+			test_see(t, &k, &more);
+	}
+	for (size_t i = 0; i < 256; i++)
+		if (more.in[i] > seen->in[i] || more.out[i] > seen->out[i] ||
+		    more.guard[i] > seen->guard[i])
+			tap_fail(__FILE__, __LINE__, "term %zu has no witness", i);
+}
+
+/* Each term that decides a random packet decides one of them. */
 static void test_witness_reach_all_terms(void)
 {
 	for (int round = 0; round < 40; round++) {
 		_cleanup_(policy_freep) struct policy *p = tinypolicy_new();
 		_cleanup_(terms_release) struct terms t = { 0 };
-		bool in[256] = { false }, out[256] = { false }, guard[256] = { false };
-		struct terms_packet *list = NULL, k;
+		struct test_terms seen = { { false } };
+		struct terms_packet *list = NULL;
 		size_t n = 0;
 
 		CU_ASSERT_EQUAL(terms_make(p, &t), 0);
 		CU_ASSERT_EQUAL(prove_witnesses(&t, 100000, &list, &n), 0);
 		CU_ASSERT_TRUE(n > 300 && n < 100000);
 		for (size_t i = 0; i < n; i++)
-			test_seen(&t, &list[i], in, out, guard);
-		for (int i = 0; i < 3000; i++) {
-			bool more_in[256] = { false }, more_out[256] = { false };
-			bool more_guard[256] = { false };
-
-			tinypolicy_packet(&k);
-			if (k.from_packet_socket && k.link != TERMS_UP)
-				continue;
-			test_seen(&t, &k, more_in, more_out, more_guard);
-			for (size_t j = 0; j < 256; j++)
-				if (more_in[j] > in[j] || more_out[j] > out[j] ||
-				    more_guard[j] > guard[j])
-					tap_fail(__FILE__, __LINE__, "term %zu has no witness", j);
-		}
+			test_see(&t, &list[i], &seen);
+		test_no_other(&t, &seen);
 		free(list);
 	}
 }
