@@ -126,7 +126,8 @@ static void bench_set_up(struct bench *b, const char *file)
 	char path[96];
 	int r = batchfile_read(file, &b->f);
 
-	snprintf(b->dir, sizeof(b->dir), "/tmp/bench-churn-XXXXXX");
+	/* In memory: it is not the disk that is looked at. */
+	snprintf(b->dir, sizeof(b->dir), "/dev/shm/bench-churn-XXXXXX");
 	if (r < 0)
 		bench_die(file, r);
 	if (!mkdtemp(b->dir) || unshare(CLONE_NEWNET) < 0)
@@ -166,6 +167,7 @@ int main(int argc, char **argv)
 		fputs("usage: bench-churn NETPOLICYD BATCHFILE [ROUNDS]\n", stderr);
 		return 64;
 	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	bench_set_up(&b, argv[2]);
 	bench_start(&b, argv[1]);
 	for (int i = 0; i < rounds; i++) {
