@@ -42,7 +42,7 @@ static bool cli_is_json(const char *path)
 
 int cli_load(const struct cli *c, struct policy **ret)
 {
-	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("reading the page");
+	CLIWAIT("reading the page");
 	struct policyfile_error error = { "" };
 	int r = cli_is_json(c->page) ?
 			cli_load_json(c->page, ret, &error) :
@@ -142,7 +142,7 @@ static void cli_log_compile(const struct compilewire_reply *reply)
 static int cli_compile_text(const struct cli *c, struct compilewire_request *q, struct cli_work *w)
 {
 	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
-	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("compiling");
+	CLIWAIT("compiling");
 
 	q->text = w->text.text;
 	q->text_len = w->text.len;

@@ -82,7 +82,7 @@ static void cliapply_tell_loaded(const char *about, const struct applier_result 
 /* Into the kernel by ourselves, and read back. */
 static int cliapply_put(const struct batchfile *file)
 {
-	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("loading");
+	CLIWAIT("loading");
 	_cleanup_(kernio_closep) struct kernio *k = NULL;
 	_cleanup_(applier_release) struct applier_result result = { 0 };
 	int r = cli_open(&k);

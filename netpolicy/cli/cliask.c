@@ -13,7 +13,7 @@
 
 int cliask(const struct cli *c, const struct ctlwire_request *q, struct ctlwire_answer *ret)
 {
-	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("waiting for netpolicyd");
+	CLIWAIT("waiting for netpolicyd");
 	unsigned int deadline = q->op == CTLWIRE_APPLY || q->op == CTLWIRE_ROLLBACK ?
 					CLIASK_APPLY_MS :
 					CLIASK_DEADLINE_MS;

@@ -37,7 +37,7 @@ static void cliexplain_release(struct cliexplain *e)
 /* The kernel in a scratch namespace; not that of the host. */
 static int cliexplain_ask(const struct cli *c, struct cliexplain *e)
 {
-	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("asking the kernel");
+	CLIWAIT("asking the kernel");
 	struct oracle_job job = { .policy = e->work.policy };
 	int r = cli_compile(c, &e->work);
 

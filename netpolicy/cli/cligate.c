@@ -80,7 +80,7 @@ static int cligate_judge(const struct cli *c, const struct terms *t,
 
 static int cligate_prove(const struct cli *c, const struct policy *p, size_t n_own)
 {
-	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("proving the claims");
+	CLIWAIT("proving the claims");
 	_cleanup_(prove_release_report) struct prove_report report = { 0 };
 	_cleanup_(terms_release) struct terms terms = { 0 };
 	int r = terms_make(p, &terms);

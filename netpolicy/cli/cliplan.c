@@ -78,7 +78,7 @@ static void cliplan_compare(const struct policy *a, const struct policy *b, stru
 
 static int cliplan_prove(struct cliplan *p)
 {
-	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("comparing all packets");
+	CLIWAIT("comparing all packets");
 	_cleanup_(terms_release) struct terms before = { 0 }, after = { 0 };
 	int r = terms_make(p->before, &before);
 

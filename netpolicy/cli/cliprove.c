@@ -40,7 +40,7 @@ enum prove_outcome cliprove_outcome(const struct cliprove *p, const struct prove
 
 static int cliprove_model(struct cliprove *p)
 {
-	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("proving");
+	CLIWAIT("proving");
 	int r = terms_make(p->work.policy, &p->terms);
 
 	if (r == 0)

@@ -17,3 +17,8 @@ struct cliwait *cliwait_begin(const char *what) _warn_unused_;
 
 /* Ends; NULL is allowed. For _cleanup_(cliwait_endp). */
 void cliwait_endp(struct cliwait **w);
+
+/* From here to the end of the block. A declaration. */
+#define CLIWAIT(what)                                                                              \
+	_cleanup_(cliwait_endp) struct cliwait *cliwait_here                                       \
+		__attribute__((unused)) = cliwait_begin(what)

@@ -48,7 +48,7 @@ static void cliwitness_count(const struct terms *t, const struct terms_packet *p
 
 void cliwitness_run(const struct cli_work *w, const struct terms *t, struct cliwitness *ret)
 {
-	_cleanup_(cliwait_endp) struct cliwait *wait = cliwait_begin("asking the kernel");
+	CLIWAIT("asking the kernel");
 	struct oracle_job job = { w->policy, w->file.batch, w->file.batch_len };
 	struct terms_packet *packets = NULL;
 	struct oracle_answer *answers = NULL;
