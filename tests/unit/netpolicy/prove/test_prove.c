@@ -57,7 +57,9 @@ static void test_prove_nothing(void)
 /* As explain uses it: a packet in words, decided, and what would help. */
 static void test_prove_packet(void)
 {
-	char *const words[] = { "in", "eth0", "tcp", "[2001:db8::9]:4000", "[host]:22" };
+	char dir[] = "in", link[] = "eth0", proto[] = "tcp";
+	char far[] = "[2001:db8::9]:4000", near[] = "[host]:22";
+	char *const words[] = { dir, link, proto, far, near };
 	_cleanup_(policy_freep) struct policy *p = tinypolicy_new();
 	char error[POLICY_ERROR_MAX], text[PROVE_TEXT_MAX];
 	struct terms_packet packet;
