@@ -98,17 +98,24 @@ static int main_add_links(struct main_world *w)
 	return r < 0 ? r : main_add_link(w, TERMS_OTHER, other, w->ns.tuns[at]);
 }
 
+/* Whom this process cannot become, the packets of are told so later. */
+static int main_add_user(struct main_world *w, uint32_t uid)
+{
+	int r = oraclesend_add_user(w->send, uid);
+
+	return r == -EOPNOTSUPP || r == -E2BIG ? 0 : r;
+}
+
 /* Sockets of all users of the question, while this process still can become them. */
 static int main_add_users(struct main_world *w)
 {
-	int r = oraclesend_add_user(w->send, w->q->spare_uid);
+	int r = main_add_user(w, w->q->spare_uid);
 
 	for (size_t i = 0; i < w->q->n && r == 0; i++) {
 		const struct terms_packet *p = &w->q->packets[i];
 
 		if (p->dir == POLICY_OUT && p->has_uid)
-			r = oraclesend_add_user(w->send, p->uid);
-		r = r == -EOPNOTSUPP || r == -E2BIG ? 0 : r;
+			r = main_add_user(w, p->uid);
 	}
 	return main_say(w, r, "raw sockets");
 }

@@ -18,6 +18,7 @@
 #include "netpolicy/oracle/oraclewire.h"
 
 #define ORACLE_STEP (64 * 1024) /* bytes of one reading */
+#define ORACLE_SPARE_UID 60000  /* the first one that is tried */
 
 static bool oracle_is_named(const struct policy *p, uint32_t uid)
 {
@@ -27,12 +28,15 @@ static bool oracle_is_named(const struct policy *p, uint32_t uid)
 	return false;
 }
 
-/* A user whom no rule names: for packets without an owner. Without root there is only one. */
+/* A user whom no rule names: for packets without an owner. Without root there is only one, and
+ * when a rule names it, there is none. */
 static uint32_t oracle_spare_uid(const struct policy *p)
 {
 	uint32_t uid = geteuid();
 
-	for (uid = uid ? uid : 60000; geteuid() == 0 && oracle_is_named(p, uid); uid--)
+	if (uid)
+		return oracle_is_named(p, uid) ? ORACLEWIRE_NO_UID : uid;
+	for (uid = ORACLE_SPARE_UID; oracle_is_named(p, uid); uid--)
 		;
 	return uid;
 }

@@ -90,6 +90,8 @@ int oraclesend_add_user(struct oraclesend *s, uint32_t uid)
 
 	if (oraclesend_has_user(s, uid))
 		return 0;
+	if (uid == ORACLESEND_NO_UID)
+		return -EOPNOTSUPP;
 	if (s->n == ORACLESEND_USERS_MAX)
 		return -E2BIG;
 	setfsuid(uid);

@@ -20,13 +20,14 @@
 #define ORACLEWIRE_REPLY_MAX (8 * 1024 * 1024)
 #define ORACLEWIRE_RULES_MAX 65536
 #define ORACLEWIRE_NO_RULE UINT32_MAX
+#define ORACLEWIRE_NO_UID UINT32_MAX
 
 struct oraclewire_request {
 	uint8_t n_uplinks, n_tunnels, n_grants;
 	char uplinks[POLICY_UPLINKS_MAX][IFNAMSIZ];
 	char tunnels[POLICY_TUNNELS_MAX][IFNAMSIZ];
 	char grants[POLICY_GRANTS_MAX][POLICY_NAME_MAX];
-	uint32_t spare_uid; /* no rule names this user */
+	uint32_t spare_uid; /* no rule names this user; ORACLEWIRE_NO_UID: there is none */
 	uint8_t *batch;     /* owned */
 	size_t batch_len;
 	struct terms_packet *packets; /* owned */
