@@ -196,7 +196,7 @@ static int oracle_talk(int fd, size_t n, struct oracle_answer *ret,
 {
 	_cleanup_(oraclewire_release_reply) struct oraclewire_reply reply = { 0 };
 	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len;
+	size_t len = 0;
 	int r = oracle_receive(fd, clk_now_ns() + ORACLE_DEADLINE_MS * CLK_NS_PER_MS, &bytes, &len);
 
 	if (r == 0)
