@@ -712,7 +712,10 @@ static int kdump_get_holder(struct wire *w, struct kdump *d, bool is_same, uint3
 		return 0;
 	}
 	wire_get_str(w, holder, sizeof(holder));
-	return w->failed ? -EBADMSG : kdump_add_str(d, holder, ret);
+	/* One encoding for one dump. */
+	if (w->failed || (d->n && !strcmp(kdump_holder(d, &d->list[d->n - 1]), holder)))
+		return -EBADMSG;
+	return kdump_add_str(d, holder, ret);
 }
 
 static int kdump_get_label(struct wire *w, struct kdump *d, struct kdump_record *record)

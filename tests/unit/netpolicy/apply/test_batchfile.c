@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/files.h"
 #include "netpolicy/apply/batchfile.h"
 #include "netpolicy/boot/closed.h"
 #include "tests/support/tap.h"
@@ -250,7 +251,18 @@ static int test_decode_once(void *ctx)
 
 static void test_batchfile_out_of_memory(void)
 {
+	_cleanup_(files_freep) uint8_t *seed = NULL;
+	const char *source = getenv("POSTERN_TEST_SOURCE");
+	char path[PATH_MAX];
+
 	CU_ASSERT_TRUE(torture(test_decode_once, NULL) > 0);
+	/* A file with a dump. */
+	snprintf(path, sizeof(path), "%s/tests/fuzz/corpus/batch/file", source ? source : ".");
+	free(test_bytes);
+	test_bytes = NULL;
+	CU_ASSERT_EQUAL(files_read(path, BATCHFILE_BYTES_MAX, &seed, &test_len), 0);
+	test_bytes = steal_ptr(seed);
+	CU_ASSERT_TRUE(torture(test_decode_once, NULL) > 4);
 }
 
 static const struct tap_test test_batchfile_tests[] = {
