@@ -28,7 +28,8 @@ struct termset {
 
 /* Makes the sets of @t in @s. @beside: the policy of another termset of the same space, whose
  * grants of the same name are the same ones; NULL when there is none. All are borrowed for as long
- * as @ret lives, which is released by the caller also after an error. Errors: 0; -ENOMEM; -EFBIG. */
+ * as @ret lives, which is released by the caller also after an error.
+ * Errors: 0; -ENOMEM; -EFBIG. */
 int termset_make(struct space *s, const struct terms *t, const struct policy *beside,
 		 struct termset *ret) _warn_unused_;
 /* Releases. For _cleanup_(termset_release). */
