@@ -9,8 +9,8 @@
 
 #include "common/files.h"
 #include "common/log.h"
-#include "netpolicy/cli/clieffect.h"
 #include "netpolicy/emit/emit.h"
+#include "netpolicy/model/effective.h"
 #include "netpolicy/parse/policyfmt.h"
 #include "netpolicy/parse/policyjson.h"
 #include "netpolicy/parse/zoneconf.h"
@@ -48,7 +48,7 @@ static int clipage_effective(const struct cli *c)
 	_cleanup_(policy_freep) struct policy *policy = NULL;
 	int r = cli_load(c, &policy);
 
-	return r == CLI_OK ? clipage_print(&text, clieffect_write(policy, &text)) : r;
+	return r == CLI_OK ? clipage_print(&text, effective_write(policy, &text)) : r;
 }
 
 static int clipage_batch(const struct cli *c)

@@ -132,7 +132,7 @@ said 'comment "policy.conf:9 log sync"'
 ends 0 "table inet postern" "$netpolicy" compile "$dir/policy.conf"
 ends 0 "guard" "$netpolicy" compile --effective "${with[@]}"
 said "policy.conf:9: log sync"
-said "implied: loopback"
+said "row 1: loopback"
 ends 0 "" "$netpolicy" compile --json "${with[@]}"
 is_json
 cp "$dir/out" "$dir/policy.json"
