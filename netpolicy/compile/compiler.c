@@ -39,7 +39,8 @@ static int compiler_talk(int fd, const struct compilewire_request *q, struct com
 {
 	_cleanup_(files_freep) uint8_t *request = NULL;
 	_cleanup_(files_freep) uint8_t *reply = NULL;
-	uint64_t deadline = clk_now_ns() + COMPILER_DEADLINE_MS * CLK_NS_PER_MS;
+	uint64_t share = 1 + q->text_len / COMPILER_DEADLINE_BYTES;
+	uint64_t deadline = clk_now_ns() + share * COMPILER_DEADLINE_MS * CLK_NS_PER_MS;
 	size_t request_len, reply_len;
 	int r = compilewire_put_request(q, &request, &request_len);
 
@@ -71,7 +72,7 @@ static void compiler_explain(struct compilewire_reply *ret, int r, int sig)
 	else
 		snprintf(ret->error, sizeof(ret->error), "%s: %s", COMPILER_PROGRAM,
 			 r == -EPIPE     ? "it ended without an answer" :
-			 r == -ETIMEDOUT ? "no answer within 30 seconds" :
+			 r == -ETIMEDOUT ? "no answer in time" :
 					   strerror(-r));
 }
 

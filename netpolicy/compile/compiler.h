@@ -9,6 +9,7 @@
 #include "netpolicy/compile/compilewire.h"
 
 #define COMPILER_DEADLINE_MS 30000 /* the first one on a slow machine also loads kernel modules */
+#define COMPILER_DEADLINE_BYTES (2 * 1024 * 1024) /* of text; for each, as much again */
 #define COMPILER_PROGRAM "netpolicy-compile"
 
 /* Compiles @q. Borrows it. Gives *ret, to be released with compilewire_release_reply() on every

@@ -32,7 +32,7 @@
 #include "netpolicy/compile/standin.h"
 
 #define COMPILE_MEMORY_MAX ((rlim_t)2048 * 1024 * 1024) /* bytes of address space */
-#define COMPILE_CPU_S 25                                /* the parent gives up after 30 s */
+#define COMPILE_CPU_S 240 /* a bound for when nobody waits; the parent gives up sooner */
 #define COMPILE_BUFFER (80 * 1024 * 1024) /* bytes of the send buffer for a large batch */
 #define COMPILE_ROOM 4096    /* bytes of it that the kernel keeps for itself, and more */
 #define COMPILE_NOBODY 65534 /* the kernel's overflow user; exists everywhere */
@@ -185,11 +185,16 @@ static void compile_make_room(int fd, const struct msghdr *msg)
 /* Stands in front of the C library's: the one way from libnftables to the kernel. */
 _public_ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
+	ssize_t n;
+
 	if (compile_tape.is_on) {
 		compile_tee(msg);
 		compile_make_room(fd, msg);
 	}
-	return syscall(SYS_sendmsg, fd, msg, flags);
+	n = syscall(SYS_sendmsg, fd, msg, flags);
+	if (compile_tape.is_on && n < 0 && errno == EMSGSIZE)
+		compile_tape.error = -EMSGSIZE;
+	return n;
 }
 
 static int compile_limit(void)
@@ -288,7 +293,11 @@ static int compile_load(const struct compilewire_request *q, struct compilewire_
 	r = nft_run_cmd_from_filename(nft, path) ? -EINVAL : 0;
 	compile_tape.is_on = false;
 	if (r < 0)
-		compile_say(reply, nft_ctx_get_error_buffer(nft));
+		compile_say(reply, compile_tape.error == -EMSGSIZE ?
+					   "a policy of this size can only be compiled by root: it "
+					   "goes to the kernel in one piece, which is larger than "
+					   "net.core.wmem_max allows others" :
+					   nft_ctx_get_error_buffer(nft));
 	nft_ctx_free(nft);
 	if (r == 0 && (compile_tape.error || compile_tape.is_open || !compile_tape.len))
 		r = compile_tape.error ? compile_tape.error : -EPROTO;

@@ -19,6 +19,7 @@
 #include "netpolicy/apply/batch.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
+#include "tests/unit/netpolicy/nftfixture.h"
 #include "tests/unit/netpolicy/policyfixture.h"
 
 #define TEST_PROGRAM_MAX (64 * 1024 * 1024) /* bytes of netpolicy-compile, sanitizers included */
@@ -136,6 +137,43 @@ static void test_compiler_same_bytes_for_nobody(void)
 	CU_ASSERT_EQUAL(len, reply.batch_len);
 	if (len == reply.batch_len && reply.batch)
 		CU_ASSERT_EQUAL(memcmp(bytes, reply.batch, len), 0);
+	free(text);
+}
+
+/* The child: whether the reason is told when a user compiles what only root can send. */
+static void test_too_large_for_nobody(const char *text)
+{
+	struct compilewire_request q = { .n_devices = 1, .devices = { "eth0" } };
+	struct compilewire_reply reply = { 0 };
+
+	setenv("POSTERN_LIBEXECDIR", tmpdir_get(), 1);
+	q.text = (char *)text;
+	q.text_len = strlen(text);
+	if (sandbox_drop(65534, 65534, 0) < 0 || compiler_run(&q, &reply) == 0)
+		_exit(1);
+	_exit(strstr(reply.error, "only be compiled by root") ? 0 : 2);
+}
+
+static void test_compiler_size_for_nobody(void)
+{
+	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
+	char *text = nftfixture_text(20000, "");
+	int status = -1;
+	pid_t pid;
+
+	if (geteuid() != 0 || !test_has_userns()) {
+		free(text);
+		tap_skip("only root can become nobody, and user namespaces are needed");
+		return;
+	}
+	CU_ASSERT_EQUAL(test_publish_program(), 0);
+	pid = fork();
+	if (pid == 0)
+		test_too_large_for_nobody(text);
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT_EQUAL(nftfixture_compile(text, &reply), 0);
+	CU_ASSERT_EQUAL(reply.mode, COMPILEWIRE_USERNS);
 	free(text);
 }
 
@@ -302,6 +340,7 @@ static void test_compiler_is_missing(void)
 static const struct tap_test test_compiler_tests[] = {
 	{ "the golden texts, twice the same", test_compiler_golden },
 	{ "the same bytes for nobody", test_compiler_same_bytes_for_nobody },
+	{ "a size that is for root", test_compiler_size_for_nobody },
 	{ "user namespaces are switched off", test_compiler_userns_switched_off },
 	{ "many descriptors", test_compiler_many_descriptors },
 	{ "refuses", test_compiler_refuses },
