@@ -96,6 +96,20 @@ static void test_deadrule_redundant(void)
 	CU_ASSERT_STRING_EQUAL(d.list[0].because, "policy.conf:2");
 }
 
+/* The second could go as well, but not after the first has gone. */
+static void test_deadrule_one_after_the_other(void)
+{
+	_cleanup_(policy_freep) struct policy *p = test_policy();
+	_cleanup_(prove_release_deads) struct prove_deads d = { 0 };
+
+	test_add(p, 1, 2, 2);
+	test_add(p, 1, 2, 3);
+	test_add(p, 1, 3, 4);
+	CU_ASSERT_EQUAL(test_list(p, &d), 0);
+	CU_ASSERT_EQUAL(d.n, 1);
+	CU_ASSERT_EQUAL(d.list[0].rule, 0);
+}
+
 /* Two lines that together cover a third: no one line is the reason. */
 static void test_deadrule_by_several(void)
 {
@@ -240,6 +254,7 @@ static const struct tap_test test_deadrule[] = {
 	{ "nothing to remove", test_deadrule_none },
 	{ "an earlier line covers it", test_deadrule_covered },
 	{ "a later line covers it", test_deadrule_redundant },
+	{ "one after the other", test_deadrule_one_after_the_other },
 	{ "several lines cover it", test_deadrule_by_several },
 	{ "twins", test_deadrule_twins },
 	{ "no packet comes so far", test_deadrule_never },

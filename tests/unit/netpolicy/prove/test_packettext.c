@@ -106,6 +106,10 @@ static void test_packettext_defaults(void)
 	CU_ASSERT_EQUAL(test_parse("in icmpv6 nd-router-advert fe80::1", &p), 0);
 	CU_ASSERT_EQUAL(p.hop_limit, 255);
 	CU_ASSERT_EQUAL(p.ct, TERMS_UNTRACKED);
+	CU_ASSERT_EQUAL(test_parse("out icmpv6 nd-router-solicit ff02::2", &p), 0);
+	CU_ASSERT_EQUAL(p.hop_limit, 255);
+	CU_ASSERT_EQUAL(test_parse("out icmpv6 nd-redirect ff02::2", &p), 0);
+	CU_ASSERT_EQUAL(p.hop_limit, 255);
 	CU_ASSERT_EQUAL(test_parse("out icmpv6 mld2-listener-report ff02::16", &p), 0);
 	CU_ASSERT_EQUAL(p.ct, TERMS_UNTRACKED);
 	CU_ASSERT_EQUAL(p.hop_limit, 64);
