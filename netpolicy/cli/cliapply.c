@@ -167,14 +167,22 @@ static int cliapply_load(const struct cli *c, const struct batchfile *file)
 	return r == CLI_OK ? cliapply_save(c, CLI_BATCH_NAME, file) : r;
 }
 
+/* The page is read once: what passed the gate is what is loaded, whoever writes meanwhile. */
+static int cliapply_make(const struct cli *c, struct cli_work *ret)
+{
+	int r = cli_prepare(c, ret);
+
+	if (r == CLI_OK)
+		r = cligate_pass(c, ret->policy);
+	return r == CLI_OK ? cli_compile(c, ret) : r;
+}
+
 int cliapply_run(const struct cli *c)
 {
 	_cleanup_(cli_release) struct cli_work w = { 0 };
 	_cleanup_(closep) int lock = -1;
-	int r = cligate_pass(c);
+	int r = cliapply_make(c, &w);
 
-	if (r == CLI_OK)
-		r = cli_make(c, &w);
 	if (r == CLI_OK)
 		r = cliapply_lock(c, &lock);
 	if (r != CLI_OK)

@@ -8,8 +8,9 @@
 
 /* Proves the claims of the page, and that it leaves the tunnel of postern.conf alone (when there is
  * such a file). Names what does not hold, with a packet and a line; --force makes that a warning.
- * Gives CLI_OK, CLI_DRIFT, CLI_TROUBLE. */
-int cligate_pass(const struct cli *c) _warn_unused_;
+ * @p: of which cli_prepare() has written everything; it is used up: enforced, and with claims of the
+ * tunnel. Gives CLI_OK, CLI_DRIFT, CLI_TROUBLE. */
+int cligate_pass(const struct cli *c, struct policy *p) _warn_unused_;
 
 /* Appends one violated never or always in words: "policy.conf:21: claim "…": policy.conf:17 lets
  * through: out up …". */

@@ -210,6 +210,17 @@ ends 1 PST-3009 "$netpolicy" apply "${with[@]}" --policy "$page"
 said "violated.conf:9 lets through"
 said "[2001:db8:53:"
 [ ! -e "$dir/state/policy.batch" ] || fail "a page whose claim is violated was saved"
+# What is proved is what is saved: the page is opened once, so nobody can put another one between.
+python3 - "$dir/policy.conf" "$netpolicy" apply --boot-only "${with[@]}" --state-dir "$dir/once" 2>"$dir/log" <<-OPENS ||
+	import ctypes, os, struct, subprocess, sys
+	libc = ctypes.CDLL(None)
+	fd = libc.inotify_init1(os.O_NONBLOCK)
+	assert libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x30) >= 0  # IN_OPEN, IN_CLOSE_NOWRITE
+	subprocess.run(sys.argv[2:], check=True)
+	events = len(os.read(fd, 4096)) // struct.calcsize("iIII")
+	assert events == 2, f"{events} times opened and closed"
+OPENS
+	fail "the page is not opened just once"
 ends 1 PST-3008 "$netpolicy" apply --policy "$dir/policy.conf" "${zone[@]}"
 sed '/exchange/d' "$dir/first.conf" >"$dir/cut.conf"
 ends 1 PST-3008 "$netpolicy" apply --policy "$dir/cut.conf" "${zone[@]}"
