@@ -34,7 +34,8 @@ has netpolicy-boot DefaultDependencies no
 has netpolicy-boot Wants network-pre.target
 has netpolicy-boot Before network-pre.target cloud-init-local.service systemd-networkd.service \
 	networking.service NetworkManager.service shutdown.target
-has netpolicy-boot Conflicts nftables.service shutdown.target
+has netpolicy-boot Conflicts shutdown.target
+has netpolicy-boot After nftables.service
 has netpolicy-boot RequiresMountsFor /var/lib/postern
 has netpolicy-boot WantedBy sysinit.target
 has netpolicy-boot OnFailure netpolicy-links-down.service
@@ -48,7 +49,6 @@ has netpolicy-links-down Conflicts systemd-networkd.service networking.service c
 has netpolicy-links-down StandardOutput journal+console
 has netpolicyd Type notify
 has netpolicyd After netpolicy-boot.service
-has netpolicyd Conflicts nftables.service
 has netpolicyd Restart always
 has netpolicyd CapabilityBoundingSet CAP_NET_ADMIN
 has netpolicyd NoNewPrivileges yes
