@@ -42,12 +42,17 @@ static json_t *cliattest_claims(const struct cliprove *p)
 		const struct terms_item *item = say->lets.item;
 		bool is_violated = say->outcome == PROVE_VIOLATED;
 		char packet[PROVE_TEXT_MAX];
-		json_t *row = json_pack("{ss ss ss ss ss}", "claim",
+		json_t *row = json_pack("{ss ss ss ss ss sb}", "claim",
 					p->work.policy->claims[line->claim].text, "where",
 					line->where, "kind", line->is_never ? "never" : "always",
 					"page", cliprove_outcome_name(say->outcome), "outcome",
-					cliprove_outcome_name(cliprove_outcome(p, say)));
+					cliprove_outcome_name(cliprove_outcome(p, say)),
+					"speaks_of_nothing", say->is_empty);
 
+		if (say->but_sockets)
+			json_object_set_new(
+				row, "but_packet_sockets",
+				json_string(prove_packet_text(&say->socket_witness, packet)));
 		if (is_violated)
 			json_object_set_new(row, "witness",
 					    json_string(prove_packet_text(&say->witness, packet)));
@@ -79,9 +84,10 @@ static json_t *cliattest_deads(const struct cliprove *p)
 
 	for (size_t i = 0; i < p->deads.n; i++)
 		json_array_append_new(list,
-				      json_pack("{ss sb ss}", "where",
+				      json_pack("{ss sb sb ss}", "where",
 						p->work.policy->rules[p->deads.list[i].rule].where,
-						"no_packet", p->deads.list[i].is_never, "because",
+						"no_packet", p->deads.list[i].is_never, "redundant",
+						p->deads.list[i].is_redundant, "because",
 						p->deads.list[i].because));
 	return list;
 }
@@ -101,12 +107,11 @@ static json_t *cliattest_witness(const struct cliwitness *w)
 static json_t *cliattest_policy(const struct cliprove *p)
 {
 	const struct policy *policy = p->work.policy;
-	json_t *root = json_pack("{ss sI ss ss sb}", "name", policy->name, "version",
-				 (json_int_t)policy->version, "tier",
-				 policy_tier_name(policy->tier), "sha256", p->work.file.digest,
-				 "enforced", policy->enforce);
 
-	return root;
+	return json_pack("{ss sI ss ss ss sb}", "name", policy->name, "version",
+			 (json_int_t)policy->version, "tier", policy_tier_name(policy->tier),
+			 "sha256", p->work.file.digest, "about", p->work.file.about, "enforced",
+			 policy->enforce);
 }
 
 static json_t *cliattest_host_name(const struct clisign_signer *signer)
@@ -154,10 +159,11 @@ static json_t *cliattest_json(const struct cliprove *p, const struct clisign_sig
 	static const char *const results[] = { "holds", "violated", "undecided" };
 	uint64_t now = clk_now_wall();
 	char text[TIMETEXT_MAX];
-	json_t *root = json_pack("{ss ss sI ss so so so so s{ss}}", "format", CLIATTEST_FORMAT,
+	json_t *root = json_pack("{ss ss sI ss ss so so so so s{ss}}", "format", CLIATTEST_FORMAT,
 				 "time", timetext_stamp(now, text), "time_unix", (json_int_t)now,
-				 "result", results[p->code], "host", cliattest_host_name(signer),
-				 "policy", cliattest_policy(p), "claims", cliattest_claims(p),
+				 "scope", p->with_host ? "host" : "page", "result",
+				 results[p->code], "host", cliattest_host_name(signer), "policy",
+				 cliattest_policy(p), "claims", cliattest_claims(p),
 				 "decide_nothing", cliattest_deads(p), "versions", "postern",
 				 POSTERN_VERSION);
 	char digest[SHA256_TEXT];

@@ -57,6 +57,15 @@ static int cligate_add_tunnel(const struct cli *c, struct policy *p)
 	return r == -EINVAL && c->force ? CLI_OK : r == -EINVAL ? CLI_DRIFT : CLI_TROUBLE;
 }
 
+static void cligate_warn_empty(const struct terms *t, const struct prove_say *say)
+{
+	const struct policy_say *line = &t->policy->says[say->say];
+
+	if (say->is_empty)
+		log_warning("%s: claim \"%s\" holds, but no packet is what it speaks of",
+			    line->where, t->policy->claims[line->claim].text);
+}
+
 /* @n_own: lines of claims before those of the tunnel. */
 static int cligate_judge(const struct cli *c, const struct terms *t,
 			 const struct prove_report *report, size_t n_own)
@@ -68,6 +77,7 @@ static int cligate_judge(const struct cli *c, const struct terms *t,
 		const struct prove_say *say = &report->list[i];
 		_cleanup_(buf_release) struct buf text = buf_init(4096);
 
+		cligate_warn_empty(t, say);
 		if (say->outcome == PROVE_HOLDS)
 			continue;
 		cligate_describe(t, say, &text);

@@ -55,7 +55,8 @@ static int cliprove_model(struct cliprove *p)
 
 static int cliprove_judge(const struct cliprove *p)
 {
-	int code = p->witness.n == p->witness.n_agree ? CLI_OK : CLI_TROUBLE;
+	bool is_sure = !p->with_kernel || p->witness.was_asked;
+	int code = is_sure && p->witness.n == p->witness.n_agree ? CLI_OK : CLI_TROUBLE;
 
 	for (size_t i = 0; i < p->report.n; i++) {
 		enum prove_outcome outcome = cliprove_outcome(p, &p->report.list[i]);
@@ -74,6 +75,7 @@ static void cliprove_print_claim(const struct cliprove *p, const struct prove_sa
 	const struct policy_say *line = &policy->says[say->say];
 	_cleanup_(buf_release) struct buf text = buf_init(4096);
 	enum prove_outcome outcome = cliprove_outcome(p, say);
+	char packet[PROVE_TEXT_MAX];
 
 	if (say->outcome != PROVE_HOLDS) {
 		cligate_describe(&p->terms, say, &text);
@@ -81,9 +83,13 @@ static void cliprove_print_claim(const struct cliprove *p, const struct prove_sa
 		       PST_POLICY_CLAIM, text.text ? text.text : "");
 		return;
 	}
-	printf("%-9s %s: claim \"%s\"%s\n", outcome == PROVE_HOLDS ? "HOLDS" : "UNDECIDED",
+	printf("%-9s %s: claim \"%s\"%s%s\n", outcome == PROVE_HOLDS ? "HOLDS" : "UNDECIDED",
 	       line->where, policy->claims[line->claim].text,
-	       outcome == PROVE_HOLDS ? "" : ": it holds in the page, but see the assumptions");
+	       outcome == PROVE_HOLDS ? "" : ": it holds in the page, but see the assumptions",
+	       say->is_empty ? ": but no packet is what it speaks of" : "");
+	if (say->but_sockets)
+		printf("          but not for packet sockets, which only the guard stops: %s\n",
+		       prove_packet_text(&say->socket_witness, packet));
 }
 
 static void cliprove_print_deads(const struct cliprove *p)
@@ -92,15 +98,17 @@ static void cliprove_print_deads(const struct cliprove *p)
 		printf("lines that decide nothing: too large to tell\n");
 	for (size_t i = 0; i < p->deads.n; i++) {
 		const struct prove_dead *dead = &p->deads.list[i];
+		const char *line = p->work.policy->rules[dead->rule].where;
+		const char *by = dead->because[0] ? dead->because : "other lines";
 
-		printf("%s %s%s%s\n", p->work.policy->rules[dead->rule].where,
-		       dead->is_never ? "can never match" :
-					"decides nothing: every packet of it is "
-					"decided before by ",
-		       dead->is_never   ? "" :
-		       dead->because[0] ? dead->because :
-					  "other lines",
-		       dead->is_never ? ": no packet fits" : "");
+		if (dead->is_never)
+			printf("%s can never match: no packet fits\n", line);
+		else if (dead->is_redundant)
+			printf("%s could go: what it allows is allowed without it by %s\n", line,
+			       by);
+		else
+			printf("%s decides nothing: every packet of it is decided before by %s\n",
+			       line, by);
 	}
 }
 

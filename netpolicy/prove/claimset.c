@@ -222,6 +222,7 @@ static void claimset_never(struct termset *set, bdd target, struct prove_say *re
 	struct bdd_manager *m = set->space->m;
 	bdd passes = bdd_and(m, target, set->by_socket);
 
+	ret->is_empty = target == BDD_FALSE;
 	if (claimset_example(set, bdd_and(m, target, set->allowed), &ret->witness, &ret->lets)) {
 		ret->outcome = PROVE_VIOLATED;
 		return;
@@ -252,27 +253,38 @@ static void claimset_always(struct termset *set, const struct policy_say *say, b
 			    struct prove_say *ret)
 {
 	struct space *s = set->space;
-	bdd stopped = bdd_diff(s->m, claimset_well_formed(set, target), set->allowed);
+	bdd stopped;
 
+	target = claimset_well_formed(set, target);
 	if (say->match.has_mark)
-		stopped = bdd_diff(s->m, stopped, claimset_low_ports(s));
-
+		target = bdd_diff(s->m, target, claimset_low_ports(s));
+	ret->is_empty = target == BDD_FALSE;
+	stopped = bdd_diff(s->m, target, set->allowed);
 	if (claimset_example(set, stopped, &ret->witness, &ret->lets))
 		ret->outcome = PROVE_VIOLATED;
 }
 
-int claimset_judge(struct termset *set, size_t say, struct prove_say *ret)
+static void claimset_decide(struct termset *set, const struct policy_say *what,
+			    struct prove_say *ret)
 {
-	const struct policy_say *what = &set->terms->policy->says[say];
 	bdd target = claimset_target(set, what);
-	int r;
 
-	*ret = (struct prove_say){ .say = say, .outcome = PROVE_HOLDS };
 	if (what->is_never)
 		claimset_never(set, target, ret);
 	else
 		claimset_always(set, what, target, ret);
-	r = space_failed(set->space);
+}
+
+int claimset_judge(struct termset *set, size_t say, struct prove_say *ret)
+{
+	int r = space_failed(set->space);
+
+	*ret = (struct prove_say){ .say = say, .outcome = PROVE_HOLDS };
+	/* A set that could not be made has no terms to ask. */
+	if (r == 0) {
+		claimset_decide(set, &set->terms->policy->says[say], ret);
+		r = space_failed(set->space);
+	}
 	if (r == -EFBIG)
 		*ret = (struct prove_say){ .say = say, .outcome = PROVE_UNDECIDED };
 	return r == -EFBIG ? 0 : r;

@@ -28,6 +28,9 @@ struct prove_say {
 	enum prove_outcome outcome;
 	struct terms_packet witness; /* when violated */
 	struct terms_answer lets;    /* what decides on the witness; points into the terms given */
+	/* It speaks of no packet that can be, or of none but those that it excepts: it holds, and
+	 * says nothing. */
+	bool is_empty;
 	/* A never that holds, but for packet sockets: they pass the guard alone, which does not
 	 * know of it. (What speaks of config and gateways only must hold for them too.) */
 	bool but_sockets;

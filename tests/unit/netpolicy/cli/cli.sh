@@ -314,6 +314,28 @@ is_json
 member result violated
 member claims.0.outcome violated
 member claims.0.decided_by violated.conf:9
+# A claim that says less than it seems to is not just called true.
+variant empty 's/^claim "IPv6 keeps.*/claim "none" { never in via up ipv4 icmpv6 nd }/'
+cat >>"$page" <<-CLAIM
+	to archive allow tcp 443 user 997 998
+	claim "by its user" { never out via up new to archive tcp 443 except user 997 998 }
+CLAIM
+ends 0 "all claims hold" "$netpolicy" prove --page-only --no-kernel --policy "$page"
+said 'claim "none": but no packet is what it speaks of'
+said 'but not for packet sockets, which only the guard stops: out up tcp'
+said "empty.conf:9 could go: what it allows is allowed without it by empty.conf:13"
+ends 0 'claim "none" holds, but no packet is what it speaks of' \
+	"$netpolicy" apply --boot-only "${with[@]}" --state-dir "$dir/once" --policy "$page"
+ends 0 "" "$netpolicy" prove --page-only --no-kernel --json --policy "$page"
+is_json
+member scope page
+member claims.1.speaks_of_nothing true
+member claims.0.speaks_of_nothing false
+member decide_nothing.0.redundant true
+said '"but_packet_sockets":"out up tcp'
+# The kernel was to be asked, and could not be: nobody knows.
+ends 2 PST-3017 env POSTERN_LIBEXECDIR="$dir/only-compile" "$netpolicy" prove --page-only "${with[@]}"
+said "not decidable"
 nft 'table ip6 stranger { chain pre { type nat hook prerouting priority -100; tcp dport 80 redirect to :22; }; }'
 ends 2 PST-3019 "$netpolicy" prove --no-kernel "${with[@]}"
 said "ip6 stranger, chain pre: redir"
@@ -365,6 +387,10 @@ member format postern-policy-statement/1
 member host.common_name vespa.vespa.host1
 member host.uri spiffe://vespa/sa/host1
 member kernel.equal true
+member scope host
+nft list chain inet postern about | grep -qF "$(python3 -c 'import json, sys
+print(json.load(open(sys.argv[1]))["policy"]["about"])' "$dir/statement")" ||
+	fail "the statement names the policy as the kernel does not"
 python3 - "$dir/statement" <<-CANON || fail "the statement is not canonical, or lacks something"
 	import json, sys
 	text = open(sys.argv[1]).read()

@@ -436,6 +436,60 @@ static void test_claimset_undecided(void)
 	test_end();
 }
 
+/* Diagrams that grew too large while the terms themselves were read. */
+static void test_claimset_too_large_from_the_start(void)
+{
+	struct policy_say say = { .is_never = true, .n_excepts = 1 };
+	struct policy *p = test_host();
+	struct prove_say result;
+
+	say.match = test_any_match(POLICY_IN, POLICY_VIA_UPLINK);
+	say.excepts[0] = test_except();
+	say.excepts[0].is_implied = true;
+	CU_ASSERT_EQUAL(policy_add_say(p, &say), 0);
+	test.p = p;
+	CU_ASSERT_EQUAL(terms_make(p, &test.terms), 0);
+	CU_ASSERT_EQUAL(space_init(&test.space, 3000), 0);
+	CU_ASSERT_EQUAL(termset_make(&test.space, &test.terms, NULL, &test.set), -EFBIG);
+	CU_ASSERT_EQUAL(claimset_judge(&test.set, 0, &result), 0);
+	CU_ASSERT_EQUAL(result.outcome, PROVE_UNDECIDED);
+	CU_ASSERT_FALSE(result.is_empty);
+	test_end();
+}
+
+static void test_claimset_speaks_of_nothing(void)
+{
+	struct policy_say say = { .is_never = true };
+	struct prove_say result;
+
+	say.match = test_any_match(POLICY_IN, POLICY_VIA_UPLINK);
+	CU_ASSERT_EQUAL(test_ask(&say, &result), PROVE_VIOLATED);
+	CU_ASSERT_FALSE(result.is_empty);
+	test_end();
+	/* No packet is both. */
+	say.match = test_nd(say.match);
+	say.match.family = 4;
+	CU_ASSERT_EQUAL(test_ask(&say, &result), PROVE_HOLDS);
+	CU_ASSERT_TRUE(result.is_empty);
+	test_end();
+	/* All of it is excepted. */
+	say.match.family = 0;
+	say.n_excepts = 1;
+	say.excepts[0] = test_nd(test_except());
+	CU_ASSERT_EQUAL(test_ask(&say, &result), PROVE_HOLDS);
+	CU_ASSERT_TRUE(result.is_empty);
+	test_end();
+	say.n_excepts = 0;
+	say.is_never = false;
+	CU_ASSERT_EQUAL(test_ask(&say, &result), PROVE_HOLDS);
+	CU_ASSERT_FALSE(result.is_empty);
+	test_end();
+	say.match.family = 4;
+	CU_ASSERT_EQUAL(test_ask(&say, &result), PROVE_HOLDS);
+	CU_ASSERT_TRUE(result.is_empty);
+	test_end();
+}
+
 static const struct tap_test test_claimset[] = {
 	{ "what a claim speaks of", test_claimset_match },
 	{ "random claims and packets", test_claimset_random },
@@ -445,6 +499,8 @@ static const struct tap_test test_claimset[] = {
 	{ "a forgotten DHCPv6 is shown", test_claimset_forgotten_dhcp },
 	{ "IPv6 keeps working", test_claimset_ipv6_keeps_working },
 	{ "too large to decide", test_claimset_undecided },
+	{ "too large from the start", test_claimset_too_large_from_the_start },
+	{ "a claim that speaks of nothing", test_claimset_speaks_of_nothing },
 	{ 0 },
 };
 
