@@ -20,11 +20,11 @@ void emitguard_prepare(const struct policy *p, struct buf *to)
 {
 	buf_add(to, "add table " EMITGUARD_TABLE "\n");
 	if (p->config_net != POLICY_NONE)
-		emitset_prepare_one(to, EMITGUARD_TABLE, "config6", "ipv6_addr; flags interval");
+		emitset_prepare_one(to, EMITGUARD_TABLE, "config6", "ip6 saddr; flags interval");
 	if (p->gateways_net != POLICY_NONE)
-		emitset_prepare_one(to, EMITGUARD_TABLE, "gateways6", "ipv6_addr; flags interval");
+		emitset_prepare_one(to, EMITGUARD_TABLE, "gateways6", "ip6 saddr; flags interval");
 	if (policy_uses_v4(p))
-		emitset_prepare_one(to, EMITGUARD_TABLE, "allowed4", "ipv4_addr; flags interval");
+		emitset_prepare_one(to, EMITGUARD_TABLE, "allowed4", "ip saddr; flags interval");
 	for (size_t i = 0; i < p->n_uplinks; i++)
 		buf_addf(to,
 			 "add chain " EMITGUARD_TABLE

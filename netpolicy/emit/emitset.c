@@ -15,24 +15,30 @@ struct emitset_fixed {
 	const char *name, *type, *elements;
 };
 
+/* "typeof", because nft 1.1.3 keeps a plain "type" in a way that makes nft 1.0.6 crash, also one in
+ * a container that only wants to list a table of its own. */
+#define EMITSET_IP6 "ip6 saddr"
+#define EMITSET_IP4 "ip saddr"
+#define EMITSET_LINK "iifname"
+
 /* The documentation prefix is no martian: laboratories live there. */
 static const struct emitset_fixed emitset_fixed[] = {
-	{ "martians6", "ipv6_addr", "::1, ::ffff:0.0.0.0/96, ff00::/8" },
-	{ "martians4", "ipv4_addr", "0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/3" },
-	{ "local_scope6", "ipv6_addr", "::, fe80::/10" },
-	{ "metadata6", "ipv6_addr", "fd00:ec2::254" },
-	{ "metadata4", "ipv4_addr", "169.254.169.254" },
+	{ "martians6", EMITSET_IP6, "::1, ::ffff:0.0.0.0/96, ff00::/8" },
+	{ "martians4", EMITSET_IP4, "0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/3" },
+	{ "local_scope6", EMITSET_IP6, "::, fe80::/10" },
+	{ "metadata6", EMITSET_IP6, "fd00:ec2::254" },
+	{ "metadata4", EMITSET_IP4, "169.254.169.254" },
 };
 
 void emitset_prepare_one(struct buf *to, const char *table, const char *name, const char *type)
 {
-	buf_addf(to, "add set %s %s { type %s; }\nflush set %s %s\n", table, name, type, table,
+	buf_addf(to, "add set %s %s { typeof %s; }\nflush set %s %s\n", table, name, type, table,
 		 name);
 }
 
 static const char *emitset_type(bool v4)
 {
-	return v4 ? "ipv4_addr" : "ipv6_addr";
+	return v4 ? EMITSET_IP4 : EMITSET_IP6;
 }
 
 static void emitset_prepare_interval(struct buf *to, const char *name, const char *type)
@@ -57,7 +63,7 @@ static void emitset_prepare_grant(const struct policy *p, struct buf *to,
 				  const struct policy_grant *grant, bool v4)
 {
 	if (policy_net_has(&p->nets[grant->net], v4))
-		buf_addf(to, "add set " EMITSET_TABLE " grant_%s%c { type %s; flags timeout; }\n",
+		buf_addf(to, "add set " EMITSET_TABLE " grant_%s%c { typeof %s; flags timeout; }\n",
 			 grant->name, v4 ? '4' : '6', emitset_type(v4));
 }
 
@@ -65,8 +71,8 @@ void emitset_prepare(const struct policy *p, struct buf *to)
 {
 	static const char *const maps[] = { "in_links", "out_links" };
 
-	emitset_prepare_one(to, EMITSET_TABLE, "uplinks", "ifname");
-	emitset_prepare_one(to, EMITSET_TABLE, "tunnels", "ifname");
+	emitset_prepare_one(to, EMITSET_TABLE, "uplinks", EMITSET_LINK);
+	emitset_prepare_one(to, EMITSET_TABLE, "tunnels", EMITSET_LINK);
 	for (size_t i = 0; i < ARRAY_SIZE(emitset_fixed); i++)
 		emitset_prepare_interval(to, emitset_fixed[i].name, emitset_fixed[i].type);
 	for (size_t i = 0; i < p->n_nets; i++) {
@@ -79,7 +85,7 @@ void emitset_prepare(const struct policy *p, struct buf *to)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
 		buf_addf(to,
-			 "add map " EMITSET_TABLE " %s { type ifname : verdict; }\n"
+			 "add map " EMITSET_TABLE " %s { typeof " EMITSET_LINK " : verdict; }\n"
 			 "flush map " EMITSET_TABLE " %s\n",
 			 maps[i], maps[i]);
 }
@@ -119,7 +125,7 @@ void emitset_prefixes(struct buf *to, const char *name, const struct policy_pref
 {
 	if (!emitset_has(list, v4))
 		return;
-	buf_addf(to, "\tset %s%c {\n\t\ttype %s\n\t\tflags interval\n\t\telements = { ", name,
+	buf_addf(to, "\tset %s%c {\n\t\ttypeof %s\n\t\tflags interval\n\t\telements = { ", name,
 		 v4 ? '4' : '6', emitset_type(v4));
 	emitset_elements(to, list, v4);
 	buf_add(to, " }\n\t}\n\n");
@@ -127,7 +133,7 @@ void emitset_prefixes(struct buf *to, const char *name, const struct policy_pref
 
 static void emitset_links(struct buf *to, const char *set, const char (*names)[IFNAMSIZ], size_t n)
 {
-	buf_addf(to, "\tset %s {\n\t\ttype ifname\n", set);
+	buf_addf(to, "\tset %s {\n\t\ttypeof " EMITSET_LINK "\n", set);
 	for (size_t i = 0; i < n; i++)
 		buf_addf(to, "%s\"%s\"", i ? ", " : "\t\telements = { ", names[i]);
 	buf_addf(to, "%s\t}\n\n", n ? " }\n" : "");
@@ -137,7 +143,7 @@ static void emitset_map(const struct policy *p, struct buf *to, const char *name
 {
 	const char *comma = "";
 
-	buf_addf(to, "\tmap %s {\n\t\ttype ifname : verdict\n\t\telements = { ", name);
+	buf_addf(to, "\tmap %s {\n\t\ttypeof " EMITSET_LINK " : verdict\n\t\telements = { ", name);
 	for (size_t i = 0; i < p->n_tunnels; i++) {
 		buf_addf(to, "%s\"%s\" : jump %s_tun", comma, p->tunnels[i], way);
 		comma = ", ";
@@ -155,7 +161,7 @@ void emitset_all(const struct policy *p, struct buf *to)
 	emitset_links(to, "tunnels", p->tunnels, p->n_tunnels);
 	for (size_t i = 0; i < ARRAY_SIZE(emitset_fixed); i++)
 		buf_addf(to,
-			 "\tset %s {\n\t\ttype %s\n\t\tflags interval\n\t\telements = { %s }\n"
+			 "\tset %s {\n\t\ttypeof %s\n\t\tflags interval\n\t\telements = { %s }\n"
 			 "\t}\n\n",
 			 emitset_fixed[i].name, emitset_fixed[i].type, emitset_fixed[i].elements);
 	for (size_t i = 0; i < p->n_nets; i++) {
