@@ -47,7 +47,8 @@ void fightpace_dismissed(struct fightpace *p)
 
 enum fightpace_news fightpace_tick(struct fightpace *p, uint64_t now_ns)
 {
-	if (!p->is_fighting || p->due_ns || now_ns - p->last_ns < FIGHTPACE_WINDOW_NS)
+	/* The last repair may be later than the caller's look at the clock. */
+	if (!p->is_fighting || p->due_ns || now_ns < p->last_ns + FIGHTPACE_WINDOW_NS)
 		return FIGHTPACE_NONE;
 	p->is_fighting = false;
 	p->n_window = 0;

@@ -215,7 +215,7 @@ static void orders_refuse_grant(const struct warden *k, int r, const char *name,
 {
 	const struct batchfile_grant *offer = enforcer_grant(&k->enforcer, name);
 
-	a->pst = PST_GRANT_REFUSED;
+	a->pst = r == -EPERM ? PST_POLICY_OWNED : PST_GRANT_REFUSED;
 	a->result = r < 0 ? r : r == GRANTOR_E_THERE ? -EEXIST : -EINVAL;
 	if (r == GRANTOR_E_UNKNOWN)
 		orders_say(a, "the policy that is enforced offers no grant '%s'", name);
@@ -230,6 +230,8 @@ static void orders_refuse_grant(const struct warden *k, int r, const char *name,
 		orders_say(a, "%d grants are all that there can be at a time", GRANTBOOK_MAX);
 	else if (r == -ENOENT)
 		orders_say(a, "there is no such grant");
+	else if (r == -EPERM)
+		orders_say(a, "the kernel lets another process only change inet postern");
 	else
 		orders_say(a, "%s", strerror(-r));
 }

@@ -90,7 +90,8 @@ static void warden_log_refusal(int r, const struct enforcer_report *report)
 	else
 		log_pst(LOG_LEVEL_ERROR, PST_POLICY_KERNEL, "%s",
 			report->error[0] ? report->error :
-			r == -EIO        ? "it shows something else than was loaded" :
+			r == -EIO        ? "it shows something else than was loaded; is "
+					   "somebody changing it at the same time?" :
 					   strerror(-r));
 }
 
@@ -195,8 +196,10 @@ int warden_open(struct warden *k, const struct warden_options *options)
 	k->watch.fd = -1;
 	k->started_s = clk_now_wall();
 	k->look_ns = clk_now_ns() + WARDEN_LOOK_S * CLK_NS_PER_S;
-	r = warden_fail(ctlsock_open(&k->ctl, options->socket), options->socket);
-	if (r == 0)
+	r = ctlsock_open(&k->ctl, options->socket);
+	if (r == -EADDRINUSE)
+		log_error("another netpolicyd listens at %s; this one ends", options->socket);
+	else if (warden_fail(r, options->socket) == 0)
 		r = warden_open_kernel(k);
 	if (r == 0)
 		r = warden_open_grants(k);
@@ -225,10 +228,11 @@ static void warden_note(struct warden *k, const char *what, size_t n, uint64_t t
 	if (times != 1)
 		return;
 	log_pst(LOG_LEVEL_WARNING, PST_POLICY_REPAIRED,
-		"%s (pid %u): %s%s; %u differences, repaired in %u us, seen %u times",
+		"%s (pid %u): %s%s; %u difference%s, repaired in %u us, seen %u time%s",
 		row->command[0] ? row->command : "somebody", row->pid, row->what,
-		row->what[0] ? "" : "grants were changed", row->n_differences, d.repair_us,
-		row->times);
+		row->what[0] ? "" : "grants were changed", row->n_differences,
+		row->n_differences == 1 ? "" : "s", d.repair_us, row->times,
+		row->times == 1 ? "" : "s");
 }
 
 static void warden_note_set(struct warden *k, const struct liveset_found *found, uint64_t took_ns)
@@ -310,7 +314,10 @@ static void warden_revert(struct warden *k)
 	int r;
 
 	log_pst(k->trial.is_trial ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, PST_POLICY_REVERTED,
-		"the time of '%s' is over", k->enforcer.law.about);
+		k->trial.is_trial ? "the trial of '%s' is over; the policy before is loaded again" :
+				    "nobody confirmed '%s' in time; the policy before is loaded "
+				    "again",
+		k->enforcer.law.about);
 	warden_end_trial(k);
 	if (warden_load_saved(k, "enforcing again") == 0)
 		return;

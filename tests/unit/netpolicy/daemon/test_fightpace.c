@@ -74,6 +74,8 @@ static void test_fightpace_fight(void)
 	/* Peace is believed in after a while only, and told once. */
 	CU_ASSERT_EQUAL(fightpace_next(&p), now + FIGHTPACE_WINDOW_S * CLK_NS_PER_S);
 	CU_ASSERT_EQUAL(fightpace_tick(&p, fightpace_next(&p) - 1), FIGHTPACE_NONE);
+	/* Who looked at the clock before the repair does not end it. */
+	CU_ASSERT_EQUAL(fightpace_tick(&p, now - 1), FIGHTPACE_NONE);
 	now = fightpace_next(&p);
 	CU_ASSERT_EQUAL(fightpace_tick(&p, now), FIGHTPACE_ENDS);
 	CU_ASSERT_EQUAL(fightpace_tick(&p, now), FIGHTPACE_NONE);
