@@ -387,13 +387,23 @@ static int batchfile_keep(const char *path)
 	return link(path, prev) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+/* Saved twice, the same must not push out what was before it. */
+static bool batchfile_holds(const char *path, const uint8_t *bytes, size_t len)
+{
+	_cleanup_(files_freep) uint8_t *old = NULL;
+	size_t old_len;
+
+	return files_read(path, BATCHFILE_BYTES_MAX, &old, &old_len) == 0 && old_len == len &&
+	       memcmp(old, bytes, len) == 0;
+}
+
 int batchfile_write(const char *path, const struct batchfile *f)
 {
 	_cleanup_(files_freep) uint8_t *bytes = NULL;
 	size_t len;
 	int r = batchfile_encode(f, &bytes, &len);
 
-	if (r == 0)
+	if (r == 0 && !batchfile_holds(path, bytes, len))
 		r = batchfile_keep(path);
 	return r < 0 ? r : files_write(path, bytes, len, 0600);
 }

@@ -63,7 +63,8 @@ int batchfile_read(const char *path, struct batchfile *ret) _warn_unused_;
  * As batchfile_read(). */
 int batchfile_read_front(const char *path, struct batchfile *ret) _warn_unused_;
 
-/* Replaces @path; what was there before is then at "<path>.prev". Errors: 0; -errno. */
+/* Replaces @path; what was there before, when it was something else, is then at "<path>.prev".
+ * Errors: 0; -errno. */
 int batchfile_write(const char *path, const struct batchfile *f) _warn_unused_;
 
 /* Lets @path and "<path>.prev" change places in one step; a second call undoes the first.

@@ -94,6 +94,11 @@ static void test_batchfile_keeps_previous(void)
 	CU_ASSERT_STRING_EQUAL(f.about, "second");
 	CU_ASSERT_EQUAL(batchfile_read(path_prev, &prev), 0);
 	CU_ASSERT_STRING_EQUAL(prev.about, "first");
+	/* Once more the same does not make it the one before, too. */
+	batchfile_release(&prev);
+	CU_ASSERT_EQUAL(batchfile_write(path, &second), 0);
+	CU_ASSERT_EQUAL(batchfile_read(path_prev, &prev), 0);
+	CU_ASSERT_STRING_EQUAL(prev.about, "first");
 }
 
 static void test_batchfile_rollback(void)
