@@ -160,8 +160,14 @@ int policyline_expected(struct policyline *l, const char *what, const char *cons
 {
 	char got[72];
 
+	if (l->now.token.kind == POLICYSCAN_COMMA)
+		return policyline_fail(l,
+				       "expected %s, got ','; commas stand between the exceptions "
+				       "of a claim only, blanks between everything else",
+				       what);
+	/* A word that is known, but not here, is not suggested. */
 	for (; words && *words && l->now.token.kind == POLICYSCAN_WORD; words++)
-		if (typo_is_likely(l->now.word, *words))
+		if (typo_is_likely(l->now.word, *words) && strcmp(l->now.word, *words) != 0)
 			return policyline_fail(l, "expected %s, got %s; did you mean '%s'?", what,
 					       policyline_got(l, got, sizeof(got)), *words);
 	return policyline_fail(l, "expected %s, got %s", what, policyline_got(l, got, sizeof(got)));
@@ -563,6 +569,10 @@ static int policyline_prefix(struct policyline *l, struct policy_prefixes *set)
 	struct ip6_prefix prefix;
 	int r;
 
+	if (l->now.token.kind == POLICYSCAN_WORD && strpbrk(l->now.word, "ghijklmnopqrstuvwxyz"))
+		return policyline_expected(
+			l, "a prefix like 2001:db8::/48 or 10.0.0.0/8 (no name is looked up)",
+			NULL);
 	if (l->now.token.kind != POLICYSCAN_WORD || policy_parse_prefix(l->now.word, &prefix) < 0)
 		return policyline_expected(
 			l, "a prefix like 2001:db8::/48 or 10.0.0.0/8, with no bit set behind it",
@@ -730,6 +740,9 @@ static int policyline_rule_end(struct policyline *l, struct policy_rule *rule)
 		r = policyline_remark(l, rule->remark);
 	if (r < 0 || policyline_at_end(l))
 		return r;
+	if (rule->dir == POLICY_IN && (policyline_is(l, "user") || policyline_is(l, "mark")))
+		return policyline_fail(l, "'%s' belongs to 'to': who sends to us is not known here",
+				       l->now.word);
 	return policyline_expected(l,
 				   rule->dir == POLICY_OUT ?
 					   "'mark', 'user', a remark or the end of the line" :

@@ -159,14 +159,17 @@ static int policysay_user(struct policysay *s)
 
 static int policysay_grant(struct policysay *s)
 {
+	const char *words[POLICY_GRANTS_MAX + 1] = { NULL };
 	const struct policy *p = s->l->policy;
 
-	for (size_t i = 0; i < p->n_grants; i++)
-		if (policyline_is(s->l, p->grants[i].name)) {
+	for (size_t i = 0; i < p->n_grants; i++) {
+		words[i] = p->grants[i].name;
+		if (policyline_is(s->l, words[i])) {
 			s->match->grant = i;
 			return policyline_next(s->l);
 		}
-	return policyline_expected(s->l, "the name of a grant of a line before", NULL);
+	}
+	return policyline_expected(s->l, "the name of a grant of a line before", words);
 }
 
 /* The words of a match; those with the same slot exclude each other. */

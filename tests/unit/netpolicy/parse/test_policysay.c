@@ -32,6 +32,7 @@ static void test_errors(void)
 		{ "never in icmpv6 nd 135", "20: ICMPv6 type 135 is named twice" },
 		{ "never in mark x", "15: expected a mark, 0...4294967295" },
 		{ "never in grant x", "16: expected the name of a grant" },
+		{ "never in,", "9: expected the end of the line, got ','; commas stand between" },
 		{ "never in impleid",
 		  "10: expected via, ipv4, ipv6, new, to, from, any, tcp, udp, icmpv6, mark, "
 		  "user, grant, implied or except, got 'impleid'; did you mean "
