@@ -95,9 +95,9 @@ static void cliexplain_print_model(const struct cliexplain *e)
 	printf("%s  %s\n", cliexplain_word(e->model.verdict),
 	       prove_packet_text(&e->packet, packet));
 	if (item)
-		printf("model    %s%s%s, row %u%s: %s\n", item->where, item->where[0] ? " " : "",
-		       item->what, item->row, e->model.by_guard ? ", guard" : "",
-		       terms_verdict_name(e->model.verdict));
+		printf("model    %s%s%s, row %u%s: %s\n", item->where,
+		       item->where[0] && item->what[0] ? " " : "", item->what, item->row,
+		       e->model.by_guard ? ", guard" : "", terms_verdict_name(e->model.verdict));
 }
 
 static void cliexplain_print_kernel(const struct cliexplain *e)
