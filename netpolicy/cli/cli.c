@@ -14,10 +14,21 @@
 #include "netpolicy/parse/policyfile.h"
 #include "netpolicy/parse/policyjson.h"
 
+static bool cli_is_json(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	return dot && !strcmp(dot, ".json");
+}
+
+/* What is wrong in JSON is named by its place in it; which file that is must be said as well. */
 static int cli_refuse_page(const struct policyfile_error *error, const char *path, int r)
 {
+	bool is_json = cli_is_json(path);
+
 	if (error->text[0])
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s", error->text);
+		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s%s%s", is_json ? path : "",
+			is_json ? ": " : "", error->text);
 	else
 		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "cannot read %s: %s", path,
 			strerror(-r));
@@ -31,13 +42,6 @@ static int cli_load_json(const char *path, struct policy **ret, struct policyfil
 	int r = files_read(path, POLICYJSON_BYTES_MAX, &bytes, &len);
 
 	return r < 0 ? r : policyjson_read(bytes, len, policyfile_system_user, ret, error);
-}
-
-static bool cli_is_json(const char *path)
-{
-	const char *dot = strrchr(path, '.');
-
-	return dot && !strcmp(dot, ".json");
 }
 
 int cli_load(const struct cli *c, struct policy **ret)

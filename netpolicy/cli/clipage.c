@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/files.h"
 #include "common/log.h"
@@ -132,11 +133,25 @@ static int clipage_format(const char *path, bool is_stdin, uint8_t **ret_before,
 	return r < 0 ? CLI_TROUBLE : CLI_OK;
 }
 
+/* Puts the text where the page is, behind a link if it is one, and leaves the file its owner. */
+static int clipage_put(const char *path, const struct buf *text)
+{
+	_cleanup_(files_freep) uint8_t *place = (uint8_t *)realpath(path, NULL);
+	const char *file = (const char *)place;
+	struct stat st;
+	int r;
+
+	if (!file || stat(file, &st) < 0)
+		return -errno;
+	r = files_write(file, text->text, text->len, st.st_mode & 0777);
+	if (r == 0 && chown(file, st.st_uid, st.st_gid) < 0)
+		log_warning("%s now belongs to who formatted it: %s", path, strerror(errno));
+	return r;
+}
+
 static int clipage_replace(const char *path, const struct buf *text)
 {
-	struct stat st = { .st_mode = 0644 };
-	int r = stat(path, &st) < 0 ? -errno :
-				      files_write(path, text->text, text->len, st.st_mode & 0777);
+	int r = clipage_put(path, text);
 
 	if (r < 0)
 		log_error("cannot write %s: %s; it is as it was", path, strerror(-r));
