@@ -56,7 +56,7 @@ static bool test_large_is_there(void)
 	return test_large.batch;
 }
 
-static void test_bulk_large_net(void)
+static void test_foreign_large_net(void)
 {
 	_cleanup_(kernio_closep) struct kernio *k = NULL;
 	_cleanup_(applier_release) struct applier_result result = { 0 };
@@ -85,7 +85,7 @@ static void test_bulk_large_net(void)
 }
 
 /* Everything is missing, and nothing is quadratic. */
-static void test_bulk_large_difference(void)
+static void test_foreign_large_difference(void)
 {
 	_cleanup_(kdiff_release) struct kdiff diff = { 0 };
 	struct kdump none = { 0 };
@@ -101,7 +101,7 @@ static void test_bulk_large_difference(void)
 	CU_ASSERT_TRUE(clk_now_ns() - start < 20 * CLK_NS_PER_S);
 }
 
-static void test_bulk_large_file(void)
+static void test_foreign_large_file(void)
 {
 	_cleanup_(batchfile_release) struct batchfile back = { 0 };
 	struct batchfile file = { .about = "large" };
@@ -144,7 +144,7 @@ static void test_life(struct kernio *k)
 	CU_ASSERT_EQUAL(applier_unload(k), 0);
 }
 
-static void test_bulk_beside_large_foreign_set(void)
+static void test_foreign_beside_large_foreign_set(void)
 {
 	_cleanup_(kernio_closep) struct kernio *k = NULL;
 	uint64_t start;
@@ -162,7 +162,7 @@ static void test_bulk_beside_large_foreign_set(void)
 		 (unsigned long long)((clk_now_ns() - start) / CLK_NS_PER_MS));
 }
 
-static void test_bulk_beside_poison(void)
+static void test_foreign_beside_poison(void)
 {
 	_cleanup_(kernio_closep) struct kernio *k = NULL;
 	char *status;
@@ -176,7 +176,7 @@ static void test_bulk_beside_poison(void)
 	test_life(k);
 }
 
-static void test_bulk_with_many_descriptors(void)
+static void test_foreign_with_many_descriptors(void)
 {
 	_cleanup_(kernio_closep) struct kernio *k = NULL;
 	struct rlimit files;
@@ -197,24 +197,24 @@ static void test_bulk_with_many_descriptors(void)
 		close(fds[i]);
 }
 
-static const struct tap_test test_bulk_tests[] = {
-	{ "a net of 131,072 prefixes", test_bulk_large_net },
-	{ "a difference of as many", test_bulk_large_difference },
-	{ "a file of as many", test_bulk_large_file },
-	{ "beside 100,000 foreign elements", test_bulk_beside_large_foreign_set },
-	{ "beside a set that kills nft", test_bulk_beside_poison },
-	{ "with descriptors over 1023", test_bulk_with_many_descriptors },
+static const struct tap_test test_foreign_tests[] = {
+	{ "a net of 131,072 prefixes", test_foreign_large_net },
+	{ "a difference of as many", test_foreign_large_difference },
+	{ "a file of as many", test_foreign_large_file },
+	{ "beside 100,000 foreign elements", test_foreign_beside_large_foreign_set },
+	{ "beside a set that kills nft", test_foreign_beside_poison },
+	{ "with descriptors over 1023", test_foreign_with_many_descriptors },
 	{ 0 },
 };
 
-static const struct tap_suite test_bulk_suites[] = {
-	{ "bulk", test_bulk_tests },
+static const struct tap_suite test_foreign_suites[] = {
+	{ "bulk", test_foreign_tests },
 	{ 0 },
 };
 
 int main(int argc, char **argv)
 {
-	int r = tap_main(argc, argv, test_bulk_suites);
+	int r = tap_main(argc, argv, test_foreign_suites);
 
 	compilewire_release_reply(&test_small);
 	compilewire_release_reply(&test_large);
