@@ -64,6 +64,23 @@ static bool policycheck_is_vpc(const struct ip6_prefix *v4)
 	return false;
 }
 
+/* Addresses that no server of a zone has: ::/8, fe80::/10, ff00::/8. */
+static bool policycheck_is_local(const struct ip6_prefix *prefix)
+{
+	const uint8_t *a = prefix->addr.s6_addr;
+
+	return a[0] == 0 || a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80);
+}
+
+/* "any", or as much of the Internet under another name. IPv4 is inside the VPC. */
+static bool policycheck_is_internet(const struct policy_net *n)
+{
+	for (size_t i = 0; i < n->prefixes.n; i++)
+		if (n->prefixes.list[i].len < POLICYCHECK_WIDE_BITS)
+			return true;
+	return n->is_any;
+}
+
 static int policycheck_prefix(const struct policy *p, size_t net, const struct ip6_prefix *prefix,
 			      char *error)
 {
@@ -76,10 +93,16 @@ static int policycheck_prefix(const struct policy *p, size_t net, const struct i
 		return policycheck_fail(error, n->where,
 					"%s of '%s' is IPv4; the zone is reached over IPv6 only",
 					text, n->name);
-	if (policycheck_is_zone(p, net) && prefix->len < POLICYCHECK_ZONE_BITS)
+	if (policycheck_is_zone(p, net) && policycheck_is_local(prefix))
+		return policycheck_fail(
+			error, n->where,
+			"%s of '%s' is no network of servers; link-local, multicast "
+			"and reserved addresses are never behind the tunnel",
+			text, n->name);
+	if (policycheck_is_zone(p, net) && prefix->len < POLICYCHECK_WIDE_BITS)
 		return policycheck_fail(error, n->where,
 					"%s of '%s' is too wide; its prefixes have /%d to /128",
-					text, n->name, POLICYCHECK_ZONE_BITS);
+					text, n->name, POLICYCHECK_WIDE_BITS);
 	if (v4 && !policycheck_is_vpc(prefix))
 		return policycheck_fail(error, n->where,
 					"%s of '%s' is not inside the VPC; IPv4 is for 10.0.0.0/8, "
@@ -236,11 +259,13 @@ static int policycheck_storage(const struct policy *p, const struct policy_rule 
 {
 	const struct policy_net *n = &p->nets[rule->net];
 
-	if (n->is_any)
+	if (policycheck_is_internet(n))
 		return policycheck_fail(
 			error, rule->where,
-			"a storage host has no line for 'any': it reaches nobody on "
-			"the Internet and nobody there reaches it; name the network");
+			"a storage host has no line for '%s': it reaches nobody on "
+			"the Internet and nobody there reaches it; name the network, of /%d or "
+			"longer",
+			n->name, POLICYCHECK_WIDE_BITS);
 	if (rule->via == POLICY_VIA_TUNNEL || rule->has_mark ||
 	    policycheck_is_service(p, rule->net))
 		return 0;
@@ -261,11 +286,13 @@ static int policycheck_tier(const struct policy *p, const struct policy_rule *ru
 {
 	if (p->tier == POLICY_STORAGE)
 		return policycheck_storage(p, rule, error);
-	if (p->tier == POLICY_COMPUTE && rule->dir == POLICY_IN && p->nets[rule->net].is_any)
+	if (p->tier == POLICY_COMPUTE && rule->dir == POLICY_IN &&
+	    policycheck_is_internet(&p->nets[rule->net]))
 		return policycheck_fail(
 			error, rule->where,
 			"a compute host is entered from load balancers and the tunnel, "
-			"not from 'any'; name the network");
+			"not from '%s'; name the network, of /%d or longer",
+			p->nets[rule->net].name, POLICYCHECK_WIDE_BITS);
 	return 0;
 }
 

@@ -7,7 +7,9 @@
 #include "common/attr.h"
 #include "netpolicy/model/policy.h"
 
-#define POLICYCHECK_ZONE_BITS 16 /* shortest prefix of config and gateways */
+/* Shortest prefix of config and gateways, and of a network that is not as good as "any": what the
+ * registries give to one organisation is longer. */
+#define POLICYCHECK_WIDE_BITS 16
 
 /* Links and networks. Errors: 0; -EINVAL with words in @ret_error. */
 int policycheck_nets(const struct policy *p, char ret_error[static POLICY_ERROR_MAX]) _warn_unused_;
