@@ -498,14 +498,15 @@ static bool policyline_has_link(const struct policy *p, const char *name)
 	return false;
 }
 
-/* The kernel takes more (dev_valid_name()), but names stand in texts of nft. */
+/* The kernel takes more (dev_valid_name()), but names stand in texts of nft, in those of chains too,
+ * where a quoted name is an error. */
 bool policyline_is_link(const char *name)
 {
 	for (const char *c = name; *c; c++)
 		if (!policyscan_is_word_byte(*c))
 			return false;
 	return *name && strlen(name) < IFNAMSIZ && strcmp(name, ".") && strcmp(name, "..") &&
-	       strcmp(name, "lo") && !strpbrk(name, "/:") && name[0] != '-';
+	       strcmp(name, "lo") && !strpbrk(name, "/:@+") && name[0] != '-';
 }
 
 static int policyline_link_list(struct policyline *l, char list[][IFNAMSIZ], size_t max, size_t *n)

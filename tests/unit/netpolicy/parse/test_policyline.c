@@ -156,6 +156,8 @@ static void test_pages(void)
 		{ "policy a 1\nlink up lo", "policy.conf:2:9: expected an interface" },
 		{ "policy a 1\nlink up a/b", "policy.conf:2:9: expected an interface" },
 		{ "policy a 1\nlink up a:1", "policy.conf:2:9: expected an interface" },
+		{ "policy a 1\nlink up a@b", "policy.conf:2:9: expected an interface" },
+		{ "policy a 1\nlink up a+b", "policy.conf:2:9: expected an interface" },
 		{ "policy a 1\nlink up abcdefghijklmnop",
 		  "policy.conf:2:9: expected an interface" },
 		{ "policy a 1\nlink up a a", "policy.conf:2:11: interface 'a' is named twice" },
