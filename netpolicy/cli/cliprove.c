@@ -55,7 +55,8 @@ static int cliprove_model(struct cliprove *p)
 
 static int cliprove_judge(const struct cliprove *p)
 {
-	bool is_sure = !p->with_kernel || p->witness.was_asked;
+	/* A kernel that was to be asked and told nothing leaves its link of the proof open. */
+	bool is_sure = !p->with_kernel || p->witness.n > 0;
 	int code = is_sure && p->witness.n == p->witness.n_agree ? CLI_OK : CLI_TROUBLE;
 
 	for (size_t i = 0; i < p->report.n; i++) {
@@ -147,11 +148,22 @@ static void cliprove_print_witness(const struct cliwitness *w)
 		       prove_packet_text(&w->shown[i], packet));
 }
 
+/* The code in words. */
+static const char *cliprove_result(const struct cliprove *p)
+{
+	if (p->code != CLI_TROUBLE)
+		return p->code == CLI_OK ? "all claims hold" : "a claim is violated";
+	for (size_t i = 0; i < p->report.n; i++)
+		if (cliprove_outcome(p, &p->report.list[i]) == PROVE_UNDECIDED)
+			return "not decidable under these assumptions";
+	return p->witness.was_asked ?
+		       "the claims hold, but model and kernel do not agree" :
+		       "the claims hold, but the kernel could not be asked ('--no-kernel' asks "
+		       "the model alone)";
+}
+
 static void cliprove_print(const struct cliprove *p)
 {
-	static const char *const words[] = { "all claims hold", "a claim is violated",
-					     "not decidable under these assumptions" };
-
 	for (size_t i = 0; i < p->report.n; i++)
 		cliprove_print_claim(p, &p->report.list[i]);
 	if (!p->report.n)
@@ -161,7 +173,7 @@ static void cliprove_print(const struct cliprove *p)
 		cliprove_print_witness(&p->witness);
 	if (p->with_host)
 		cliprove_print_host(&p->host);
-	printf("%s: %s%s\n", p->work.file.about, words[p->code],
+	printf("%s: %s%s\n", p->work.file.about, cliprove_result(p),
 	       p->with_host ? "" : "; of the page alone, nothing is said about a host");
 }
 
