@@ -15,11 +15,18 @@
 #define BATCH_EXPRS_MAX 32
 #define BATCH_ELEMS_MAX 16384 /* of one message, which is limited to 64 KiB anyhow */
 #define BATCH_EGRESS 1        /* NF_NETDEV_EGRESS; older headers lack the name */
+#define BATCH_FILTERS_MAX 8   /* chains at input, forward and output */
+#define BATCH_LIVE_MAX 128    /* sets with timeouts */
 
 /* What one walk has seen: a batch must leave these closed. */
 struct batch_seen {
-	bool table;
-	bool input, forward, output; /* base chains of ours at these hooks */
+	bool is_trial; /* what lets everything through is allowed */
+	bool table, rules;
+	bool input, forward, output;            /* base chains of ours at these hooks */
+	const char *filters[BATCH_FILTERS_MAX]; /* their names */
+	size_t n_filters;
+	const char *live[BATCH_LIVE_MAX]; /* sets that only netpolicyd fills */
+	size_t n_live;
 };
 
 struct batch_hook {
@@ -125,17 +132,38 @@ static bool batch_hook_is_ours(bool is_guard, uint32_t hook, int32_t priority)
 	return false;
 }
 
-static void batch_note_hook(struct batch_seen *seen, bool is_guard, uint32_t hook)
+static bool batch_is_listed(const char *const *list, size_t n, const char *name)
 {
-	if (!seen || is_guard)
-		return;
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(list[i], name))
+			return true;
+	return false;
+}
+
+/* A filter: at which hook, and that it is closed. @drops: its policy. */
+static int batch_note_filter(struct batch_seen *seen, const struct batch_msg *msg, uint32_t hook,
+			     bool drops, char *error)
+{
+	bool is_filter = hook == NF_INET_LOCAL_IN || hook == NF_INET_FORWARD ||
+			 hook == NF_INET_LOCAL_OUT;
+
+	if (!seen || msg->is_guard || !is_filter)
+		return 0;
+	if (!drops && !seen->is_trial)
+		return batch_fail(error, "it would leave a direction open: no policy drop, chain",
+				  msg->name);
+	/* Rules are judged by the chains that were seen before them. */
+	if (seen->rules || seen->n_filters == BATCH_FILTERS_MAX)
+		return batch_fail(error, "a filter behind rules, or too many, chain", msg->name);
+	seen->filters[seen->n_filters++] = msg->name;
 	seen->input |= hook == NF_INET_LOCAL_IN;
 	seen->forward |= hook == NF_INET_FORWARD;
 	seen->output |= hook == NF_INET_LOCAL_OUT;
+	return 0;
 }
 
-static int batch_check_hook(const struct nlattr *attr, struct batch_msg *msg,
-			    struct batch_seen *seen, char *error)
+static int batch_check_hook(const struct nlattr *attr, struct batch_msg *msg, uint32_t *ret_hook,
+			    char *error)
 {
 	const struct nlattr *tb[BATCH_ATTR_MAX];
 	uint32_t hook, priority;
@@ -149,7 +177,7 @@ static int batch_check_hook(const struct nlattr *attr, struct batch_msg *msg,
 		return batch_fail(error, "wrong device of chain", msg->name);
 	if (!batch_hook_is_ours(msg->is_guard, hook, (int32_t)priority))
 		return batch_fail(error, "a hook or priority that is not ours, chain", msg->name);
-	batch_note_hook(seen, msg->is_guard, hook);
+	*ret_hook = hook;
 	return 0;
 }
 
@@ -157,21 +185,29 @@ static int batch_check_chain(const struct nlattr **tb, struct batch_msg *msg,
 			     struct batch_seen *seen, char *error)
 {
 	const char *type = batch_str(tb[NFTA_CHAIN_TYPE]);
-	uint32_t flags = 0;
+	uint32_t flags = 0, policy = NF_ACCEPT, hook = 0;
+	int r;
 
 	msg->name = batch_str(tb[NFTA_CHAIN_NAME]);
 	if (!msg->name)
 		return batch_fail(error, "a chain without a name", "");
+	if (tb[NFTA_CHAIN_HANDLE])
+		return batch_fail(error, "a chain by its number", msg->name);
 	if (tb[NFTA_CHAIN_FLAGS] &&
 	    (!batch_u32(tb[NFTA_CHAIN_FLAGS], &flags) || (flags & ~(uint32_t)NFT_CHAIN_BASE)))
 		return batch_fail(error, "flags of chain", msg->name);
 	if (!tb[NFTA_CHAIN_HOOK])
-		return tb[NFTA_CHAIN_TYPE] ?
-			       batch_fail(error, "a type without a hook, chain", msg->name) :
+		return tb[NFTA_CHAIN_TYPE] || tb[NFTA_CHAIN_POLICY] ?
+			       batch_fail(error, "a type or a policy without a hook, chain",
+					  msg->name) :
 			       0;
 	if (!type || strcmp(type, "filter") != 0)
 		return batch_fail(error, "not of type filter, chain", msg->name);
-	return batch_check_hook(tb[NFTA_CHAIN_HOOK], msg, seen, error);
+	/* Without a policy it is the kernel's: accept. */
+	if (tb[NFTA_CHAIN_POLICY] && !batch_u32(tb[NFTA_CHAIN_POLICY], &policy))
+		return batch_fail(error, "malformed policy of chain", msg->name);
+	r = batch_check_hook(tb[NFTA_CHAIN_HOOK], msg, &hook, error);
+	return r < 0 ? r : batch_note_filter(seen, msg, hook, policy == NF_DROP, error);
 }
 
 static bool batch_verdict_is_known(uint32_t code)
@@ -295,6 +331,8 @@ static int batch_check_elem(const struct nlattr *elem, const char *set, char *er
 	/* The library numbers them, the kernel does not look. */
 	if (batch_nested(elem, tb) < 0)
 		return batch_fail(error, "malformed element in set", set);
+	if (tb[NFTA_SET_ELEM_TIMEOUT] || tb[NFTA_SET_ELEM_EXPIRATION])
+		return batch_fail(error, "an element that ends by itself in set", set);
 	if (tb[NFTA_SET_ELEM_EXPR])
 		r = batch_check_counter(tb[NFTA_SET_ELEM_EXPR], set, error);
 	if (r == 0 && tb[NFTA_SET_ELEM_EXPRESSIONS])
@@ -305,17 +343,68 @@ static int batch_check_elem(const struct nlattr *elem, const char *set, char *er
 	return r;
 }
 
-static int batch_check_rule(const struct nlattr **tb, struct batch_msg *msg, char *error)
+/* True for "accept" as the yield of an immediate. */
+static bool batch_is_accept(const struct nlattr *data)
 {
+	const struct nlattr *tb[BATCH_ATTR_MAX];
+	uint32_t code;
+
+	return batch_nested(data, tb) == 0 && tb[NFTA_IMMEDIATE_DATA] &&
+	       batch_nested(tb[NFTA_IMMEDIATE_DATA], tb) == 0 && tb[NFTA_DATA_VERDICT] &&
+	       batch_nested(tb[NFTA_DATA_VERDICT], tb) == 0 &&
+	       batch_u32(tb[NFTA_VERDICT_CODE], &code) && code == NF_ACCEPT;
+}
+
+/* True when the expressions, which have been checked, come to an accept before they compare
+ * anything. */
+static bool batch_accepts_all(const struct nlattr *list)
+{
+	static const char *const conditions[] = { "cmp", "range", "lookup", "limit" };
+	const struct nlattr *elem, *tb[BATCH_ATTR_MAX];
+
+	mnl_attr_for_each_nested(elem, list) {
+		const char *name = batch_nested(elem, tb) == 0 ? batch_str(tb[NFTA_EXPR_NAME]) :
+								 NULL;
+
+		if (!name || batch_is_listed(conditions, ARRAY_SIZE(conditions), name))
+			return false;
+		if (!strcmp(name, "immediate") && batch_is_accept(tb[NFTA_EXPR_DATA]))
+			return true;
+	}
+	return false;
+}
+
+/* One way of opening the host that can be seen: a filter that ends in accept for all. */
+static int batch_note_rule(struct batch_seen *seen, const struct batch_msg *msg,
+			   const struct nlattr *expressions, char *error)
+{
+	if (!seen || msg->is_guard)
+		return 0;
+	seen->rules = true;
+	if (!seen->is_trial && batch_is_listed(seen->filters, seen->n_filters, msg->name) &&
+	    batch_accepts_all(expressions))
+		return batch_fail(error, "a rule that accepts everything in chain", msg->name);
+	return 0;
+}
+
+static int batch_check_rule(const struct nlattr **tb, struct batch_msg *msg,
+			    struct batch_seen *seen, char *error)
+{
+	const struct nlattr *expressions = tb[NFTA_RULE_EXPRESSIONS];
+	int r;
+
 	msg->name = batch_str(tb[NFTA_RULE_CHAIN]);
 	if (!msg->name || tb[NFTA_RULE_COMPAT])
 		return batch_fail(error, "a rule without a chain, or of another kind", "");
+	if (tb[NFTA_RULE_HANDLE] || tb[NFTA_RULE_POSITION] || tb[NFTA_RULE_ID] ||
+	    tb[NFTA_RULE_POSITION_ID] || tb[NFTA_RULE_CHAIN_ID])
+		return batch_fail(error, "a rule by its number in chain", msg->name);
 	if (msg->type == NFT_MSG_DELRULE)
 		return 0;
-	if (!tb[NFTA_RULE_EXPRESSIONS])
+	if (!expressions)
 		return batch_fail(error, "a rule without expressions in chain", msg->name);
-	return batch_check_list(tb[NFTA_RULE_EXPRESSIONS], BATCH_EXPRS_MAX, msg->name, error,
-				batch_check_expr);
+	r = batch_check_list(expressions, BATCH_EXPRS_MAX, msg->name, error, batch_check_expr);
+	return r < 0 ? r : batch_note_rule(seen, msg, expressions, error);
 }
 
 static int batch_check_named(const struct nlattr *name, struct batch_msg *msg, char *error)
@@ -324,10 +413,29 @@ static int batch_check_named(const struct nlattr *name, struct batch_msg *msg, c
 	return msg->name ? 0 : batch_fail(error, "a set or an object without a name", "");
 }
 
-static int batch_check_set(const struct nlattr **tb, struct batch_msg *msg, char *error)
+/* A set whose elements end is netpolicyd's to fill: what a batch put there, no comparison sees. */
+static int batch_note_set(struct batch_seen *seen, const struct batch_msg *msg,
+			  const struct nlattr *flags, char *error)
+{
+	uint32_t bits = 0;
+
+	if (flags && !batch_u32(flags, &bits))
+		return batch_fail(error, "malformed flags of set", msg->name);
+	if (!seen || msg->type != NFT_MSG_NEWSET || !(bits & NFT_SET_TIMEOUT))
+		return 0;
+	if (seen->n_live == BATCH_LIVE_MAX)
+		return batch_fail(error, "too many sets with timeouts", msg->name);
+	seen->live[seen->n_live++] = msg->name;
+	return 0;
+}
+
+static int batch_check_set(const struct nlattr **tb, struct batch_msg *msg, struct batch_seen *seen,
+			   char *error)
 {
 	int r = batch_check_named(tb[NFTA_SET_NAME], msg, error);
 
+	if (r == 0)
+		r = batch_note_set(seen, msg, tb[NFTA_SET_FLAGS], error);
 	if (r == 0 && tb[NFTA_SET_EXPR])
 		r = batch_check_counter(tb[NFTA_SET_EXPR], msg->name, error);
 	if (r == 0 && tb[NFTA_SET_EXPRESSIONS])
@@ -336,10 +444,13 @@ static int batch_check_set(const struct nlattr **tb, struct batch_msg *msg, char
 	return r;
 }
 
-static int batch_check_elems(const struct nlattr **tb, struct batch_msg *msg, char *error)
+static int batch_check_elems(const struct nlattr **tb, struct batch_msg *msg,
+			     const struct batch_seen *seen, char *error)
 {
 	int r = batch_check_named(tb[NFTA_SET_ELEM_LIST_SET], msg, error);
 
+	if (r == 0 && seen && batch_is_listed(seen->live, seen->n_live, msg->name))
+		return batch_fail(error, "elements of a set with timeouts", msg->name);
 	if (r == 0 && tb[NFTA_SET_ELEM_LIST_ELEMENTS])
 		r = batch_check_list(tb[NFTA_SET_ELEM_LIST_ELEMENTS], BATCH_ELEMS_MAX, msg->name,
 				     error, batch_check_elem);
@@ -383,13 +494,13 @@ static int batch_check_kind(const struct nlattr **tb, struct batch_msg *msg,
 		return batch_check_chain(tb, msg, seen, error);
 	case NFT_MSG_NEWRULE:
 	case NFT_MSG_DELRULE:
-		return batch_check_rule(tb, msg, error);
+		return batch_check_rule(tb, msg, seen, error);
 	case NFT_MSG_NEWSET:
 	case NFT_MSG_DELSET:
-		return batch_check_set(tb, msg, error);
+		return batch_check_set(tb, msg, seen, error);
 	case NFT_MSG_NEWSETELEM:
 	case NFT_MSG_DELSETELEM:
-		return batch_check_elems(tb, msg, error);
+		return batch_check_elems(tb, msg, seen, error);
 	case NFT_MSG_NEWOBJ:
 	case NFT_MSG_DELOBJ:
 		return batch_check_object(tb, msg, error);
@@ -514,16 +625,26 @@ int batch_walk(const void *bytes, size_t len, int (*fn)(const struct batch_msg *
 	return batch_each(bytes, len, NULL, fn, ctx, ret_error);
 }
 
-int batch_check(const void *bytes, size_t len, char ret_error[static BATCH_ERROR_MAX])
+static int batch_check_all(const void *bytes, size_t len, bool is_trial, char *error)
 {
-	struct batch_seen seen = { 0 };
-	int r = batch_each(bytes, len, &seen, NULL, NULL, ret_error);
+	struct batch_seen seen = { .is_trial = is_trial };
+	int r = batch_each(bytes, len, &seen, NULL, NULL, error);
 
 	if (r < 0)
 		return r;
 	if (!seen.table || !seen.input || !seen.forward || !seen.output)
-		return batch_fail(ret_error, "incomplete: it would leave a direction open", "");
+		return batch_fail(error, "incomplete: it would leave a direction open", "");
 	return 0;
+}
+
+int batch_check(const void *bytes, size_t len, char ret_error[static BATCH_ERROR_MAX])
+{
+	return batch_check_all(bytes, len, false, ret_error);
+}
+
+int batch_check_trial(const void *bytes, size_t len, char ret_error[static BATCH_ERROR_MAX])
+{
+	return batch_check_all(bytes, len, true, ret_error);
 }
 
 static const char *batch_verb(int type)

@@ -3,8 +3,10 @@
 /*
  * A recorded batch: the netlink messages that libnftables sent, from BATCH_BEGIN to BATCH_END. The
  * privileged side believes nothing of it: it walks the headers and refuses whatever is not a
- * change to our two tables with our hooks and priorities, built of harmless expressions, and
- * complete enough not to leave the host open. Pure: looks at bytes, changes nothing.
+ * change to our two tables with our hooks and priorities, built of harmless expressions, and what
+ * plainly leaves a direction open: a filter that is missing, has another policy than drop, or a
+ * rule that accepts without a condition. What conditions let through only a proof can say, not
+ * this. Pure: looks at bytes, changes nothing.
  */
 #include <linux/netlink.h>
 #include <net/if.h>
@@ -36,6 +38,10 @@ struct batch_msg {
  * Errors: 0; -EBADMSG with @ret_error filled. */
 int batch_check(const void *bytes, size_t len,
 		char ret_error[static BATCH_ERROR_MAX]) _warn_unused_;
+
+/* As batch_check(), but for what leaves the host open on purpose: policies that only log. */
+int batch_check_trial(const void *bytes, size_t len,
+		      char ret_error[static BATCH_ERROR_MAX]) _warn_unused_;
 
 /* Calls @fn for each message between BATCH_BEGIN and BATCH_END. Borrows @bytes.
  * Errors: as batch_check(); else the first non-zero result of @fn. */

@@ -31,9 +31,8 @@ static int cliapply_lock(const struct cli *c, int *ret)
 	r = applylock_take(c->state_dir, clk_now_ns() + APPLYLOCK_WAIT_MS * CLK_NS_PER_MS, ret);
 	if (r == 0)
 		return CLI_OK;
-	log_error("%s/" APPLYLOCK_NAME ": %s", c->state_dir,
-		  r == -EBUSY ? "another netpolicy or netpolicyd works here; nothing was done" :
-				strerror(-r));
+	log_error("%s/" APPLYLOCK_NAME ": %s; nothing was done", c->state_dir,
+		  r == -EBUSY ? "another netpolicy or netpolicyd works here" : strerror(-r));
 	return CLI_TROUBLE;
 }
 
@@ -164,7 +163,21 @@ static int cliapply_load(const struct cli *c, const struct batchfile *file)
 		return CLI_TROUBLE;
 	}
 	r = cliapply_put(file);
-	return r == CLI_OK ? cliapply_save(c, CLI_BATCH_NAME, file) : r;
+	if (r != CLI_OK || cliapply_save(c, CLI_BATCH_NAME, file) == CLI_OK)
+		return r;
+	log_error("the policy is loaded but not saved: the next boot loads the one before");
+	return CLI_TROUBLE;
+}
+
+/* What the compiler without power gave is ours; here it must be closed too. */
+static int cliapply_check(const struct batchfile *file)
+{
+	char error[BATCH_ERROR_MAX] = "";
+
+	if (batch_check(file->batch, file->batch_len, error) == 0)
+		return CLI_OK;
+	log_pst(LOG_LEVEL_ERROR, PST_BATCH_REFUSED, "%s; nothing was done", error);
+	return CLI_TROUBLE;
 }
 
 /* The page is read once: what passed the gate is what is loaded, whoever writes meanwhile. */
@@ -174,7 +187,9 @@ static int cliapply_make(const struct cli *c, struct cli_work *ret)
 
 	if (r == CLI_OK)
 		r = cligate_pass(c, ret->policy);
-	return r == CLI_OK ? cli_compile(c, ret) : r;
+	if (r == CLI_OK)
+		r = cli_compile(c, ret);
+	return r == CLI_OK && !c->log_only ? cliapply_check(&ret->file) : r;
 }
 
 int cliapply_run(const struct cli *c)
@@ -284,8 +299,8 @@ int cliapply_unload(const struct cli *c)
 		return r;
 	r = applier_unload(k);
 	if (r < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_KERNEL, "cannot remove our tables: %s",
-			strerror(-r));
+		log_pst(LOG_LEVEL_ERROR, PST_POLICY_KERNEL, "cannot remove our tables: %s%s",
+			strerror(-r), r == -EPERM ? " (needs CAP_NET_ADMIN)" : "");
 		return CLI_DRIFT;
 	}
 	log_warning("our tables are gone: this host is open");

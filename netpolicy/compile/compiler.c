@@ -79,7 +79,7 @@ static void compiler_explain(struct compilewire_reply *ret, int r, int sig)
 static int compiler_check(struct compilewire_reply *ret)
 {
 	char error[BATCH_ERROR_MAX] = "";
-	int r = batch_check(ret->batch, ret->batch_len, error);
+	int r = batch_check_trial(ret->batch, ret->batch_len, error);
 
 	if (r < 0)
 		snprintf(ret->error, sizeof(ret->error), "the recorded batch: %s", error);

@@ -13,8 +13,8 @@ static int lawfile_path(const char *state_dir, const char *name, char ret[static
 		       0;
 }
 
-int lawfile_read(const char *state_dir, const char *name, struct batchfile *ret,
-		 char ret_error[static BATCH_ERROR_MAX])
+static int lawfile_get(const char *state_dir, const char *name, bool is_trial,
+		       struct batchfile *ret, char *error)
 {
 	char path[FILES_PATH_MAX];
 	int r = lawfile_path(state_dir, name, path);
@@ -23,10 +23,24 @@ int lawfile_read(const char *state_dir, const char *name, struct batchfile *ret,
 	if (r == 0)
 		r = batchfile_read(path, ret);
 	if (r < 0) {
-		snprintf(ret_error, BATCH_ERROR_MAX, "%s", batchfile_strerror(r));
+		snprintf(error, BATCH_ERROR_MAX, "%s", batchfile_strerror(r));
 		return r;
 	}
-	return batch_check(ret->batch, ret->batch_len, ret_error) < 0 ? LAWFILE_E_REFUSED : 0;
+	r = is_trial ? batch_check_trial(ret->batch, ret->batch_len, error) :
+		       batch_check(ret->batch, ret->batch_len, error);
+	return r < 0 ? LAWFILE_E_REFUSED : 0;
+}
+
+int lawfile_read(const char *state_dir, const char *name, struct batchfile *ret,
+		 char ret_error[static BATCH_ERROR_MAX])
+{
+	return lawfile_get(state_dir, name, false, ret, ret_error);
+}
+
+int lawfile_read_trial(const char *state_dir, struct batchfile *ret,
+		       char ret_error[static BATCH_ERROR_MAX])
+{
+	return lawfile_get(state_dir, LAWFILE_NEXT, true, ret, ret_error);
 }
 
 int lawfile_save(const char *state_dir, const struct batchfile *f)

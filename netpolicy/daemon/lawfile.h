@@ -19,6 +19,10 @@ enum { LAWFILE_E_REFUSED = 1 }; /* readable, yet not a batch of ours */
 int lawfile_read(const char *state_dir, const char *name, struct batchfile *ret,
 		 char ret_error[static BATCH_ERROR_MAX]) _warn_unused_;
 
+/* As lawfile_read() of policy.next, which may let everything through: never to be saved. */
+int lawfile_read_trial(const char *state_dir, struct batchfile *ret,
+		       char ret_error[static BATCH_ERROR_MAX]) _warn_unused_;
+
 /* Saves @f as policy.batch; the one before is then policy.batch.prev. Errors: 0; -errno. */
 int lawfile_save(const char *state_dir, const struct batchfile *f) _warn_unused_;
 

@@ -144,7 +144,8 @@ static void orders_apply(struct warden *k, const struct ctlwire_request *q,
 		orders_refuse(a, -EINVAL, PST_NONE, "a time of 1 to 86400 seconds is needed");
 		return;
 	}
-	r = lawfile_read(k->options.state_dir, LAWFILE_NEXT, &f, error);
+	r = q->is_trial ? lawfile_read_trial(k->options.state_dir, &f, error) :
+			  lawfile_read(k->options.state_dir, LAWFILE_NEXT, &f, error);
 	if (r != 0)
 		orders_refuse(a, r > 0 ? -EBADMSG : r,
 			      r > 0 ? PST_BATCH_REFUSED : PST_BATCH_UNREADABLE, error);

@@ -405,7 +405,7 @@ static int main_load(struct main_world *w)
 {
 	_cleanup_(applier_release) struct applier_result result = { 0 };
 	char error[BATCH_ERROR_MAX] = "";
-	int r = batch_check(w->q->batch, w->q->batch_len, error);
+	int r = batch_check_trial(w->q->batch, w->q->batch_len, error);
 
 	if (r == 0)
 		r = applier_apply(w->k, w->q->batch, w->q->batch_len, NULL, &result);

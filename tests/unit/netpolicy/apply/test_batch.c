@@ -181,7 +181,7 @@ static void test_batch_refuses_verdicts(void)
 
 		code = htonl((uint32_t)good[i]);
 		memcpy(p + 8, &code, sizeof(code));
-		CU_ASSERT_EQUAL(batch_check(test_copy, test_len, error), 0);
+		CU_ASSERT_EQUAL(batch_check_trial(test_copy, test_len, error), 0);
 	}
 }
 
@@ -210,6 +210,149 @@ static void test_batch_refuses_incomplete(void)
 	memmove(test_copy + begin, test_copy + end, test_len - end);
 	test_len -= end - begin;
 	test_refused("incomplete");
+}
+
+/* The policy of each of the three filters: only drop; a trial may have another. */
+static void test_batch_refuses_open_policy(void)
+{
+	static const uint8_t drop[] = { 8, 0, NFTA_CHAIN_POLICY, 0, 0, 0, 0, NF_DROP };
+	size_t from = 0, n = 0;
+	uint8_t *p;
+
+	while ((p = test_search(drop, sizeof(drop), from))) {
+		char error[BATCH_ERROR_MAX] = "";
+
+		p[7] = NF_ACCEPT;
+		test_refused("would leave a direction open");
+		CU_ASSERT_EQUAL(batch_check_trial(test_copy, test_len, error), 0);
+		p[7] = NF_DROP;
+		p[2] = NFTA_CHAIN_USE; /* the kernel's default is accept */
+		test_refused("would leave a direction open");
+		p[2] = NFTA_CHAIN_POLICY;
+		from = (size_t)(p - test_copy) + sizeof(drop);
+		n++;
+	}
+	CU_ASSERT_TRUE(n >= 3);
+}
+
+/* Takes @n bytes out of the copy, which are whole messages or attributes. */
+static void test_cut(size_t at, size_t n)
+{
+	memmove(test_copy + at, test_copy + at + n, test_len - at - n);
+	test_len -= n;
+}
+
+/* The first attribute @type on the first level of the message at @at, or TEST_NONE. */
+static size_t test_attr(size_t at, uint16_t type)
+{
+	size_t end = at + test_at(at)->nlmsg_len;
+
+	for (at += NLMSG_HDRLEN + 4; at < end;) {
+		const struct nlattr *attr = (const void *)(test_copy + at);
+
+		if ((attr->nla_type & NLA_TYPE_MASK) == type)
+			return at;
+		at += NLMSG_ALIGN(attr->nla_len);
+	}
+	return TEST_NONE;
+}
+
+/* Puts an attribute with 4 bytes, or with 8, behind the others of the message at @at. */
+static void test_append(size_t at, uint16_t type, uint16_t size)
+{
+	struct nlattr attr = { .nla_len = (uint16_t)(NLA_HDRLEN + size), .nla_type = type };
+	size_t end = at + test_at(at)->nlmsg_len;
+
+	memmove(test_copy + end + attr.nla_len, test_copy + end, test_len - end);
+	memset(test_copy + end, 0, attr.nla_len);
+	memcpy(test_copy + end, &attr, sizeof(attr));
+	test_copy[end + attr.nla_len - 1] = 1;
+	test_at(at)->nlmsg_len += attr.nla_len;
+	test_len += attr.nla_len;
+}
+
+/* An update of a chain without a hook may not touch the policy either. */
+static void test_batch_refuses_bare_policy(void)
+{
+	size_t at = test_find(NFT_MSG_NEWCHAIN), end = at + test_at(at)->nlmsg_len;
+	size_t len = test_at(at)->nlmsg_len, hook, type;
+
+	memmove(test_copy + end + len, test_copy + end, test_len - end);
+	memcpy(test_copy + end, test_copy + at, len);
+	test_len += len;
+	type = test_attr(end, NFTA_CHAIN_TYPE);
+	CU_ASSERT_NOT_EQUAL_FATAL(type, TEST_NONE);
+	test_at(end)->nlmsg_len -=
+		NLMSG_ALIGN(((struct nlattr *)(void *)(test_copy + type))->nla_len);
+	test_cut(type, NLMSG_ALIGN(((struct nlattr *)(void *)(test_copy + type))->nla_len));
+	hook = test_attr(end, NFTA_CHAIN_HOOK);
+	CU_ASSERT_NOT_EQUAL_FATAL(hook, TEST_NONE);
+	test_at(end)->nlmsg_len -= ((struct nlattr *)(void *)(test_copy + hook))->nla_len;
+	test_cut(hook, ((struct nlattr *)(void *)(test_copy + hook))->nla_len);
+	test_refused("a policy without a hook");
+}
+
+/* By their handles a message would mean something else than its names say. */
+static void test_batch_refuses_handles(void)
+{
+	static const struct {
+		int type;
+		uint16_t attr, size;
+	} rows[] = {
+		{ NFT_MSG_NEWCHAIN, NFTA_CHAIN_HANDLE, 8 },
+		{ NFT_MSG_NEWRULE, NFTA_RULE_HANDLE, 8 },
+		{ NFT_MSG_DELRULE, NFTA_RULE_HANDLE, 8 },
+		{ NFT_MSG_DELRULE, NFTA_RULE_ID, 4 },
+		{ NFT_MSG_NEWRULE, NFTA_RULE_POSITION, 8 },
+		{ NFT_MSG_NEWRULE, NFTA_RULE_POSITION_ID, 4 },
+		{ NFT_MSG_NEWRULE, NFTA_RULE_CHAIN_ID, 4 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t at = test_find(rows[i].type);
+
+		CU_ASSERT_NOT_EQUAL_FATAL(at, TEST_NONE);
+		test_append(at, rows[i].attr, rows[i].size);
+		test_refused("by its number");
+		test_teardown();
+		test_setup();
+	}
+}
+
+/* What accepts without looking at anything, in a filter. */
+static void test_batch_refuses_accept_all(void)
+{
+	static const uint8_t drop[] = {
+		12, 0, NFTA_DATA_VERDICT, 0x80, 8, 0, NFTA_VERDICT_CODE, 0, 0, 0, 0, NF_DROP
+	};
+	size_t from = 0, n = 0;
+	uint8_t *p;
+
+	/* The closed policy has such rules with drop: one for each direction, one for none. */
+	while ((p = test_search(drop, sizeof(drop), from))) {
+		char error[BATCH_ERROR_MAX] = "";
+
+		p[11] = NF_ACCEPT;
+		test_refused("accepts everything");
+		CU_ASSERT_EQUAL(batch_check_trial(test_copy, test_len, error), 0);
+		p[11] = NF_DROP;
+		from = (size_t)(p - test_copy) + sizeof(drop);
+		n++;
+	}
+	CU_ASSERT_EQUAL(n, 3);
+}
+
+/* A filter that is made behind rules could be one that they have opened. */
+static void test_batch_refuses_late_chain(void)
+{
+	size_t chain = test_find(NFT_MSG_NEWCHAIN), end = test_find_type(NFNL_MSG_BATCH_END);
+	size_t len = test_at(chain)->nlmsg_len;
+
+	CU_ASSERT_NOT_EQUAL_FATAL(end, TEST_NONE);
+	memmove(test_copy + end + len, test_copy + end, test_len - end);
+	memcpy(test_copy + end, test_copy + chain, len);
+	test_len += len;
+	test_refused("behind");
 }
 
 static void test_batch_refuses_frames(void)
@@ -296,6 +439,11 @@ static const struct tap_test test_batch_tests[] = {
 	{ "refuses another expression", test_batch_refuses_expression },
 	{ "refuses an attribute given twice", test_batch_refuses_double_attribute },
 	{ "refuses what would leave the host open", test_batch_refuses_incomplete },
+	{ "refuses a policy but drop", test_batch_refuses_open_policy },
+	{ "refuses a policy without a hook", test_batch_refuses_bare_policy },
+	{ "refuses handles", test_batch_refuses_handles },
+	{ "refuses to accept everything", test_batch_refuses_accept_all },
+	{ "refuses a filter behind rules", test_batch_refuses_late_chain },
 	{ "refuses verdicts", test_batch_refuses_verdicts },
 	{ "refuses bad frames", test_batch_refuses_frames },
 	{ "refuses bad lengths", test_batch_refuses_lengths },

@@ -2,6 +2,8 @@
 /* What root asks for: policies for good and for a while, and grants; over a real kernel. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +125,33 @@ static void test_orders_refuse(void)
 	CU_ASSERT_EQUAL(lawfixture_do(&test_f, CTLWIRE_APPLY, 60)->result, -ENOENT);
 	CU_ASSERT_EQUAL(lawfixture_do(&test_f, CTLWIRE_CONFIRM, 0)->result, -ENOENT);
 	CU_ASSERT_TRUE(test_is(1, 1));
+	test_end();
+}
+
+/* What lets everything through can be tried, and never be loaded for good. */
+static void test_orders_open(void)
+{
+	static const uint8_t drop[] = { 8, 0, NFTA_CHAIN_POLICY, 0, 0, 0, 0, NF_DROP };
+	struct ctlwire_request q = { .op = CTLWIRE_APPLY, .seconds = 60, .is_trial = true };
+	_cleanup_(batchfile_release) struct batchfile open = { 0 };
+	const struct ctlwire_answer *a;
+	uint8_t *p;
+
+	if (!test_ready(NULL))
+		return;
+	lawfixture_make(2, &open);
+	p = open.batch ? memmem(open.batch, open.batch_len, drop, sizeof(drop)) : NULL;
+	CU_ASSERT_PTR_NOT_NULL(p);
+	if (p)
+		p[7] = NF_ACCEPT;
+	lawfixture_write_again(&test_f, &open);
+	for (unsigned int seconds = 0; seconds <= 60; seconds += 60) {
+		a = lawfixture_do(&test_f, CTLWIRE_APPLY, seconds);
+		CU_ASSERT_TRUE(a->result == -EBADMSG && a->pst == PST_BATCH_REFUSED);
+	}
+	CU_ASSERT_TRUE(test_is(1, 1));
+	CU_ASSERT_EQUAL(lawfixture_ask(&test_f, &q)->result, 0);
+	CU_ASSERT_TRUE(test_is(2, 1));
 	test_end();
 }
 
@@ -332,6 +361,7 @@ static void test_orders_grant_lives(void)
 static const struct tap_test test_orders_tests[] = {
 	{ "apply and rollback", test_orders_apply },
 	{ "what is refused", test_orders_refuse },
+	{ "open only to try", test_orders_open },
 	{ "what the kernel refuses", test_orders_kernel_refuses },
 	{ "for a while", test_orders_pending },
 	{ "never confirmed", test_orders_unconfirmed },
