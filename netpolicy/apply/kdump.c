@@ -40,8 +40,9 @@ static const struct kdump_source kdump_sources[] = {
 		  KDUMP_BIT(NFTA_CHAIN_ID) },
 	{ KDUMP_SET, NFT_MSG_GETSET, NFT_MSG_NEWSET, NFTA_SET_NAME,
 	  KDUMP_BIT(NFTA_SET_HANDLE) | KDUMP_BIT(NFTA_SET_ID) | KDUMP_BIT(NFTA_SET_PAD) |
-		  KDUMP_BIT(NFTA_SET_NAME) |
-		  KDUMP_BIT(KDUMP_SET_COUNT) }, /* the holder is the name */
+		  KDUMP_BIT(NFTA_SET_NAME) |     /* the holder is the name */
+		  KDUMP_BIT(NFTA_SET_USERDATA) | /* for listings; each nft its own */
+		  KDUMP_BIT(KDUMP_SET_COUNT) },
 	{ KDUMP_OBJ, NFT_MSG_GETOBJ, NFT_MSG_NEWOBJ, NFTA_OBJ_NAME,
 	  KDUMP_BIT(NFTA_OBJ_USE) | KDUMP_BIT(NFTA_OBJ_HANDLE) | KDUMP_BIT(NFTA_OBJ_PAD) |
 		  KDUMP_BIT(NFTA_OBJ_DATA) },

@@ -216,6 +216,25 @@ static void test_applier_leaves_live_elements(void)
 	CU_ASSERT_TRUE(result.was_current);
 }
 
+/* How an nft of another version notes a type for its listings changes nothing. */
+static void test_applier_other_notes(void)
+{
+	_cleanup_(kernio_closep) struct kernio *k = NULL;
+	_cleanup_(applier_release) struct applier_result result = { 0 };
+
+	if (!test_ready(&k))
+		return;
+	netns_run("nft 'add table inet postern; "
+		  "add set inet postern tunnels { typeof iifname; comment \"links\"; }; "
+		  "add set inet postern grant_ssh6 { typeof ip6 saddr; flags timeout; }; "
+		  "add element inet postern grant_ssh6 { 2001:db8:9::1 timeout 1h }'");
+	CU_ASSERT_EQUAL(test_apply(k, &test_one, &result), 0);
+	CU_ASSERT_FALSE(result.was_replaced);
+	netns_expect("nft list ruleset | grep -c -e typeof -e '2001:db8:9::1 timeout 1h'", "3");
+	applier_release(&result);
+	CU_ASSERT_EQUAL(applier_check(k, &test_one.expected, &result), 0);
+}
+
 /* Where the kernel knows it: made to persist, owned, closed to others, and free again. */
 static void test_applier_owns(void)
 {
@@ -363,6 +382,7 @@ static const struct tap_test test_applier_tests[] = {
 	{ "sees into anonymous sets", test_applier_sees_anonymous_sets },
 	{ "replaces what cannot be filled in place", test_applier_replaces },
 	{ "leaves live elements alone", test_applier_leaves_live_elements },
+	{ "takes no notice of the notes of another nft", test_applier_other_notes },
 	{ "owns", test_applier_owns },
 	{ "cannot own", test_applier_cannot_own },
 	{ "unloads ours only", test_applier_unloads_ours_only },
