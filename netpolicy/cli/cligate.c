@@ -17,6 +17,7 @@ static const char *cligate_where(const struct terms_answer *answer)
 void cligate_describe(const struct terms *t, const struct prove_say *say, struct buf *to)
 {
 	const struct policy_say *line = &t->policy->says[say->say];
+	const char *what = say->lets.item ? say->lets.item->what : "";
 	char packet[PROVE_TEXT_MAX];
 
 	buf_addf(to, "%s: claim \"%s\": ", line->where, t->policy->claims[line->claim].text);
@@ -24,13 +25,12 @@ void cligate_describe(const struct terms *t, const struct prove_say *say, struct
 		buf_add(to, "too large to decide");
 		return;
 	}
-	buf_addf(to, "%s %s (%s): %s", cligate_where(&say->lets),
-		 line->is_never ? "lets through" : "stops",
-		 say->lets.item ? say->lets.item->what : "",
-		 prove_packet_text(&say->witness, packet));
+	buf_addf(to, "%s %s%s%s%s: %s", cligate_where(&say->lets),
+		 line->is_never ? "lets through" : "stops", *what ? " (" : "", what,
+		 *what ? ")" : "", prove_packet_text(&say->witness, packet));
 }
 
-/* Adds what the tunnel needs as claims. @ret_n: how many lines of claims are the page's own. */
+/* Adds what the tunnel needs as claims. */
 static int cligate_add_tunnel(const struct cli *c, struct policy *p)
 {
 	_cleanup_(zoneconf_release) struct zoneconf zone = { 0 };

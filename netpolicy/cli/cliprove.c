@@ -89,7 +89,7 @@ static void cliprove_print_claim(const struct cliprove *p, const struct prove_sa
 	       outcome == PROVE_HOLDS ? "" : ": it holds in the page, but see the assumptions",
 	       say->is_empty ? ": but no packet is what it speaks of" : "");
 	if (say->but_sockets)
-		printf("          but not for packet sockets, which only the guard stops: %s\n",
+		printf("          but for packet sockets, which only the guard stops: %s\n",
 		       prove_packet_text(&say->socket_witness, packet));
 }
 

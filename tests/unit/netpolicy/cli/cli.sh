@@ -210,7 +210,7 @@ done
 ends 2 "nothing was loaded here before" "$netpolicy" plan "${with[@]}"
 variant violated 's/^from +public .*/&\nfrom archive allow tcp 80/'
 ends 1 PST-3009 "$netpolicy" apply "${with[@]}" --policy "$page"
-said "violated.conf:9 lets through"
+said "violated.conf:9 lets through: in up tcp "
 said "[2001:db8:53:"
 [ ! -e "$dir/state/policy.batch" ] || fail "a page whose claim is violated was saved"
 # What is proved is what is saved: the page is opened once, so nobody can put another one between.
@@ -325,7 +325,7 @@ cat >>"$page" <<-CLAIM
 CLAIM
 ends 0 "all claims hold" "$netpolicy" prove --page-only --no-kernel --policy "$page"
 said 'claim "none": but no packet is what it speaks of'
-said 'but not for packet sockets, which only the guard stops: out up tcp'
+said 'but for packet sockets, which only the guard stops: out up tcp'
 said "empty.conf:9 could go: what it allows is allowed without it by empty.conf:13"
 ends 0 'claim "none" holds, but no packet is what it speaks of' \
 	"$netpolicy" apply --boot-only "${with[@]}" --state-dir "$dir/once" --policy "$page"
@@ -338,7 +338,7 @@ member decide_nothing.0.redundant true
 said '"but_packet_sockets":"out up tcp'
 # The kernel was to be asked, and could not be: nobody knows.
 ends 2 PST-3017 env POSTERN_LIBEXECDIR="$dir/only-compile" "$netpolicy" prove --page-only "${with[@]}"
-said "not decidable"
+said "the kernel could not be asked"
 nft 'table ip6 stranger { chain pre { type nat hook prerouting priority -100; tcp dport 80 redirect to :22; }; }'
 ends 2 PST-3019 "$netpolicy" prove --no-kernel "${with[@]}"
 said "ip6 stranger, chain pre: redir"
