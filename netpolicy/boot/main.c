@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/files.h"
 #include "common/log.h"
@@ -121,7 +122,10 @@ static int boot_give_up(void)
 	size_t n = 0;
 	int r = linkdown_all(&n);
 
-	if (r < 0)
+	if (n == 0 && geteuid() != 0)
+		log_error("only root can load a policy or take links down; which rules are in the "
+			  "kernel is not known");
+	else if (r < 0)
 		log_error("no policy is loaded, and the links cannot be taken down (%s): THIS HOST "
 			  "IS OPEN",
 			  strerror(-r));
@@ -165,7 +169,7 @@ int main(int argc, char **argv)
 			return BOOT_USAGE;
 	}
 	if (optind != argc) {
-		fputs(boot_usage, stderr);
+		fprintf(stderr, "%s\n", boot_usage);
 		return BOOT_USAGE;
 	}
 	log_open("netpolicy-boot", LOG_LEVEL_INFO);

@@ -250,7 +250,10 @@ void cli_print_lines(const char *prefix, const char *lines)
 
 bool cli_is_printed(void)
 {
-	return fflush(stdout) == 0 && !ferror(stdout);
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return true;
+	log_error("cannot print the answer: %s", strerror(errno ? errno : EIO));
+	return false;
 }
 
 void cli_release(struct cli_work *w)

@@ -101,7 +101,10 @@ static int cliapply_put(const struct batchfile *file)
 	}
 	if (r == APPLIER_E_DRIFT) {
 		log_pst(LOG_LEVEL_ERROR, PST_POLICY_DRIFT,
-			"loaded, but the kernel holds something else:\n%s", result.diff.lines.text);
+			"loaded, but the kernel holds something else: %zu difference%s; 'netpolicy "
+			"check' tells whether that stays so",
+			result.diff.n, result.diff.n == 1 ? "" : "s");
+		cli_print_lines("  ", result.diff.lines.text);
 		return CLI_DRIFT;
 	}
 	cliapply_tell_loaded(file->about, &result);
@@ -262,6 +265,18 @@ static int cliapply_rollback_alone(const struct cli *c)
 	return r;
 }
 
+/* By its name: who rolls back twice wants to know where that led. */
+static void cliapply_tell_back(const struct cli *c)
+{
+	struct ctlwire_request q = { .op = CTLWIRE_STATUS };
+	struct ctlwire_answer a;
+
+	if (cliask(c, &q, &a) == 0 && a.status.about[0])
+		log_info("the policy before is back: %s", a.status.about);
+	else
+		log_info("the policy before is back");
+}
+
 int cliapply_rollback(const struct cli *c)
 {
 	struct ctlwire_request q = { .op = CTLWIRE_ROLLBACK };
@@ -276,8 +291,8 @@ int cliapply_rollback(const struct cli *c)
 		return cliapply_rollback_alone(c);
 	if (r < 0)
 		return CLI_TROUBLE;
-	if (a.result == 0 && !a.text[0])
-		log_info("the policy before is back");
+	if (a.result == 0)
+		cliapply_tell_back(c);
 	return cliask_tell(&a);
 }
 

@@ -97,6 +97,24 @@ static int cligrant_ask(const struct cli *c, const struct ctlwire_request *q, co
 	return cli_is_printed() ? r : CLI_TROUBLE;
 }
 
+/* The reason ends in logs and lists. */
+static int cligrant_check_why(const char *why)
+{
+	json_auto_t *text = json_string(why); /* NULL for what is no UTF-8 */
+	char limit[64];
+	bool is_clean = text != NULL;
+
+	snprintf(limit, sizeof(limit), "it has %zu bytes, at most %d fit", strlen(why),
+		 CTLWIRE_WHY_MAX - 1);
+	if (strlen(why) >= CTLWIRE_WHY_MAX)
+		return cligrant_refuse("reason", "of --why", limit);
+	for (const char *at = why; *at; at++)
+		is_clean = is_clean && (unsigned char)*at >= ' ' && *at != 0x7f;
+	return is_clean ? CLI_OK :
+			  cligrant_refuse("reason", "of --why",
+					  "it is not one line of UTF-8 without control characters");
+}
+
 static int cligrant_add(const struct cli *c)
 {
 	struct ctlwire_request q = { .op = CTLWIRE_GRANT_ADD, .seconds = c->seconds };
@@ -109,7 +127,9 @@ static int cligrant_add(const struct cli *c)
 		return cligrant_refuse("grant", name, "is not a name");
 	if (policy_parse_prefix(address, &prefix) < 0 || prefix.len != 128)
 		return cligrant_refuse("address", address, "is not one IPv6 or IPv4 address");
-	r = cligrant_check(c, name, address, &prefix.addr);
+	r = c->why ? cligrant_check_why(c->why) : CLI_OK;
+	if (r == CLI_OK)
+		r = cligrant_check(c, name, address, &prefix.addr);
 	if (r != CLI_OK)
 		return r;
 	snprintf(q.name, sizeof(q.name), "%s", name);

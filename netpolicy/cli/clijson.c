@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
+
 #define CLIJSON_FLAGS (JSON_INDENT(2) | JSON_SORT_KEYS)
 
 int clijson_print(json_t *root, FILE *to)
@@ -14,6 +16,8 @@ int clijson_print(json_t *root, FILE *to)
 	json_decref(root);
 	if (r == 0 && (fputc('\n', to) == EOF || fflush(to)))
 		r = -EIO;
+	if (r < 0)
+		log_error("cannot print the answer: %s", strerror(-r));
 	return r;
 }
 

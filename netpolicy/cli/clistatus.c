@@ -184,9 +184,11 @@ static void clistatus_print_alone(const struct cli *c)
 	_cleanup_(clicheck_release) struct clicheck what = { 0 };
 	int r = cli_load_saved(c, &file, NULL);
 
+	if (r == -EACCES || r == -EPERM)
+		return; /* it was said that it cannot be read: who knows what it is */
 	if (r < 0) {
-		printf("no policy is saved in %s: at boot the closed one is loaded\n",
-		       c->state_dir);
+		printf("no policy%s is saved in %s: at boot the closed one is loaded\n",
+		       r == -ENOENT ? "" : " that can be used", c->state_dir);
 		return;
 	}
 	printf("at boot: %s\n", file.about);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/notify.h"
@@ -76,7 +77,7 @@ static int main_parse(int argc, char **argv, struct main_wish *w)
 	}
 	if (optind == argc)
 		return -1;
-	fputs(main_usage, stderr);
+	fprintf(stderr, "%s\n", main_usage);
 	return MAIN_USAGE;
 }
 
@@ -120,7 +121,8 @@ static int main_shed(void)
 	if (r == 0)
 		r = sandbox_lock_privileges();
 	if (r < 0)
-		log_error("cannot give privileges away: %s", strerror(-r));
+		log_error("cannot give privileges away: %s%s", strerror(-r),
+			  geteuid() == 0 ? "" : " (only root can run netpolicyd)");
 	return r;
 }
 

@@ -70,6 +70,8 @@ static void test_driftlog_cleans(void)
 	CU_ASSERT_STRING_EQUAL(row->command, "a?b");
 	CU_ASSERT_STRING_EQUAL(row->what, "c?d?");
 	CU_ASSERT_EQUAL(test_add("a\033b", 1, "c\nd\x7f", 1)->times, 2);
+	/* A name that is no UTF-8 would be left out of JSON. */
+	CU_ASSERT_STRING_EQUAL(test_add("a\xff", 1, "c", 1)->command, "a?");
 }
 
 static const struct tap_test test_driftlog_tests[] = {
