@@ -206,6 +206,8 @@ struct test_case {
 
 #define TEST_IN(l, p) .dir = POLICY_IN, .link = TERMS_##l, .proto = IPPROTO_##p, .hop_limit = 64
 #define TEST_OUT(l, p) .dir = POLICY_OUT, .link = TERMS_##l, .proto = IPPROTO_##p, .hop_limit = 64
+/* A user that no user namespace has; where there may be none, as in a chroot, it is one like others. */
+#define TEST_NO_UID 4294967294
 #define TEST_HOST "2001:db8:ffff::7"
 
 static const struct test_case test_cases[] = {
@@ -398,10 +400,10 @@ static const struct test_case test_cases[] = {
 	{ "2001:db8:53::1",
 	  TEST_HOST,
 	  { TEST_OUT(UP, TCP), .far_port = 443, .near_port = 999, .has_uid = true,
-	    .uid = 4294967294 },
+	    .uid = TEST_NO_UID },
 	  -EOPNOTSUPP,
-	  0,
-	  "" },
+	  TERMS_REJECT,
+	  "row 16" },
 	{ "2001:db8:53::1",
 	  TEST_HOST,
 	  { TEST_OUT(UP, TCP), .far_port = 443, .near_port = 999 },
@@ -482,12 +484,14 @@ static const struct test_case test_cases[] = {
 
 static void test_expect(const struct test_case *want, const struct oracle_answer *got)
 {
+	bool is_made = want->packet.has_uid && want->packet.uid == TEST_NO_UID && !got->error;
+
 	/* Without root there is no other user. */
 	if (geteuid() != 0 && got->error == -EOPNOTSUPP)
 		return;
-	if (got->error != want->error ||
-	    (!want->error && (got->verdict != want->verdict ||
-			      strncmp(got->comment, want->comment, strlen(want->comment)) != 0)))
+	if ((!is_made && got->error != want->error) ||
+	    (!got->error && (got->verdict != want->verdict ||
+			     strncmp(got->comment, want->comment, strlen(want->comment)) != 0)))
 		tap_fail(__FILE__, __LINE__,
 			 "far %s near_port %u far_port %u: %s, error %d, %s %s '%s'", want->far,
 			 want->packet.near_port, want->packet.far_port,
