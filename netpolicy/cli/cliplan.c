@@ -8,9 +8,13 @@
 #include "common/log.h"
 #include "netpolicy/cli/clijson.h"
 #include "netpolicy/cli/cliwait.h"
+#include "netpolicy/model/sha256.h"
+#include "netpolicy/parse/policyfmt.h"
 #include "netpolicy/prove/prove.h"
 
-/* Both policies, and what was found. Names of grants and claims are lines of text. */
+#define CLIPLAN_WORDS_MAX (8 * 1024 * 1024) /* 1,024 lines of claims with 16 exceptions each */
+
+/* Both policies, and what was found. What no packet shows is lines of text. */
 struct cliplan {
 	struct policy *before, *after;
 	struct prove_changes changes;
@@ -26,54 +30,108 @@ static void cliplan_releasep(struct cliplan *p)
 	buf_release(&p->removed);
 }
 
-static void cliplan_grant_text(const struct policy *p, const struct policy_grant *g, char *ret,
-			       size_t cap)
+static void cliplan_put_grant(const struct policy *p, const struct policy_grant *g, struct buf *to)
 {
-	int n = snprintf(ret, cap, "grant %s from %s via %s max %u s, tcp", g->name,
-			 p->nets[g->net].name, g->via == POLICY_VIA_TUNNEL ? "tun" : "up",
-			 g->max_s);
-
-	for (size_t i = 0; i < g->ports.n && n > 0 && (size_t)n < cap; i++)
-		n += snprintf(ret + n, cap - (size_t)n,
-			      g->ports.list[i].low == g->ports.list[i].high ? " %u" : " %u-%u",
-			      g->ports.list[i].low, g->ports.list[i].high);
+	buf_addf(to, "grant %s from %s via %s max %u s, tcp", g->name, p->nets[g->net].name,
+		 g->via == POLICY_VIA_TUNNEL ? "tun" : "up", g->max_s);
+	for (size_t i = 0; i < g->ports.n; i++)
+		buf_addf(to, g->ports.list[i].low == g->ports.list[i].high ? " %u" : " %u-%u",
+			 g->ports.list[i].low, g->ports.list[i].high);
+	buf_add(to, "\n");
 }
 
-/* A claim with how much it says: when a line of it vanishes, it shows. */
-static void cliplan_claim_text(const struct policy *p, size_t claim, char *ret, size_t cap)
+static void cliplan_put_links(const char *kind, const char (*names)[IFNAMSIZ], size_t n,
+			      struct buf *to)
 {
-	size_t lines = 0;
-
-	for (size_t i = 0; i < p->n_says; i++)
-		lines += p->says[i].claim == claim;
-	snprintf(ret, cap, "claim \"%s\", %zu line%s", p->claims[claim].text, lines,
-		 lines == 1 ? "" : "s");
+	for (size_t i = 0; i < n; i++)
+		buf_addf(to, "link %s %s\n", kind, names[i]);
 }
 
-static bool cliplan_text(const struct policy *p, size_t i, char *ret, size_t cap)
+static void cliplan_put_say(const struct policy *p, const struct policy_say *say, struct buf *to)
 {
-	if (i < p->n_grants)
-		cliplan_grant_text(p, &p->grants[i], ret, cap);
-	else if (i - p->n_grants < p->n_claims)
-		cliplan_claim_text(p, i - p->n_grants, ret, cap);
-	else
-		return false;
-	return true;
+	buf_addf(to, "claim \"%s\": ", p->claims[say->claim].text);
+	policyfmt_say(p, say, to);
+	buf_add(to, "\n");
 }
 
-/* Grants and claims of @a that @b has not in the same words. */
-static void cliplan_compare(const struct policy *a, const struct policy *b, struct buf *to)
+static bool cliplan_is_claimed(const struct policy *p, size_t net)
 {
-	char mine[512], theirs[512];
-
-	for (size_t i = 0; cliplan_text(a, i, mine, sizeof(mine)); i++) {
-		bool found = false;
-
-		for (size_t j = 0; !found && cliplan_text(b, j, theirs, sizeof(theirs)); j++)
-			found = !strcmp(mine, theirs);
-		if (!found)
-			buf_addf(to, "%s\n", mine);
+	for (size_t i = 0; i < p->n_says; i++) {
+		if (p->says[i].match.net == net)
+			return true;
+		for (size_t k = 0; k < p->says[i].n_excepts; k++)
+			if (p->says[i].excepts[k].net == net)
+				return true;
 	}
+	return false;
+}
+
+/* With another network under its name a claim says something else. */
+static void cliplan_put_net(const struct policy_net *net, struct buf *to)
+{
+	_cleanup_(buf_release) struct buf list = buf_init(CLIPLAN_WORDS_MAX);
+	char digest[SHA256_TEXT] = "", text[IP6_PREFIX_TEXT];
+
+	for (size_t i = 0; i < net->prefixes.n; i++)
+		buf_addf(&list, "%s\n", policy_format_prefix(&net->prefixes.list[i], text));
+	if (buf_done(&list) == 0)
+		sha256_text(list.text, list.len, digest);
+	buf_addf(to, "net %s, of which claims speak: %zu prefix%s, sha256 %.16s\n", net->name,
+		 net->prefixes.n, net->prefixes.n == 1 ? "" : "es", digest);
+}
+
+/* What the page says and no packet of the model shows, one a line. */
+static void cliplan_describe(const struct policy *p, struct buf *to)
+{
+	buf_addf(to, "host tier %s\nlog %u\n", policy_tier_name(p->tier), p->log_rate);
+	cliplan_put_links("up", p->uplinks, p->n_uplinks, to);
+	cliplan_put_links("tun", p->tunnels, p->n_tunnels, to);
+	for (size_t i = 0; i < p->n_nets; i++)
+		if (cliplan_is_claimed(p, i) && !p->nets[i].is_any)
+			cliplan_put_net(&p->nets[i], to);
+	for (size_t i = 0; i < p->n_grants; i++)
+		cliplan_put_grant(p, &p->grants[i], to);
+	for (size_t i = 0; i < p->n_says; i++)
+		cliplan_put_say(p, &p->says[i], to);
+}
+
+static bool cliplan_has_line(const char *lines, const char *line, size_t len)
+{
+	for (; *lines; lines += strcspn(lines, "\n") + 1)
+		if (!strncmp(lines, line, len))
+			return true;
+	return false;
+}
+
+/* Lines of @mine that are not among @theirs. */
+static void cliplan_compare(const char *mine, const char *theirs, struct buf *to)
+{
+	while (*mine) {
+		size_t len = strcspn(mine, "\n") + 1;
+
+		if (!cliplan_has_line(theirs, mine, len))
+			buf_addf(to, "%.*s", (int)len, mine);
+		mine += len;
+	}
+}
+
+static int cliplan_compare_words(struct cliplan *p)
+{
+	_cleanup_(buf_release) struct buf before = buf_init(CLIPLAN_WORDS_MAX);
+	_cleanup_(buf_release) struct buf after = buf_init(CLIPLAN_WORDS_MAX);
+	int r;
+
+	cliplan_describe(p->before, &before);
+	cliplan_describe(p->after, &after);
+	r = buf_done(&before);
+	if (r == 0)
+		r = buf_done(&after);
+	if (r < 0)
+		return r;
+	cliplan_compare(after.text, before.text, &p->added);
+	cliplan_compare(before.text, after.text, &p->removed);
+	r = buf_done(&p->added);
+	return r < 0 ? r : buf_done(&p->removed);
 }
 
 static int cliplan_prove(struct cliplan *p)
@@ -86,9 +144,7 @@ static int cliplan_prove(struct cliplan *p)
 		r = terms_make(p->after, &after);
 	if (r == 0)
 		r = prove_changes(&before, &after, &p->changes);
-	cliplan_compare(p->after, p->before, &p->added);
-	cliplan_compare(p->before, p->after, &p->removed);
-	return r < 0 ? r : buf_done(&p->added) < 0 ? -ENOMEM : buf_done(&p->removed);
+	return r < 0 ? r : cliplan_compare_words(p);
 }
 
 static void cliplan_print_changes(const struct prove_changes *changes, bool newly_allowed)
@@ -174,8 +230,8 @@ static int cliplan_load(const struct cli *c, struct cliplan *p)
 
 int cliplan_run(const struct cli *c)
 {
-	_cleanup_(cliplan_releasep) struct cliplan p = { .added = buf_init(1 << 20),
-							 .removed = buf_init(1 << 20) };
+	_cleanup_(cliplan_releasep) struct cliplan p = { .added = buf_init(CLIPLAN_WORDS_MAX),
+							 .removed = buf_init(CLIPLAN_WORDS_MAX) };
 	bool is_same;
 	int r = cliplan_load(c, &p);
 

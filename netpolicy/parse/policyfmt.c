@@ -519,25 +519,27 @@ static void policyfmt_except(const struct policy *p, const struct policy_match *
 	buf_add(to, to->len == before ? " any" : "");
 }
 
-static void policyfmt_say(const struct policy *p, const struct policy_say *say, struct buf *to)
+void policyfmt_say(const struct policy *p, const struct policy_say *say, struct buf *to)
 {
-	buf_addf(to, "\t%s %s", say->is_never ? "never" : "always",
+	buf_addf(to, "%s %s", say->is_never ? "never" : "always",
 		 say->match.dir == POLICY_IN ? "in" : "out");
 	policyfmt_match(p, &say->match, say->match.dir, to);
 	for (size_t i = 0; i < say->n_excepts; i++) {
 		buf_add(to, i ? "," : " except");
 		policyfmt_except(p, &say->excepts[i], say->match.dir, to);
 	}
-	buf_add(to, "\n");
 }
 
 static void policyfmt_claims(const struct policy *p, struct buf *to)
 {
 	for (size_t i = 0; i < p->n_claims; i++) {
 		buf_addf(to, "claim \"%s\" {\n", p->claims[i].text);
-		for (size_t k = 0; k < p->n_says; k++)
-			if (p->says[k].claim == i)
-				policyfmt_say(p, &p->says[k], to);
+		for (size_t k = 0; k < p->n_says; k++) {
+			if (p->says[k].claim != i)
+				continue;
+			policyfmt_say(p, &p->says[k], to);
+			buf_add(to, "\n");
+		}
 		buf_add(to, "}\n");
 	}
 }

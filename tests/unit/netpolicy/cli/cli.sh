@@ -271,6 +271,26 @@ ends 1 "" "$netpolicy" plan --json "${with[@]}" --policy "$page"
 is_json
 member same false
 member to.version 8
+# What no packet of the model shows is told all the same.
+planned()
+{
+	variant planned "$1"
+	ends 1 "$2" "$netpolicy" plan "${with[@]}" --policy "$page"
+	said "$3"
+}
+planned 's/^link +up eth0/link up eth0 eth1/' "adds     link up eth1" ""
+planned 's/^link +up eth0/link up eth1/' "adds     link up eth1" "removes  link up eth0"
+planned 's/^host +tier compute/host tier public/' "adds     host tier public" "removes  host tier compute"
+planned 's/^log.*//; $alog 7' "adds     log 7" "removes  log 5"
+planned 's/implied, grant ssh/implied, grant ssh, from any tcp/; s/from any tcp/& 80/' \
+	'adds     claim "nothing from the Internet": never in via up new except from public, implied, grant ssh, from any tcp 80' \
+	'removes  claim "nothing from the Internet": never in via up new except from public, implied, grant ssh'
+planned 's/^from +public.*/net other 2001:db8:9::\/48\n&/; s/except from public/&, from other/' "from other" ""
+cp "$page" "$dir/other.conf"
+ends 0 "saved" "$netpolicy" apply --boot-only "${with[@]}" --state-dir "$dir/other" --policy "$dir/other.conf"
+sed 's/2001:db8:9::/2001:db8:8::/' "$dir/other.conf" >"$dir/other2.conf"
+ends 1 "adds     net other, of which claims speak: 1 prefix, sha256" "$netpolicy" plan "${with[@]}" --state-dir "$dir/other" \
+	--policy "$dir/other2.conf"
 variant less '/^ntp/d'
 ends 1 "newly denies" "$netpolicy" plan "${with[@]}" --policy "$page"
 cp "$dir/state/policy.batch" "$dir/kept"
