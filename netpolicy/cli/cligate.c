@@ -2,6 +2,8 @@
 #include "netpolicy/cli/cligate.h"
 
 #include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,6 +32,19 @@ void cligate_describe(const struct terms *t, const struct prove_say *say, struct
 		 *what ? ")" : "", prove_packet_text(&say->witness, packet));
 }
 
+/* Sees whether the tunnel has a way out at all: whatever the page allows, it does so on its uplinks.
+ * Errors: 0; -EINVAL with words in @ret_error. */
+static int cligate_find_uplink(const struct policy *p, char ret_error[static POLICY_ERROR_MAX])
+{
+	for (size_t i = 0; i < p->n_uplinks; i++)
+		if (if_nametoindex(p->uplinks[i]))
+			return 0;
+	snprintf(ret_error, POLICY_ERROR_MAX,
+		 "no interface of 'link up' exists on this host, %s for one; name those that do",
+		 p->uplinks[0]);
+	return -EINVAL;
+}
+
 /* Adds what the tunnel needs as claims. */
 static int cligate_add_tunnel(const struct cli *c, struct policy *p)
 {
@@ -45,11 +60,14 @@ static int cligate_add_tunnel(const struct cli *c, struct policy *p)
 	}
 	r = zoneconf_load(c->config, &zone, &error);
 	if (r < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s: %s", c->config,
+		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s%s%s",
+			error.text[0] ? "" : c->config, error.text[0] ? "" : ": ",
 			error.text[0] ? error.text : strerror(-r));
 		return CLI_TROUBLE;
 	}
 	r = zoneconf_claims(&zone, p, reason);
+	if (r == 0 && !c->boot_only)
+		r = cligate_find_uplink(p, reason);
 	if (r == 0)
 		return CLI_OK;
 	log_pst(c->force ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, PST_POLICY_CUTS_TUNNEL, "%s",
