@@ -417,6 +417,27 @@ claim_foreign_flush_repaired()
 	evidence "check: 0; flushed while netpolicyd was held: 1 with PST-3006; then repaired: ${out#*PST-3010 }"
 }
 
+# Every claim of host1's page holds over all packets, the kernel agrees at every border, and the host is as
+# the proof takes it to be. A packet that goes round the tunnel is denied by model and kernel alike.
+claim_policy_proved()
+{
+	local out rc=0 claims packets answer
+	out=$(host_policy host1 prove 2>&1) || rc=$?
+	say "$out"
+	expect_eq "exit status of netpolicy prove" 0 "$rc"
+	claims=$(grep -c '^HOLDS' <<<"$out")
+	packets=$(sed -n 's/^kernel: [0-9]* packets at all borders, \([0-9]*\) agree.*/\1/p' <<<"$out")
+	expect_eq "lines of claims that hold" 3 "$claims"
+	expect_ge "packets on which the kernel agrees" 100 "${packets:-0}"
+	rc=0
+	answer=$(host_policy host1 explain out eth0 tcp '[2001:db8:c::1]:80' 2>&1) || rc=$?
+	say "$answer"
+	expect_eq "exit status of netpolicy explain" 1 "$rc"
+	expect "the model denies, outside the tunnel" grep -q '^model .*outside the tunnel' <<<"$answer"
+	expect "the kernel denies by the same rule" grep -q '^kernel .*zone_outside' <<<"$answer"
+	evidence "netpolicy prove: $claims of $claims hold over all packets, the kernel agrees on $packets at the borders"
+}
+
 # ---- the zone in which claims are tried -----------------------------------------------------------
 
 # Records host1's uplink under the name "uplink", the judge of every leak; without what the scan of a

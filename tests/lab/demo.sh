@@ -126,6 +126,12 @@ demo_tunnels()
 	host_wait host2 60
 }
 
+# A denied packet is what it asks about, so its exit status is 1.
+demo_explain()
+{
+	host_policy host1 explain out eth0 tcp '[2001:db8:c::1]:80' || [ $? = 1 ]
+}
+
 # ---- claims ---------------------------------------------------------------------------------------
 
 demo_held=0 demo_failed=0 demo_rows=
@@ -180,6 +186,7 @@ demo_claims()
 	try "a certificate with two common names is refused" claim_two_names_refused
 	try "gatewayd and tunneld killed with -9 lose no packet" claim_kill_loses_nothing
 	try "with the interface deleted nothing leaks" claim_deleted_interface_leaks_nothing
+	try "the page's claims are proved over all packets, and the kernel agrees" claim_policy_proved
 	try "'nft flush ruleset' by a stranger is noticed, named and repaired" claim_foreign_flush_repaired
 }
 
@@ -200,6 +207,7 @@ listing "openssl x509 -noout -subject -enddate -ext subjectAltName" openssl x509
 listing "postern status" host_status host1
 listing "wg show" on host1 wg show
 listing "nft list table inet postern" on host1 nft list table inet postern
+listing "netpolicy explain out eth0 tcp [2001:db8:c::1]:80" demo_explain
 listing "ip -6 rule; ip -6 route show table 20559" on host1 bash -c 'ip -6 rule; ip -6 route show table 20559'
 tell ""
 demo_claims

@@ -27,4 +27,5 @@ promise two-names-are-refused "So is a certificate with two common names" claim_
 promise kill-9-loses-no-packet "gatewayd and tunneld killed with -9 lose no packet" claim_kill_loses_nothing
 promise stale-key-is-not-used "An exchange that was made for a key the interface no longer has is thrown away and made again at once" claim_stale_key_is_not_used
 promise deleted-interface-leaks-nothing "With the interface deleted nothing leaks, and tunneld comes back" claim_deleted_interface_leaks_nothing
+promise policy-is-proved-in-the-zone "The claims of the page hold over all packets, and the kernel agrees packet by packet" claim_policy_proved
 promise foreign-flush-is-repaired "'nft flush ruleset' by a stranger is noticed by netpolicy check and postern status, named and repaired by netpolicyd" claim_foreign_flush_repaired
