@@ -131,7 +131,7 @@ static void emitguard_chain(const struct policy *p, struct buf *to, const char *
 		 emitline_drop(p));
 }
 
-/* All IPv4 of the page in one list. */
+/* All IPv4 that lines let over the uplinks, in one list. */
 static int emitguard_allowed4(const struct policy *p, struct policy_prefixes *ret)
 {
 	int r = 0;
@@ -139,6 +139,8 @@ static int emitguard_allowed4(const struct policy *p, struct policy_prefixes *re
 	for (size_t i = 0; i < p->n_nets; i++) {
 		const struct policy_prefixes *from = &p->nets[i].prefixes;
 
+		if (!policy_opens_v4(p, i))
+			continue;
 		for (size_t j = 0; j < from->n && r == 0; j++)
 			if (policy_is_v4(&from->list[j]))
 				r = policy_add_prefix(ret, &from->list[j]);

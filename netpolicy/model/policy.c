@@ -333,10 +333,23 @@ bool policy_net_has(const struct policy_net *net, bool v4)
 	return false;
 }
 
+bool policy_opens_v4(const struct policy *p, size_t net)
+{
+	if (!policy_net_has(&p->nets[net], true))
+		return false;
+	for (size_t i = 0; i < p->n_rules; i++)
+		if (p->rules[i].net == net && p->rules[i].via == POLICY_VIA_UPLINK)
+			return true;
+	for (size_t i = 0; i < p->n_grants; i++)
+		if (p->grants[i].net == net && p->grants[i].via == POLICY_VIA_UPLINK)
+			return true;
+	return false;
+}
+
 bool policy_uses_v4(const struct policy *p)
 {
 	for (size_t i = 0; i < p->n_nets; i++)
-		if (policy_net_has(&p->nets[i], true))
+		if (policy_opens_v4(p, i))
 			return true;
 	return false;
 }

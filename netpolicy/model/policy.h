@@ -235,7 +235,11 @@ bool policy_is_v4(const struct ip6_prefix *p);
 /* True when the network has a prefix of the family; "any" has IPv6. */
 bool policy_net_has(const struct policy_net *net, bool v4);
 
-/* True when any network of the policy holds IPv4. */
+/* True when the uplinks carry IPv4 from or to the network: it has some, and a line or a grant by an
+ * uplink names it. A tier or a claim alone opens nothing. */
+bool policy_opens_v4(const struct policy *p, size_t net);
+
+/* True when the uplinks carry any IPv4. */
 bool policy_uses_v4(const struct policy *p);
 
 /* True when @addr lies in a list that is sorted and merged. IPv4 lies in IPv4 prefixes only. */

@@ -528,7 +528,7 @@ static void terms_guard_v4(struct terms_maker *m)
 			.what = "IPv4 that the policy names",
 		};
 
-		if (policy_net_has(&m->p->nets[i], true))
+		if (policy_opens_v4(m->p, i))
 			terms_imply(m, &item, 1);
 	}
 	terms_imply(m, &cut, 1);

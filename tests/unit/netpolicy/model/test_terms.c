@@ -349,6 +349,30 @@ static void test_terms_guard(void)
 	test_rows(rows, ARRAY_SIZE(rows), POLICY_OUT, true);
 }
 
+/* IPv4 that no line lets over an uplink is not opened by naming it. */
+static void test_terms_named_only(void)
+{
+	static const char *const lines[] = {
+		"net p 10.66.0.0/16\nclaim \"c\" { never out to p }\n",
+		"tier storage 10.66.0.0/16\n",
+		"net p 10.66.0.0/16\nto p via tun allow any\n",
+	};
+	static const struct test_row row = { TERMS_UP, "10.66.0.1", 6, 9 };
+	struct terms_packet packet = test_packet(&row, POLICY_OUT);
+
+	packet.from_packet_socket = true;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		char error[POLICY_ERROR_MAX] = "";
+		_cleanup_(policy_freep) struct policy *p = policyfixture_build(lines[i], error);
+		_cleanup_(terms_release) struct terms t = { 0 };
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+		CU_ASSERT_FALSE(policy_uses_v4(p));
+		CU_ASSERT_EQUAL(terms_make(p, &t), 0);
+		CU_ASSERT_EQUAL(terms_decide(&t, &packet).verdict, TERMS_DROP);
+	}
+}
+
 /* A socket's packet must pass both; the answer says who stopped it. */
 static void test_terms_by_guard(void)
 {
@@ -481,6 +505,7 @@ static const struct tap_test test_terms_tests[] = {
 	{ "out", test_terms_out },
 	{ "out, the zone", test_terms_out_zone },
 	{ "the guard", test_terms_guard },
+	{ "IPv4 that is only named", test_terms_named_only },
 	{ "by the guard", test_terms_by_guard },
 	{ "are whole", test_terms_are_whole },
 	{ "not enforced", test_terms_not_enforced },
