@@ -31,6 +31,24 @@ int clicheck_look(const struct batchfile *file, struct clicheck *ret)
 	return CLI_OK;
 }
 
+int clicheck_page(const struct cli *c, const struct batchfile *file, struct clicheck *ret)
+{
+	_cleanup_(batchfile_release) struct batchfile saved = { 0 };
+	_cleanup_(clicheck_release) struct clicheck other = { 0 };
+	int r = clicheck_look(file, ret);
+
+	if (r != CLI_OK || ret->code == CLI_OK || cli_load_saved(c, &saved, NULL) < 0 ||
+	    strcmp(saved.about, file->about) != 0 || clicheck_look(&saved, &other) != CLI_OK ||
+	    other.code != CLI_OK)
+		return r;
+	clicheck_release(ret);
+	*ret = other;
+	other = (struct clicheck){ 0 };
+	ret->about = file->about;
+	ret->is_reworded = true;
+	return CLI_OK;
+}
+
 static void clicheck_print(const struct clicheck *what)
 {
 	const struct applier_result *result = &what->result;
@@ -41,6 +59,9 @@ static void clicheck_print(const struct clicheck *what)
 		printf("DRIFT: PST-%d: the kernel does not hold %s: %zu difference%s\n", what->pst,
 		       what->about, result->diff.n, result->diff.n == 1 ? "" : "s");
 	cli_print_lines("  ", result->diff.lines.text);
+	if (what->is_reworded)
+		printf("note: another version of nft recorded it, in other words than today's would; "
+		       "the next 'netpolicy apply' records it anew\n");
 	for (size_t i = 0; i < result->n_pending; i++)
 		printf("note: no guard on %s: the interface does not exist\n", result->pending[i]);
 	cli_print_lines("note: another program's chain at our hook: ", what->foreign.text);
@@ -53,7 +74,7 @@ int clicheck_run(const struct cli *c)
 	int r = cli_make(c, &w);
 
 	if (r == CLI_OK)
-		r = clicheck_look(&w.file, &what);
+		r = clicheck_page(c, &w.file, &what);
 	if (r != CLI_OK)
 		return r;
 	if (!c->json)

@@ -12,6 +12,7 @@
 struct clicheck {
 	int code; /* CLI_OK, CLI_DRIFT */
 	enum pst pst;
+	bool is_reworded;  /* it holds what another version of nft recorded of the same text */
 	const char *about; /* borrowed: of the policy that was asked for */
 	struct applier_result result;
 	struct buf foreign; /* lines: chains of other programs at our hooks */
@@ -23,6 +24,11 @@ int clicheck_run(const struct cli *c);
 /* Compares the kernel with @file. Logs. @ret is released on every path. Gives CLI_OK when it could
  * look, then ret->code has the answer; CLI_TROUBLE. */
 int clicheck_look(const struct batchfile *file, struct clicheck *ret) _warn_unused_;
+
+/* The same for @file made of the page just now. nft words a rule differently from version to version:
+ * where the kernel holds what was saved of the same text, that counts. As clicheck_look(). */
+int clicheck_page(const struct cli *c, const struct batchfile *file,
+		  struct clicheck *ret) _warn_unused_;
 
 /* Releases. For _cleanup_(clicheck_release). */
 void clicheck_release(struct clicheck *what);
