@@ -228,7 +228,8 @@ int clipage_init(const struct cli *c)
 	}
 	r = zoneconf_load(c->config, &zone, &error);
 	if (r < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s: %s", c->config,
+		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s%s%s",
+			error.text[0] ? "" : c->config, error.text[0] ? "" : ": ",
 			error.text[0] ? error.text : strerror(-r));
 		return CLI_TROUBLE;
 	}
