@@ -103,6 +103,11 @@ static int policycheck_prefix(const struct policy *p, size_t net, const struct i
 		return policycheck_fail(error, n->where,
 					"%s of '%s' is too wide; its prefixes have /%d to /128",
 					text, n->name, POLICYCHECK_WIDE_BITS);
+	if (policycheck_is_service(p, net) && prefix->len < POLICYCHECK_SERVICE_BITS)
+		return policycheck_fail(
+			error, n->where,
+			"%s of '%s' is a network; name the addresses of the servers", text,
+			n->name);
 	if (v4 && !policycheck_is_vpc(prefix))
 		return policycheck_fail(error, n->where,
 					"%s of '%s' is not inside the VPC; IPv4 is for 10.0.0.0/8, "

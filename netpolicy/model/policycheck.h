@@ -10,6 +10,9 @@
 /* Shortest prefix of config and gateways, and of a network that is not as good as "any": what the
  * registries give to one organisation is longer. */
 #define POLICYCHECK_WIDE_BITS 16
+/* Shortest prefix of dns, ntp and imds, which every tier may reach: their lines name addresses, but
+ * neighbours are merged. */
+#define POLICYCHECK_SERVICE_BITS 120
 
 /* Links and networks. Errors: 0; -EINVAL with words in @ret_error. */
 int policycheck_nets(const struct policy *p, char ret_error[static POLICY_ERROR_MAX]) _warn_unused_;

@@ -165,6 +165,11 @@ static void test_policycheck_tiers(void)
 		{ "storage", ZONE "to config via up allow udp 1 mark 7\nfrom config allow any",
 		  NULL },
 		{ "storage", "dns allow\nntp allow\nimds allow user root", NULL },
+		{ "storage", "dns 2001:db8::/32 allow", "2001:db8::/32 of 'dns' is a network" },
+		{ "storage", "ntp 2001:db8::/119 allow", "is a network" },
+		{ "storage", "ntp 2001:db8::/120 allow", NULL },
+		{ "storage", "dns 2001:db8::2 2001:db8::3 10.0.0.2 10.0.0.3 allow", NULL },
+		{ "storage", "imds 10.0.0.0/8 allow user root", "is a network" },
 		{ "storage", NET "grant g tcp 1 from n max 1h", "entered from 'tier compute'" },
 		{ "storage", ZONE "grant g tcp 1 from config max 1h", NULL },
 	};
