@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * provebench [RUNS]: the time of netpolicy/prove for pages of 60 lines with lists of 0, 1,000,
- * 10,000 and 100,000 random /64 prefixes: eight claims, lines that could go, the difference of two
- * versions. Prints median and worst in ms of CPU time, the memory of the diagrams, and the ratio to
- * sorting the same prefixes in the same run (of 10,000 for the page without a list).
+ * The time of netpolicy/prove for pages of 60 lines with lists of 0, 1,000, 10,000 and 100,000
+ * random /64 prefixes, beside sorting the same prefixes in the same run (10,000 for the page
+ * without a list); then packets through the kernel. Called by tests/bench/prove.
+ *
+ *   bench-prove [RUNS]
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/buf.h"
+#include "netpolicy/compile/compiler.h"
+#include "netpolicy/emit/emit.h"
+#include "netpolicy/oracle/oracle.h"
 #include "netpolicy/prove/prove.h"
+#include "tests/bench/benchrow.h"
 
 #define PROVEBENCH_RUNS 11
-#define PROVEBENCH_RUNS_MAX 1000
 #define PROVEBENCH_LINES 60
 #define PROVEBENCH_NETS 20
+#define PROVEBENCH_PACKETS 10000 /* goal: 0.5 s */
+#define PROVEBENCH_ASKS 5
 
 static uint64_t provebench_state = 1;
 
@@ -30,19 +36,11 @@ static uint64_t provebench_random(void)
 	return z ^ z >> 31;
 }
 
-static double provebench_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
-
 static void provebench_need(int r)
 {
 	if (r == 0)
 		return;
-	fprintf(stderr, "provebench: %s\n", strerror(-r));
+	fprintf(stderr, "bench-prove: %s\n", strerror(-r));
 	exit(2);
 }
 
@@ -140,71 +138,77 @@ static struct policy *provebench_page(size_t n, size_t n_lines)
 	return p;
 }
 
-struct provebench_times {
-	double ms[PROVEBENCH_RUNS_MAX];
-	size_t n;
+enum {
+	PROVEBENCH_SORT,
+	PROVEBENCH_CLAIMS,
+	PROVEBENCH_DEAD,
+	PROVEBENCH_CHANGES,
+	PROVEBENCH_EXPLAIN,
+	PROVEBENCH_ROWS
 };
 
-static int provebench_order(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
+static struct benchrow provebench_rows[PROVEBENCH_ROWS];
 
-	return *x < *y ? -1 : *x > *y;
+static void provebench_sort(size_t n)
+{
+	struct policy_prefixes set = { 0 };
+
+	provebench_fill(&set, n);
+	benchrow_start(&provebench_rows[PROVEBENCH_SORT]);
+	policy_merge(&set);
+	benchrow_stop(&provebench_rows[PROVEBENCH_SORT]);
+	policy_release_prefixes(&set);
 }
 
-static double provebench_median(struct provebench_times *t)
+/* As "netpolicy explain" without the kernel: the model, one packet, its ways to pass. */
+static void provebench_explain(const struct policy *p)
 {
-	qsort(t->ms, t->n, sizeof(t->ms[0]), provebench_order);
-	return t->ms[t->n / 2];
-}
+	static const struct terms_packet packet = { .dir = POLICY_OUT,
+						    .link = TERMS_UP,
+						    .family = 6,
+						    .proto = 6,
+						    .near_port = 4000,
+						    .far_port = 9,
+						    .hop_limit = 64,
+						    .ct = TERMS_NEW };
+	struct prove_way ways[PROVE_WAYS_MAX];
+	struct terms_packet asked = packet;
+	struct ip6_prefix at;
+	struct terms t;
+	size_t n;
 
-static void provebench_print(const char *what, size_t n, struct provebench_times *t, double sort_ms)
-{
-	double median = provebench_median(t);
-
-	printf("%-8s %6zu prefixes: median %9.2f ms, worst %9.2f ms, %zu runs, %7.1f x sorting\n",
-	       what, n, median, t->ms[t->n - 1], t->n, sort_ms > 0 ? median / sort_ms : 0);
-}
-
-static double provebench_sort(size_t n, size_t runs)
-{
-	static struct provebench_times times;
-
-	times.n = 0;
-	for (size_t i = 0; i < runs; i++) {
-		struct policy_prefixes set = { 0 };
-		double start;
-
-		provebench_fill(&set, n);
-		start = provebench_now_ms();
-		policy_merge(&set);
-		times.ms[times.n++] = provebench_now_ms() - start;
-		policy_release_prefixes(&set);
-	}
-	return provebench_median(&times);
+	provebench_need(policy_parse_prefix("2001:db8:3::9/128", &at));
+	asked.far = at.addr;
+	provebench_need(policy_parse_prefix("2001:db8:ffff::1/128", &at));
+	asked.near = at.addr;
+	benchrow_start(&provebench_rows[PROVEBENCH_EXPLAIN]);
+	provebench_need(terms_make(p, &t));
+	(void)terms_decide(&t, &asked);
+	provebench_need(prove_ways(&t, &asked, ways, &n));
+	benchrow_stop(&provebench_rows[PROVEBENCH_EXPLAIN]);
+	terms_release(&t);
 }
 
 /* One cold run of each. */
-static void provebench_once(const struct policy *p, const struct policy *other,
-			    struct provebench_times times[static 3], size_t *ret_bytes)
+static void provebench_once(const struct policy *p, const struct policy *other, size_t *ret_bytes)
 {
 	struct terms t, u;
 	struct prove_report report;
 	struct prove_deads deads;
 	struct prove_changes changes;
-	double start = provebench_now_ms();
 
+	benchrow_start(&provebench_rows[PROVEBENCH_CLAIMS]);
 	provebench_need(terms_make(p, &t));
 	provebench_need(prove_claims(&t, &report));
-	times[0].ms[times[0].n++] = provebench_now_ms() - start;
+	benchrow_stop(&provebench_rows[PROVEBENCH_CLAIMS]);
 	*ret_bytes = report.bytes;
-	start = provebench_now_ms();
+	benchrow_start(&provebench_rows[PROVEBENCH_DEAD]);
 	provebench_need(prove_dead_rules(&t, &deads));
-	times[1].ms[times[1].n++] = provebench_now_ms() - start;
-	start = provebench_now_ms();
+	benchrow_stop(&provebench_rows[PROVEBENCH_DEAD]);
+	benchrow_start(&provebench_rows[PROVEBENCH_CHANGES]);
 	provebench_need(terms_make(other, &u));
 	provebench_need(prove_changes(&u, &t, &changes));
-	times[2].ms[times[2].n++] = provebench_now_ms() - start;
+	benchrow_stop(&provebench_rows[PROVEBENCH_CHANGES]);
 	prove_release_report(&report);
 	prove_release_deads(&deads);
 	prove_release_changes(&changes);
@@ -214,23 +218,96 @@ static void provebench_once(const struct policy *p, const struct policy *other,
 
 static void provebench_size(size_t n, size_t runs)
 {
-	static struct provebench_times times[3];
-	static const char *const names[] = { "claims", "dead", "changes" };
+	static const char *const names[] = { "sorting the prefixes", "claims",
+					     "lines that could go", "changes of a version",
+					     "explain" };
 	struct policy *p = provebench_page(n, PROVEBENCH_LINES);
 	struct policy *other = provebench_page(0, PROVEBENCH_LINES - 1);
-	double sort_ms = provebench_sort(n ? n : 10000, runs);
+	struct benchrow_base base = { 0 };
 	size_t bytes = 0;
+	char title[64];
 
-	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
-		times[i].n = 0;
-	for (size_t i = 0; i < runs; i++)
-		provebench_once(p, other, times, &bytes);
-	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
-		provebench_print(names[i], n, &times[i], sort_ms);
-	printf("%-8s %6zu prefixes: %.1f MiB of diagrams for the claims\n", "memory", n,
-	       (double)bytes / (1 << 20));
+	for (size_t i = 0; i < runs; i++) {
+		provebench_sort(n ? n : 10000);
+		provebench_once(p, other, &bytes);
+		provebench_explain(p);
+	}
+	snprintf(title, sizeof(title), "60 lines, %zu prefixes", n);
+	benchrow_head(title);
+	for (size_t i = 0; i < PROVEBENCH_ROWS; i++) {
+		struct benchrow_base row = benchrow_print(&provebench_rows[i], names[i],
+							  i ? &base : NULL);
+
+		if (i == 0)
+			base = row;
+	}
+	printf("  %-26s %.1f MB\n", "diagrams of the claims", (double)bytes / 1e6);
 	policy_free(p);
 	policy_free(other);
+}
+
+static void provebench_compile(struct policy *p, struct compilewire_reply *ret)
+{
+	_cleanup_(buf_release) struct buf text = buf_init(EMIT_TEXT_MAX);
+	struct compilewire_request q = { .n_devices = 1, .devices = { "eth0" } };
+
+	snprintf(p->uplinks[0], sizeof(p->uplinks[0]), "eth0");
+	snprintf(p->tunnels[0], sizeof(p->tunnels[0]), "postern0");
+	provebench_need(emit_policy(p, &text));
+	q.text = text.text;
+	q.text_len = text.len;
+	if (compiler_run(&q, ret) < 0) {
+		fprintf(stderr, "bench-prove: %s\n", ret->error);
+		exit(2);
+	}
+}
+
+/* The witnesses of the page, again and again up to PROVEBENCH_PACKETS. */
+static void provebench_packets(void)
+{
+	static struct benchrow find, ask;
+	struct terms_packet *some = NULL, *all = calloc(PROVEBENCH_PACKETS, sizeof(*all));
+	struct oracle_answer *answers = calloc(PROVEBENCH_PACKETS, sizeof(*answers));
+	struct policy *p = provebench_page(0, PROVEBENCH_LINES);
+	struct compilewire_reply reply = { 0 };
+	struct benchrow_base base;
+	struct oracle_job job = { .policy = p };
+	size_t n = 0, unmade = 0;
+	struct terms t;
+
+	provebench_need(all && answers ? 0 : -ENOMEM);
+	provebench_compile(p, &reply);
+	job.batch = reply.batch;
+	job.batch_len = reply.batch_len;
+	provebench_need(terms_make(p, &t));
+	for (size_t i = 0; i < PROVEBENCH_ASKS; i++) {
+		char error[ORACLE_ERROR_MAX] = "";
+
+		free(some);
+		benchrow_start(&find);
+		provebench_need(prove_witnesses(&t, PROVEBENCH_PACKETS, &some, &n));
+		benchrow_stop(&find);
+		for (size_t k = 0; k < PROVEBENCH_PACKETS; k++)
+			all[k] = some[k % n];
+		benchrow_start(&ask);
+		if (oracle_ask(&job, all, PROVEBENCH_PACKETS, answers, error) < 0) {
+			printf("packets through the kernel: left out: %s\n", error);
+			return;
+		}
+		benchrow_stop(&ask);
+	}
+	for (size_t k = 0; k < PROVEBENCH_PACKETS; k++)
+		unmade += answers[k].error != 0;
+	benchrow_head("10,000 packets at the borders of the page (goal: 0.5 s)");
+	base = benchrow_print(&find, "found", NULL);
+	benchrow_print(&ask, "sent and traced", &base);
+	printf("  %-26s %zu different, %zu of 10,000 cannot be made\n", "packets", n, unmade);
+	free(some);
+	free(all);
+	free(answers);
+	compilewire_release_reply(&reply);
+	terms_release(&t);
+	policy_free(p);
 }
 
 int main(int argc, char **argv)
@@ -238,11 +315,12 @@ int main(int argc, char **argv)
 	static const size_t sizes[] = { 0, 1000, 10000, 100000 };
 	unsigned long runs = argc > 1 ? strtoul(argv[1], NULL, 10) : PROVEBENCH_RUNS;
 
-	if (runs == 0 || runs > PROVEBENCH_RUNS_MAX) {
-		fprintf(stderr, "usage: provebench [RUNS]   1 to %d\n", PROVEBENCH_RUNS_MAX);
-		return 2;
+	if (runs == 0 || runs > BENCHROW_RUNS_MAX) {
+		fprintf(stderr, "usage: bench-prove [RUNS]   1 to %d\n", BENCHROW_RUNS_MAX);
+		return 64;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
 		provebench_size(sizes[i], runs);
+	provebench_packets();
 	return 0;
 }

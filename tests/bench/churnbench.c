@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whether netpolicyd stays small: thousands of policies loaded, tables deleted by a stranger,
- * grants given and ended, and its memory on the way. Needs root; makes a network namespace of its
- * own. usage: bench-churn NETPOLICYD BATCHFILE [ROUNDS]
+ * grants given and ended, and its memory on the way. Called by tests/bench/churn; in a network
+ * namespace of its own.
+ *
+ *   bench-churn NETPOLICYD BATCHFILE [ROUNDS]
  */
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
@@ -20,6 +22,7 @@
 #include "netpolicy/apply/ctlwire.h"
 #include "netpolicy/apply/kernio.h"
 #include "netpolicy/apply/outbox.h"
+#include "tests/bench/benchrow.h"
 
 #define BENCH_ROUNDS 10000
 #define BENCH_PRINTS 10
@@ -107,18 +110,10 @@ static void bench_round(struct bench *b, int round)
 
 static void bench_print(const struct bench *b, int round)
 {
-	char path[64], line[256];
-	FILE *f;
+	char what[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", b->daemon);
-	f = fopen(path, "re");
-	printf("after %6d rounds:", round);
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "VmRSS", 5) || !strncmp(line, "RssAnon", 7))
-			printf("  %.*s", (int)strcspn(line, "\n"), line);
-	puts("");
-	if (f)
-		fclose(f);
+	snprintf(what, sizeof(what), "after %d rounds", round);
+	benchrow_memory(what, b->daemon);
 }
 
 static void bench_set_up(struct bench *b, const char *file)
@@ -160,6 +155,7 @@ static void bench_clean_up(struct bench *b)
 
 int main(int argc, char **argv)
 {
+	static struct benchrow row;
 	static struct bench b;
 	int rounds = argc > 3 ? (int)strtol(argv[3], NULL, 10) : BENCH_ROUNDS;
 
@@ -170,11 +166,16 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	bench_set_up(&b, argv[2]);
 	bench_start(&b, argv[1]);
+	benchrow_head(
+		"churn: a policy loaded, the table deleted by a stranger, a grant given and ended");
 	for (int i = 0; i < rounds; i++) {
+		benchrow_start(&row);
 		bench_round(&b, i);
+		benchrow_stop(&row);
 		if ((i + 1) % (rounds / BENCH_PRINTS) == 0)
 			bench_print(&b, i + 1);
 	}
+	benchrow_print(&row, "a round", NULL);
 	bench_clean_up(&b);
 	return 0;
 }
