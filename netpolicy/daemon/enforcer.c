@@ -2,12 +2,14 @@
 #include "netpolicy/daemon/enforcer.h"
 
 #include <errno.h>
+#include <linux/netfilter/nf_tables.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clk.h"
+#include "netpolicy/apply/ktable.h"
 #include "netpolicy/boot/closed.h"
 
 #define ENFORCER_TRIES 3
@@ -22,6 +24,7 @@ static void enforcer_report(const struct applier_result *result, struct enforcer
 {
 	ret->was_current = result->was_current;
 	ret->was_replaced |= result->was_replaced;
+	ret->was_loaded |= result->was_loaded;
 	if (result->n_found && !ret->n_found) {
 		ret->n_found = result->n_found;
 		snprintf(ret->found, sizeof(ret->found), "%s", result->found);
@@ -47,18 +50,20 @@ static int enforcer_send(struct enforcer *e, const struct batchfile *f,
 	const struct kdump *want = f->expected.n ? &f->expected : NULL;
 	uint32_t before, after = 0;
 	int r = kernio_generation(e->k, &before);
+	bool is_known = r == 0;
 
-	if (r != 0)
-		return r < 0 ? r : -EBUSY;
+	*ret_changes = 0;
+	if (r < 0)
+		return r;
 	r = applier_apply(e->k, f->batch, f->batch_len, want, &result);
 	enforcer_report(&result, report);
 	if (r < 0)
 		return r;
 	e->n_pending = result.n_pending;
 	memcpy(e->pending, result.pending, sizeof(e->pending));
-	if (kernio_generation(e->k, &after) != 0)
-		after = before - 1; /* unknown: nothing is learned from it */
-	*ret_changes = after - before;
+	/* Unless both are known nothing is learned from it. */
+	if (is_known && kernio_generation(e->k, &after) == 0)
+		*ret_changes = after - before;
 	return r;
 }
 
@@ -120,7 +125,8 @@ int enforcer_load(struct enforcer *e, struct batchfile *f, struct enforcer_repor
 
 	*ret_report = (struct enforcer_report){ 0 };
 	r = enforcer_settle(e, f, ret_report, &is_learned);
-	if (r == -EIO)
+	/* Without an answer it may be there or not. */
+	if (r < 0 && (ret_report->was_loaded || r == -ETIMEDOUT))
 		enforcer_restore(e);
 	if (r == 0)
 		r = enforcer_own(e);
@@ -185,13 +191,17 @@ static bool enforcer_looks_closed(const struct kdump *have)
 static int enforcer_look_blind(struct enforcer *e, struct enforcer_report *ret)
 {
 	_cleanup_(kdump_release) struct kdump have = { 0 };
+	struct ktable tables[2];
 	int r = kdump_read(e->k, &have);
 
 	*ret = (struct enforcer_report){ 0 };
-	if (r < 0)
-		return r;
+	if (r == 0)
+		r = ktable_read(e->k, tables);
+	if (r != 0)
+		return r < 0 ? r : -EBUSY;
 	e->looked_s = clk_now_wall();
-	e->is_intact = enforcer_looks_closed(&have);
+	/* Chains of a table that sleeps drop nothing. */
+	e->is_intact = enforcer_looks_closed(&have) && !(tables[0].flags & NFT_TABLE_F_DORMANT);
 	ret->was_current = e->is_intact;
 	if (e->is_intact)
 		return enforcer_own(e);
@@ -218,7 +228,7 @@ int enforcer_repair(struct enforcer *e, struct enforcer_report *ret)
 	r = enforcer_send(e, &e->law, ret, &changes);
 	e->looked_s = clk_now_wall();
 	e->is_intact = r == 0;
-	if (r == 0 && !ret->was_current)
+	if (r == 0 && (!ret->was_current || !e->is_owner))
 		r = enforcer_own(e);
 	return r == APPLIER_E_DRIFT ? -EIO : r;
 }

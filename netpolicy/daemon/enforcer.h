@@ -36,6 +36,7 @@ struct enforcer {
 /* What a repair found and did. */
 struct enforcer_report {
 	bool was_current;              /* nothing was wrong */
+	bool was_loaded;               /* the kernel took it, also when the rest failed */
 	bool was_replaced;             /* the sets of grants are new and empty */
 	char found[APPLIER_FOUND_MAX]; /* the first difference */
 	size_t n_found;

@@ -40,9 +40,10 @@ enum fightpace_news fightpace_repaired(struct fightpace *p, uint64_t now_ns)
 	return FIGHTPACE_BEGINS;
 }
 
-void fightpace_dismissed(struct fightpace *p)
+void fightpace_dismissed(struct fightpace *p, uint64_t now_ns)
 {
 	p->due_ns = 0;
+	p->last_ns = now_ns;
 }
 
 enum fightpace_news fightpace_tick(struct fightpace *p, uint64_t now_ns)

@@ -33,8 +33,8 @@ void fightpace_disturbed(struct fightpace *p, uint64_t now_ns);
 /* A repair was made. Gives FIGHTPACE_BEGINS when it was one too many. */
 enum fightpace_news fightpace_repaired(struct fightpace *p, uint64_t now_ns);
 
-/* Nothing was wrong after all: it does not count. */
-void fightpace_dismissed(struct fightpace *p);
+/* Nothing was wrong after all: it is no fight, yet the next look comes after a pause too. */
+void fightpace_dismissed(struct fightpace *p, uint64_t now_ns);
 
 /* Gives FIGHTPACE_ENDS once when a fight is over. */
 enum fightpace_news fightpace_tick(struct fightpace *p, uint64_t now_ns);

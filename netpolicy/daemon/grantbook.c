@@ -104,6 +104,14 @@ int grantbook_renew(struct grantbook *b, uint64_t id, uint32_t seconds,
 	return 0;
 }
 
+void grantbook_restore(struct grantbook *b, const struct grantbook_entry *before)
+{
+	struct grantbook_entry *e = grantbook_get(b, before->id);
+
+	if (e)
+		*e = *before;
+}
+
 const struct grantbook_entry *grantbook_find(const struct grantbook *b, uint64_t id)
 {
 	return grantbook_get(b, id);

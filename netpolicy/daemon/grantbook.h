@@ -56,6 +56,9 @@ int grantbook_renew(struct grantbook *b, uint64_t id, uint32_t seconds,
 		    const struct grantbook_clock *now,
 		    const struct grantbook_entry **ret) _warn_unused_;
 
+/* Makes the entry with the id of @before what it was: a renewal that came to nothing. */
+void grantbook_restore(struct grantbook *b, const struct grantbook_entry *before);
+
 /* The entry with that id, or NULL. */
 const struct grantbook_entry *grantbook_find(const struct grantbook *b, uint64_t id);
 

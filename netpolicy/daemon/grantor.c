@@ -51,12 +51,15 @@ static int grantor_save(struct grantor *g)
 }
 
 /* Out of the way, for people to look at; the next grant writes a new one. */
-static int grantor_set_aside(const struct grantor *g)
+static int grantor_set_aside(struct grantor *g)
 {
 	char bad[FILES_PATH_MAX + 8];
 
+	grantbook_release(&g->book);
 	snprintf(bad, sizeof(bad), "%s.bad", g->path);
-	return rename(g->path, bad) < 0 ? -errno : GRANTOR_E_DAMAGED;
+	if (rename(g->path, bad) < 0)
+		return GRANTOR_E_DAMAGED; /* the next grant writes over it */
+	return GRANTOR_E_DAMAGED;
 }
 
 int grantor_open(struct grantor *ret, const char *state_dir, size_t *ret_dropped)
@@ -72,19 +75,20 @@ int grantor_open(struct grantor *ret, const char *state_dir, size_t *ret_dropped
 	    sizeof(ret->path))
 		return -ENAMETOOLONG;
 	r = grantor_read_boot_id(ret->boot_id);
-	if (r == 0)
-		r = files_read(ret->path, GRANTBOOK_BYTES_MAX, &bytes, &len);
+	if (r < 0)
+		return r;
+	r = files_read(ret->path, GRANTBOOK_BYTES_MAX, &bytes, &len);
 	if (r == 0)
 		r = grantbook_decode(bytes, len, &ret->book);
-	if (r == -ENOENT)
-		return 0;
-	if (r == -EBADMSG || r == -EFBIG || r == -EINVAL) {
-		grantbook_release(&ret->book);
+	if (r == -ENOENT || r == -ENOMEM)
+		return r == -ENOENT ? 0 : r;
+	/* Whatever is wrong with it: without grants the policy is enforced all the same. */
+	if (r < 0)
 		return grantor_set_aside(ret);
-	}
 	now = grantor_clock(ret);
-	*ret_dropped = r == 0 ? grantbook_adopt(&ret->book, &now) : 0;
-	return r == 0 && *ret_dropped ? grantor_save(ret) : r;
+	*ret_dropped = grantbook_adopt(&ret->book, &now);
+	/* What stays in the file has ended by its own deadline. */
+	return *ret_dropped && grantor_save(ret) == -ENOMEM ? -ENOMEM : 0;
 }
 
 static bool grantor_covers(const struct batchfile_grant *offer, const struct in6_addr *addr)
@@ -166,24 +170,36 @@ int grantor_renew(struct grantor *g, struct enforcer *e, uint64_t id, uint32_t s
 	struct grantbook_clock now = grantor_clock(g);
 	const struct grantbook_entry *entry = grantbook_find(&g->book, id);
 	int r = entry ? grantor_check(e, entry->name, &entry->addr, seconds) : -ENOENT;
+	struct grantbook_entry before;
 
-	if (r == 0)
-		r = grantbook_renew(&g->book, id, seconds, &now, &entry);
+	if (r != 0)
+		return r;
+	before = *entry;
+	r = grantbook_renew(&g->book, id, seconds, &now, &entry);
 	if (r == 0)
 		r = grantor_save(g);
-	return r == 0 ? grantor_put(e, entry) : r;
+	if (r == 0)
+		r = grantor_put(e, entry);
+	if (r == 0)
+		return 0;
+	grantbook_restore(&g->book, &before);
+	g->is_behind = true;
+	if (grantor_save(g) < 0)
+		return r; /* the file says the longer time, until the next writing */
+	return r;
 }
 
 /* Out of the kernel first. That it is not there, or its set not, is what is wanted. */
-static void grantor_drop(struct enforcer *e, const struct grantbook_entry *entry)
+static void grantor_drop(struct grantor *g, struct enforcer *e, const struct grantbook_entry *entry)
 {
 	struct liveset_element element = { .addr = entry->addr };
+	int r = 0;
 
 	if ((size_t)snprintf(element.set, sizeof(element.set), "grant_%s%c", entry->name,
-			     IN6_IS_ADDR_V4MAPPED(&entry->addr) ? '4' : '6') <
-		    sizeof(element.set) &&
-	    liveset_drop(e->k, &element) < 0)
-		return; /* the kernel's own clock takes it out, and the next comparison */
+			     IN6_IS_ADDR_V4MAPPED(&entry->addr) ? '4' : '6') < sizeof(element.set))
+		r = liveset_drop(e->k, &element);
+	if (r < 0 && r != -ENOENT)
+		g->is_behind = true;
 }
 
 int grantor_end(struct grantor *g, struct enforcer *e, uint64_t id, struct grantbook_entry *ret)
@@ -192,7 +208,7 @@ int grantor_end(struct grantor *g, struct enforcer *e, uint64_t id, struct grant
 
 	if (r < 0)
 		return r;
-	grantor_drop(e, ret);
+	grantor_drop(g, e, ret);
 	return grantor_save(g);
 }
 
@@ -200,7 +216,7 @@ bool grantor_expire(struct grantor *g, struct enforcer *e, struct grantbook_entr
 {
 	if (!grantbook_expire(&g->book, clk_now_ns(), ret))
 		return false;
-	grantor_drop(e, ret);
+	grantor_drop(g, e, ret);
 	/* What stays in the file has ended by its own deadline. */
 	return grantor_save(g) <= 0;
 }
@@ -212,17 +228,21 @@ int grantor_sync(struct grantor *g, struct enforcer *e, struct liveset_found *re
 	struct liveset_element *want = (void *)room;
 	uint64_t now_ns = clk_now_ns();
 	size_t n = 0;
+	int r;
 
 	if (!want)
 		return -ENOMEM;
 	/* Rules that we do not know have sets that we do not know. */
 	if (e->mode == ENFORCER_BLIND) {
 		*ret = (struct liveset_found){ 0 };
+		g->is_behind = false;
 		return 0;
 	}
 	for (size_t i = 0; i < g->book.n; i++)
 		n += grantor_element(e, &g->book.list[i], now_ns, &want[n]);
-	return liveset_sync(e->k, want, n, ret);
+	r = liveset_sync(e->k, want, n, ret);
+	g->is_behind = r < 0;
+	return r;
 }
 
 size_t grantor_list(const struct grantor *g, const struct enforcer *e, uint64_t first_id,

@@ -20,10 +20,11 @@ struct grantor {
 	struct grantbook book; /* owned */
 	char path[FILES_PATH_MAX];
 	uint8_t boot_id[GRANTBOOK_BOOT_ID];
+	bool is_behind; /* the kernel did not take an end: grantor_sync() is due */
 };
 
 enum {
-	GRANTOR_E_DAMAGED = 1, /* the file cannot be read; it is now "<path>.bad" */
+	GRANTOR_E_DAMAGED = 1, /* the file cannot be read; it is now "<path>.bad" if that goes */
 	GRANTOR_E_UNKNOWN = 2, /* the policy offers no such grant */
 	GRANTOR_E_NET = 3,     /* the address is in none of its nets */
 	GRANTOR_E_LENGTH = 4,  /* longer than the policy allows, or nothing */
@@ -45,7 +46,7 @@ int grantor_renew(struct grantor *g, struct enforcer *e, uint64_t id,
 		  uint32_t seconds) _warn_unused_;
 
 /* Fills *ret with what was ended. Errors: 0; -ENOENT; -errno of the file, and it is ended all the
- * same. */
+ * same; when the kernel does not take it out at once, g->is_behind. */
 int grantor_end(struct grantor *g, struct enforcer *e, uint64_t id,
 		struct grantbook_entry *ret) _warn_unused_;
 

@@ -95,16 +95,12 @@ static int orders_save(struct warden *k, char *page, size_t page_len)
 static int orders_keep(struct warden *k, const struct ctlwire_request *q, char *page,
 		       size_t page_len)
 {
-	int r;
-
 	if (!q->seconds)
 		return orders_save(k, page, page_len);
-	r = lawfile_hold(k->options.state_dir);
-	if (r < 0)
-		return r;
+	/* It ends also when it cannot be kept for a confirmation. */
 	k->trial = (struct warden_trial){ .is_pending = true, .is_trial = q->is_trial };
 	k->trial.until_ns = clk_now_ns() + q->seconds * CLK_NS_PER_S;
-	return 0;
+	return lawfile_hold(k->options.state_dir);
 }
 
 static void orders_load(struct warden *k, const struct ctlwire_request *q, struct batchfile *f,
@@ -125,9 +121,11 @@ static void orders_load(struct warden *k, const struct ctlwire_request *q, struc
 	if (r < 0) {
 		a->result = r;
 		orders_say(a,
-			   "the policy is enforced, but could not be saved (%s): a restart or a "
-			   "reboot loads the one before\n",
-			   strerror(-r));
+			   "the policy is enforced, but could not be saved (%s): %s the one "
+			   "before\n",
+			   strerror(-r),
+			   q->seconds ? "it cannot be confirmed, and its time ends with" :
+					"a restart or a reboot loads");
 	}
 	log_info("loaded%s: %s", q->seconds ? " for a while" : "", k->enforcer.law.about);
 	orders_note(k, a);
@@ -191,8 +189,7 @@ static void orders_rollback(struct warden *k, const struct ctlwire_request *q,
 	int r;
 
 	if (k->trial.is_pending) {
-		warden_end_trial(k);
-		r = warden_load_saved(k, "rolled back to");
+		r = warden_leave_trial(k, "rolled back to");
 	} else {
 		r = lawfile_swap(k->options.state_dir);
 		if (r < 0) {

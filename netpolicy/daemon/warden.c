@@ -115,6 +115,7 @@ static size_t warden_sync(struct warden *k, struct liveset_found *ret)
 
 	if (r == 0)
 		return ret->n_sets;
+	k->grantor.is_behind = true;
 	log_error("the sets of grants could not be put right: %s", strerror(-r));
 	*ret = (struct liveset_found){ 0 };
 	return 0;
@@ -125,8 +126,12 @@ int warden_load(struct warden *k, struct batchfile *f, struct enforcer_report *r
 	struct liveset_found found;
 	int r = enforcer_load(&k->enforcer, f, report);
 
-	if (r < 0)
+	if (r < 0) {
+		/* What was there is put back; a look tells whether that went well. */
+		if (k->enforcer.mode != ENFORCER_NOTHING)
+			fightpace_disturbed(&k->pace, clk_now_ns());
 		return r;
+	}
 	warden_sync(k, &found);
 	warden_log_load(k);
 	return 0;
@@ -273,7 +278,7 @@ static void warden_repaired(struct warden *k, const struct enforcer_report *repo
 		k->n_repairs++;
 		warden_tell_pace(k, fightpace_repaired(&k->pace, now_ns));
 	} else {
-		fightpace_dismissed(&k->pace);
+		fightpace_dismissed(&k->pace, now_ns);
 	}
 	k->culprit = (struct drift_commit){ 0 };
 	k->disturbed_ns = 0;
@@ -307,25 +312,32 @@ void warden_end_trial(struct warden *k)
 	k->trial = (struct warden_trial){ 0 };
 }
 
-/* The previous policy, because nobody said that the new one is good, else the closed one. */
-static void warden_revert(struct warden *k)
+int warden_leave_trial(struct warden *k, const char *why)
 {
 	struct enforcer_report report;
-	int r;
+	int r, saved;
 
-	log_pst(k->trial.is_trial ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, PST_POLICY_REVERTED,
-		k->trial.is_trial ? "the trial of '%s' is over; the policy before is loaded again" :
-				    "nobody confirmed '%s' in time; the policy before is loaded "
-				    "again",
-		k->enforcer.law.about);
 	warden_end_trial(k);
-	if (warden_load_saved(k, "enforcing again") == 0)
-		return;
+	saved = warden_load_saved(k, why);
+	if (saved == 0)
+		return 0;
 	r = enforcer_load_closed(&k->enforcer, &report);
 	if (r < 0)
 		warden_log_refusal(r, &report);
 	else
 		log_warning("there is no policy to go back to: loaded the closed one");
+	return saved;
+}
+
+/* Nobody said that the new one is good. */
+static void warden_revert(struct warden *k)
+{
+	log_pst(k->trial.is_trial ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, PST_POLICY_REVERTED,
+		k->trial.is_trial ? "the trial of '%s' is over; the policy before is loaded again" :
+				    "nobody confirmed '%s' in time; the policy before is loaded "
+				    "again",
+		k->enforcer.law.about);
+	warden_leave_trial(k, "enforcing again");
 }
 
 static void warden_expire(struct warden *k)
@@ -347,6 +359,8 @@ static void warden_tick(struct warden *k)
 		warden_expire(k);
 	if (k->trial.is_pending && k->trial.until_ns <= now_ns)
 		warden_revert(k);
+	if (k->grantor.is_behind)
+		fightpace_disturbed(&k->pace, now_ns);
 	if ((k->pace.due_ns && k->pace.due_ns <= now_ns) || k->look_ns <= now_ns)
 		warden_repair(k);
 	warden_tell_pace(k, fightpace_tick(&k->pace, now_ns));
@@ -422,10 +436,12 @@ static void warden_read_signals(struct warden *k)
 			k->stops = true;
 			continue;
 		}
-		if (k->trial.is_pending)
+		if (k->trial.is_pending) {
 			log_info("SIGHUP: ends the policy that waits for confirmation");
-		warden_end_trial(k);
-		warden_load_saved(k, "read again");
+			warden_leave_trial(k, "read again");
+		} else {
+			warden_load_saved(k, "read again");
+		}
 	}
 }
 

@@ -70,6 +70,10 @@ int warden_load(struct warden *k, struct batchfile *f,
  * -errno, logged, and the rules are as before. */
 int warden_load_saved(struct warden *k, const char *why);
 
+/* Ends the policy that waits and loads the one before, else the closed one. @why: for the log.
+ * Errors: 0; -errno, logged: the one before could not be loaded. */
+int warden_leave_trial(struct warden *k, const char *why);
+
 /* The policy that waits is none any more; its file goes. */
 void warden_end_trial(struct warden *k);
 

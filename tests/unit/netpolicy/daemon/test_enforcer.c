@@ -113,11 +113,29 @@ static void test_enforcer_blind(void)
 	netns_expect("nft list chain inet postern output | grep -c 'policy drop'", "1");
 }
 
+/* Chains that drop in a table that sleeps. */
+static void test_enforcer_dormant(void)
+{
+	_cleanup_(enforcer_close) struct enforcer e = { 0 };
+	struct enforcer_report report;
+
+	if (!test_ready(&e, false))
+		return;
+	netns_run("printf 'table inet postern { flags dormant; chain input { type filter hook "
+		  "input priority -10; policy drop; }; chain output { type filter hook output "
+		  "priority -10; policy drop; }; chain forward { type filter hook forward "
+		  "priority -10; policy drop; }; }' | nft -f -");
+	CU_ASSERT_EQUAL(enforcer_begin_blind(&e, &report), 0);
+	CU_ASSERT_TRUE(e.mode == ENFORCER_CLOSED && e.is_intact);
+	netns_expect("nft list table inet postern | grep -c dormant", "0");
+}
+
 static const struct tap_test test_enforcer_tests[] = {
 	{ "loads and repairs", test_enforcer_loads },
 	{ "what the kernel refuses", test_enforcer_refused },
 	{ "tables of another", test_enforcer_owned },
 	{ "without a policy", test_enforcer_blind },
+	{ "a table that sleeps", test_enforcer_dormant },
 	{ 0 },
 };
 

@@ -49,8 +49,24 @@ static void test_fightpace_burst(void)
 	for (int i = 0; i < 100; i++)
 		fightpace_disturbed(&p, now + (uint64_t)i * CLK_NS_PER_MS / 50);
 	CU_ASSERT_EQUAL(fightpace_next(&p), due);
-	fightpace_dismissed(&p);
+	fightpace_dismissed(&p, now);
 	CU_ASSERT_EQUAL(fightpace_next(&p), UINT64_MAX);
+}
+
+/* Looks that find nothing are paced like repairs, and are no fight. */
+static void test_fightpace_looks(void)
+{
+	struct fightpace p = { 0 };
+	uint64_t now = TEST_START, start = now;
+
+	for (int i = 0; i < 1000; i++) {
+		fightpace_disturbed(&p, now);
+		now = fightpace_next(&p);
+		fightpace_dismissed(&p, now);
+	}
+	CU_ASSERT_TRUE(now - start >= 990 * FIGHTPACE_PAUSE_CAP_MS * CLK_NS_PER_MS);
+	CU_ASSERT_FALSE(p.is_fighting);
+	CU_ASSERT_EQUAL(test_round(&p, &now, FIGHTPACE_QUIET_MS), 0);
 }
 
 static void test_fightpace_fight(void)
@@ -101,6 +117,7 @@ static void test_fightpace_window(void)
 static const struct tap_test test_fightpace_tests[] = {
 	{ "the first at once", test_fightpace_first },
 	{ "a burst", test_fightpace_burst },
+	{ "looks that find nothing", test_fightpace_looks },
 	{ "a fight, and peace", test_fightpace_fight },
 	{ "many are no fight when they are slow", test_fightpace_window },
 	{ 0 },

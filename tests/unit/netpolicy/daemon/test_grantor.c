@@ -2,9 +2,12 @@
 /* Grants against a policy, over a real kernel, and against a disk that is full. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "common/clk.h"
@@ -176,11 +179,105 @@ static void test_grantor_file(void)
 	netns_run("test -e %s/grants.bad", tmpdir_get());
 }
 
+/* A renewal that could not be written down is none, also later. */
+static void test_grantor_renew_disk(void)
+{
+	_cleanup_(enforcer_close) struct enforcer e = { 0 };
+	_cleanup_(grantor_close) struct grantor g = { 0 };
+	struct ctlwire_request q = test_ask("ssh", "2001:db8::1", 60);
+	uint64_t id = 0, until_ns;
+
+	if (!test_ready(&e, &g))
+		return;
+	CU_ASSERT_EQUAL(grantor_add(&g, &e, &q, &id), 0);
+	until_ns = grantbook_next(&g.book);
+	snprintf(g.path, sizeof(g.path), "/nowhere/grants");
+	CU_ASSERT_EQUAL(grantor_renew(&g, &e, id, 3000), -ENOENT);
+	CU_ASSERT_EQUAL(grantbook_next(&g.book), until_ns);
+	CU_ASSERT_EQUAL(grantbook_find(&g.book, id)->length_s, 60);
+}
+
+/* An end that the kernel did not take is known to be missing there. */
+static void test_grantor_end_refused(void)
+{
+	_cleanup_(enforcer_close) struct enforcer e = { 0 };
+	_cleanup_(grantor_close) struct grantor g = { 0 };
+	_cleanup_(kernio_closep) struct kernio *other = NULL;
+	struct ctlwire_request q = test_ask("ssh", "2001:db8::1", 60);
+	struct grantbook_entry ended;
+	struct liveset_found found;
+	uint64_t id = 0;
+
+	if (!test_ready(&e, &g))
+		return;
+	CU_ASSERT_EQUAL(grantor_add(&g, &e, &q, &id), 0);
+	CU_ASSERT_EQUAL(kernio_open(&other), 0);
+	if (applier_own(other) != 0) {
+		tap_skip("this kernel has no owner and persist");
+		return;
+	}
+	CU_ASSERT_FALSE(g.is_behind);
+	CU_ASSERT_EQUAL(grantor_end(&g, &e, id, &ended), 0);
+	CU_ASSERT_TRUE(g.is_behind && test_live(&e) == 1);
+	kernio_closep(&other);
+	CU_ASSERT_EQUAL(grantor_sync(&g, &e, &found), 0);
+	CU_ASSERT_TRUE(!g.is_behind && test_live(&e) == 0);
+}
+
+/* The book of a host that was off: everything in it is over. */
+static void test_write_old(const char *path)
+{
+	struct grantbook book = { 0 };
+	const struct grantbook_entry *entry;
+	const struct grantbook_clock then = { .boot_ns = 1, .wall_s = 1000 };
+	const struct ctlwire_request q = test_ask("ssh", "2001:db8::1", 60);
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+
+	CU_ASSERT_EQUAL(grantbook_add(&book, &q, &then, &entry), 0);
+	CU_ASSERT_EQUAL(grantbook_encode(&book, &bytes, &len), 0);
+	CU_ASSERT_EQUAL(files_write(path, bytes, len, 0600), 0);
+	free(bytes);
+	grantbook_release(&book);
+}
+
+/* Neither a full disk nor a book that can be neither read nor moved keeps the policy from being
+ * enforced. */
+static void test_grantor_open_disk(void)
+{
+	_cleanup_(grantor_close) struct grantor g = { 0 };
+	struct rlimit old, none;
+	char path[PATH_MAX];
+	size_t dropped = 0;
+	int r;
+
+	tmpdir_path(path, "grants");
+	netns_run("rm -rf %s/grants*", tmpdir_get());
+	test_write_old(path);
+	CU_ASSERT_EQUAL(getrlimit(RLIMIT_FSIZE, &old), 0);
+	none = (struct rlimit){ 0, old.rlim_max };
+	signal(SIGXFSZ, SIG_IGN);
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &none), 0);
+	r = grantor_open(&g, tmpdir_get(), &dropped);
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &old), 0);
+	CU_ASSERT_TRUE(r == 0 && dropped == 1 && g.book.n == 0);
+	grantor_close(&g);
+	netns_run("printf x > %s; mkdir %s.bad", path, path);
+	CU_ASSERT_EQUAL(grantor_open(&g, tmpdir_get(), &dropped), GRANTOR_E_DAMAGED);
+	grantor_close(&g);
+	netns_run("rmdir %s.bad; rm %s; ln -s %s %s", path, path, path, path);
+	CU_ASSERT_EQUAL(grantor_open(&g, tmpdir_get(), &dropped), GRANTOR_E_DAMAGED);
+	netns_run("rm -rf %s/grants*", tmpdir_get());
+}
+
 static const struct tap_test test_grantor_tests[] = {
 	{ "what the policy allows", test_grantor_checks },
 	{ "a policy that changes", test_grantor_follows_policy },
 	{ "the end", test_grantor_ends },
 	{ "a disk that does not take it", test_grantor_disk },
+	{ "a renewal that is not written", test_grantor_renew_disk },
+	{ "an end that the kernel does not take", test_grantor_end_refused },
+	{ "a disk that is full at the start", test_grantor_open_disk },
 	{ "the file", test_grantor_file },
 	{ 0 },
 };

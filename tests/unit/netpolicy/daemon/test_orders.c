@@ -235,6 +235,39 @@ static void test_orders_unconfirmed(void)
 	test_end();
 }
 
+/* A policy for a while that cannot be remembered ends all the same. */
+static void test_orders_pending_disk(void)
+{
+	if (!test_ready(NULL))
+		return;
+	netns_run("mkdir -p %s/" LAWFILE_PENDING "/x", test_f.dir);
+	CU_ASSERT_TRUE(lawfixture_do(&test_f, CTLWIRE_APPLY, 1)->result < 0);
+	lawfixture_wait("nft list chain inet postern services | grep -q 'dport 1 '");
+	CU_ASSERT_TRUE(test_is(1, 1));
+	CU_ASSERT_FALSE(lawfixture_status(&test_f)->is_pending);
+	test_end();
+}
+
+/* Nothing to go back to: by hand, by a signal, as by the deadline, it is the closed policy. */
+static void test_orders_no_way_back(void)
+{
+	static const char closed[] = "nft list chain inet postern input | grep -q 'closed: ND'";
+
+	if (!test_ready(NULL))
+		return;
+	netns_run("rm %s/" LAWFILE_SAVED, test_f.dir);
+	CU_ASSERT_EQUAL(lawfixture_do(&test_f, CTLWIRE_APPLY, 600)->result, 0);
+	CU_ASSERT_TRUE(lawfixture_do(&test_f, CTLWIRE_ROLLBACK, 0)->result < 0);
+	lawfixture_wait(closed);
+	CU_ASSERT_FALSE(lawfixture_status(&test_f)->is_pending);
+	test_put(LAWFILE_NEXT, 2);
+	CU_ASSERT_EQUAL(lawfixture_do(&test_f, CTLWIRE_APPLY, 600)->result, 0);
+	lawfixture_wait("nft list chain inet postern services | grep -q 'dport 2 '");
+	kill(test_f.pid, SIGHUP);
+	lawfixture_wait(closed);
+	test_end();
+}
+
 /* A file that somebody exchanged is not what was tried. */
 static void test_orders_exchanged(void)
 {
@@ -365,6 +398,8 @@ static const struct tap_test test_orders_tests[] = {
 	{ "what the kernel refuses", test_orders_kernel_refuses },
 	{ "for a while", test_orders_pending },
 	{ "never confirmed", test_orders_unconfirmed },
+	{ "for a while, on a full disk", test_orders_pending_disk },
+	{ "for a while, with nothing before", test_orders_no_way_back },
 	{ "exchanged before it was confirmed", test_orders_exchanged },
 	{ "grants", test_orders_grants },
 	{ "limits of grants", test_orders_grant_limits },
