@@ -84,6 +84,27 @@ static void cligate_warn_empty(const struct terms *t, const struct prove_say *sa
 			    line->where, t->policy->claims[line->claim].text);
 }
 
+/* The line that would let the tunnel through. */
+static void cligate_advise(const struct policy_say *line, struct buf *to)
+{
+	const struct policy_match *m = &line->match;
+
+	if (!line->is_never && m->has_mark && m->ports.n == 1)
+		buf_addf(to, "; the tunnel needs 'to config via up allow %s %u mark 0x%x'",
+			 m->ports.list[0].proto == POLICY_UDP ? "udp" : "tcp", m->ports.list[0].low,
+			 m->mark);
+}
+
+/* Most often a typing error; the others lead outside all the same. */
+static void cligate_warn_links(const struct policy *p)
+{
+	for (size_t i = 0; i < p->n_uplinks; i++)
+		if (!if_nametoindex(p->uplinks[i]))
+			log_warning("there is no interface %s of 'link up' on this host now; is it "
+				    "the right name?",
+				    p->uplinks[i]);
+}
+
 /* @n_own: lines of claims before those of the tunnel. */
 static int cligate_judge(const struct cli *c, const struct terms *t,
 			 const struct prove_report *report, size_t n_own)
@@ -99,6 +120,8 @@ static int cligate_judge(const struct cli *c, const struct terms *t,
 		if (say->outcome == PROVE_HOLDS)
 			continue;
 		cligate_describe(t, say, &text);
+		if (say->say >= n_own)
+			cligate_advise(&t->policy->says[say->say], &text);
 		log_pst(level, say->say < n_own ? PST_POLICY_CLAIM : PST_POLICY_CUTS_TUNNEL, "%s",
 			text.text ? text.text : "out of memory");
 		worst = CLI_DRIFT;
@@ -133,5 +156,7 @@ int cligate_pass(const struct cli *c, struct policy *p)
 	if (tunnel == CLI_TROUBLE)
 		return tunnel;
 	r = cligate_prove(c, p, n_own);
+	if (r == CLI_OK && tunnel == CLI_OK)
+		cligate_warn_links(p);
 	return r != CLI_OK ? r : tunnel;
 }

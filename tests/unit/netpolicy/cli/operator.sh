@@ -100,6 +100,25 @@ ends 0 "is loaded" "$netpolicy" apply "${with[@]}" --policy "$dir/next.conf"
 ends 0 "is already loaded" "$netpolicy" apply "${with[@]}" --policy "$dir/next.conf"
 ends 0 "demo version 7" "$netpolicy" rollback "${with[@]}"
 
+# A page that speaks of other links and other tunnels than this host has.
+sed 's/up eth0/up eth0 eth9/' "$dir/policy.conf" >"$dir/links.conf"
+ends 0 "no interface eth9 of 'link up'" "$netpolicy" apply "${with[@]}" --boot-only --policy "$dir/links.conf"
+cat >"$dir/zone.conf" <<-ZONE
+	[zone]
+	name = lab
+	hosts_prefix = fd12:0:0:1::/64
+	gateways_prefix = fd12::/64
+	config_nets = 2001:db8:c::/48
+	[server cfg1]
+	address = [2001:db8:c::1]:4443
+	principal = vespa.vespa.cfg
+	[certd]
+	user = nobody
+ZONE
+"$netpolicy" init eth0 --tier compute --config "$dir/zone.conf" | sed '/"exchange"/d' >"$dir/cut.conf"
+ends 1 "needs 'to config via up allow tcp 4443 mark 0x504f'" "$netpolicy" apply --boot-only --config "$dir/zone.conf" \
+	--state-dir "$dir/zone" --policy "$dir/cut.conf"
+
 # A policy of another version is not none.
 mkdir "$dir/old"
 printf 'x' >"$dir/old/policy.batch"
