@@ -156,7 +156,8 @@ start
 until_ok "ready" ready
 whole
 logged "this host is acme.host, instance i-1 of athenz.test" || fail "does not say who it is"
-logged "registered, serial $(serial): valid for another 60 min, renewal in" || fail "not registered"
+# a busy machine may have come into the 59th
+grep -qE "registered, serial $(serial): valid for another (60|59) min, renewal in" "$dir/log" || fail "not registered"
 [ "$(field ready) $(field last_step) $(field next_step) $(field failures_in_a_row)" = \
 	"True register refresh 0" ] || fail "status: $(ask --json)"
 [ "$(field serial)" = "$(serial)" ] || fail "another serial"
