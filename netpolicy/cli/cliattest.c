@@ -99,8 +99,9 @@ static json_t *cliattest_witness(const struct cliwitness *w)
 
 	for (size_t i = 0; i < w->n_shown; i++)
 		json_array_append_new(list, json_string(prove_packet_text(&w->shown[i], packet)));
-	return json_pack("{sb sI sI sI so}", "asked", w->was_asked, "packets", (json_int_t)w->n,
-			 "agree", (json_int_t)w->n_agree, "not_made", (json_int_t)w->n_skipped,
+	return json_pack("{sb sb sI sI sI so}", "asked", w->was_asked, "all_borders",
+			 w->was_asked && !w->was_cut, "packets", (json_int_t)w->n, "agree",
+			 (json_int_t)w->n_agree, "not_made", (json_int_t)w->n_skipped,
 			 "disagreements", list);
 }
 

@@ -139,7 +139,8 @@ static void cliprove_print_witness(const struct cliwitness *w)
 		printf("kernel: not asked: PST-%d %s\n", PST_ORACLE_FAILED, w->error);
 		return;
 	}
-	printf("kernel: %zu packets at all borders, %zu agree", w->n, w->n_agree);
+	printf("kernel: %zu packets at %s borders, %zu agree", w->n,
+	       w->was_cut ? "some of the" : "all", w->n_agree);
 	if (w->n_skipped)
 		printf(", %zu could not be made here", w->n_skipped);
 	printf("\n");

@@ -63,6 +63,7 @@ void cliwitness_run(const struct cli_work *w, const struct terms *t, struct cliw
 	if (r == 0)
 		r = oracle_ask(&job, packets, n, answers, ret->error);
 	ret->was_asked = r == 0;
+	ret->was_cut = n == CLIWITNESS_MAX;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		cliwitness_count(t, &packets[i], &answers[i], ret);
 	if (r < 0 && !ret->error[0])

@@ -12,6 +12,7 @@
 #define CLIWITNESS_SHOWN 10 /* disagreements that are told */
 
 struct cliwitness {
+	bool was_cut;      /* there are more borders than CLIWITNESS_MAX packets tell */
 	bool was_asked;    /* else @error says why not */
 	size_t n, n_agree; /* packets; those on which both agree */
 	size_t n_skipped;  /* that cannot be made here */

@@ -116,6 +116,29 @@ static void test_true(void)
 	EXPECT_SAID("all claims hold");
 }
 
+/* A page with more borders than are tried says so. */
+static void test_cut(void)
+{
+	_cleanup_(buf_release) struct buf text = buf_init(1 << 20);
+	char path[PATH_MAX];
+	struct cli c = make(path);
+
+	mood = SAYS_TRUE;
+	CU_ASSERT_EQUAL(run(cliprove_run, &c), CLI_OK);
+	EXPECT_SAID("packets at all borders");
+	buf_add(&text, page);
+	buf_add(&text, "net many 2001:db8:7::/48\n");
+	for (unsigned int port = 1; port < 3000; port += 2)
+		buf_addf(&text, "from many allow tcp %u\n", port);
+	CU_ASSERT_EQUAL_FATAL(buf_done(&text), 0);
+	CU_ASSERT_EQUAL(tmpdir_write("policy.conf", text.text, text.len), 0);
+	CU_ASSERT_EQUAL(run(cliprove_run, &c), CLI_OK);
+	EXPECT_SAID("kernel: 10000 packets at some of the borders, 10000 agree");
+	c.json = true;
+	CU_ASSERT_EQUAL(run(cliprove_run, &c), CLI_OK);
+	EXPECT_SAID("\"all_borders\":false");
+}
+
 static void test_other_verdict(void)
 {
 	char path[PATH_MAX];
@@ -193,6 +216,7 @@ static void test_agree(void)
 
 static const struct tap_test tests[] = {
 	{ "a kernel that tells the truth", test_true },
+	{ "more borders than packets", test_cut },
 	{ "another verdict", test_other_verdict },
 	{ "another line", test_other_line },
 	{ "no trace", test_nothing },
