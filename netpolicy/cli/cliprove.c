@@ -100,7 +100,8 @@ static void cliprove_print_deads(const struct cliprove *p)
 	for (size_t i = 0; i < p->deads.n; i++) {
 		const struct prove_dead *dead = &p->deads.list[i];
 		const char *line = p->work.policy->rules[dead->rule].where;
-		const char *by = dead->because[0] ? dead->because : "other lines";
+		const char *by = dead->because[0] ? dead->because :
+						    "what is implied or several lines";
 
 		if (dead->is_never)
 			printf("%s can never match: no packet fits\n", line);

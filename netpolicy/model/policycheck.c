@@ -81,6 +81,19 @@ static bool policycheck_is_internet(const struct policy_net *n)
 	return n->is_any;
 }
 
+/* No packet comes from there: multicast, and loopback outside of lo. */
+static bool policycheck_is_no_source(const struct policy_net *n)
+{
+	static const struct ip6_prefix multicast = { { { { 0xff } } }, 8 };
+	static const struct ip6_prefix loopback = { { { { [15] = 1 } } }, 128 };
+	size_t i = 0;
+
+	while (i < n->prefixes.n && (ip6_prefix_covers(&multicast, &n->prefixes.list[i]) ||
+				     ip6_prefix_equal(&loopback, &n->prefixes.list[i])))
+		i++;
+	return i == n->prefixes.n && !n->is_any;
+}
+
 static int policycheck_prefix(const struct policy *p, size_t net, const struct ip6_prefix *prefix,
 			      char *error)
 {
@@ -313,6 +326,11 @@ static int policycheck_rule(const struct policy *p, const struct policy_rule *ru
 	if (rule->dir == POLICY_IN && rule->users.n)
 		return policycheck_fail(error, rule->where,
 					"what comes in has no user; 'user' stands in 'to' only");
+	if (rule->dir == POLICY_IN && policycheck_is_no_source(&p->nets[rule->net]))
+		return policycheck_fail(error, rule->where,
+					"no packet comes from '%s': it holds multicast or loopback "
+					"addresses only",
+					p->nets[rule->net].name);
 	if (policycheck_is_named(p, rule->net, "imds") && rule->users.n == 0)
 		return policycheck_fail(
 			error, rule->where,

@@ -132,6 +132,11 @@ static void test_policycheck_tiers(void)
 {
 	static const struct test_row rows[] = {
 		{ "public", "from any allow tcp 443", NULL },
+		{ "public", "net n ff02::/16 ::1\nfrom n allow tcp 443",
+		  "no packet comes from 'n'" },
+		{ "public", "net n ff02::/16\ngrant g tcp 1 from n max 1h", "no packet comes" },
+		{ "public", "net n ff02::/16 ::2\nfrom n allow tcp 443", NULL },
+		{ "public", "net n ff02::/16\nto n allow udp 5353", NULL },
 		{ "public", "to any allow any", NULL },
 		{ "public", "grant g tcp 1 from any max 1h", NULL },
 		{ "public", ZONE "grant g tcp 1 from any via tun max 1h", "not for 'any'" },
