@@ -9,7 +9,6 @@
 
 #include "common/log.h"
 #include "netpolicy/cli/cliwait.h"
-#include "netpolicy/parse/zoneconf.h"
 
 static const char *cligate_where(const struct terms_answer *answer)
 {
@@ -32,8 +31,8 @@ void cligate_describe(const struct terms *t, const struct prove_say *say, struct
 		 *what ? ")" : "", prove_packet_text(&say->witness, packet));
 }
 
-/* Sees whether the tunnel has a way out at all: whatever the page allows, it does so on its uplinks.
- * Errors: 0; -EINVAL with words in @ret_error. */
+/* Sees whether the tunnel has a way out at all: whatever the page allows, it does so on its
+ * uplinks. Errors: 0; -EINVAL with words in @ret_error. */
 static int cligate_find_uplink(const struct policy *p, char ret_error[static POLICY_ERROR_MAX])
 {
 	for (size_t i = 0; i < p->n_uplinks; i++)
@@ -45,12 +44,24 @@ static int cligate_find_uplink(const struct policy *p, char ret_error[static POL
 	return -EINVAL;
 }
 
+int cligate_load_zone(const struct cli *c, struct zoneconf *ret)
+{
+	struct conf_error error = { 0 };
+	int r = zoneconf_load(c->config, ret, &error);
+
+	/* The words begin with the file. */
+	if (r < 0 && error.text[0])
+		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s", error.text);
+	else if (r < 0)
+		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s: %s", c->config, strerror(-r));
+	return r < 0 ? CLI_TROUBLE : CLI_OK;
+}
+
 /* Adds what the tunnel needs as claims. */
 static int cligate_add_tunnel(const struct cli *c, struct policy *p)
 {
 	_cleanup_(zoneconf_release) struct zoneconf zone = { 0 };
 	char reason[POLICY_ERROR_MAX] = "";
-	struct conf_error error = { 0 };
 	int r;
 
 	if (access(c->config, F_OK) < 0 && errno == ENOENT) {
@@ -58,13 +69,8 @@ static int cligate_add_tunnel(const struct cli *c, struct policy *p)
 			log_info("no %s: not compared with a tunnel", c->config);
 		return CLI_OK;
 	}
-	r = zoneconf_load(c->config, &zone, &error);
-	if (r < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s%s%s",
-			error.text[0] ? "" : c->config, error.text[0] ? "" : ": ",
-			error.text[0] ? error.text : strerror(-r));
+	if (cligate_load_zone(c, &zone) != CLI_OK)
 		return CLI_TROUBLE;
-	}
 	r = zoneconf_claims(&zone, p, reason);
 	if (r == 0 && !c->boot_only)
 		r = cligate_find_uplink(p, reason);
@@ -72,7 +78,9 @@ static int cligate_add_tunnel(const struct cli *c, struct policy *p)
 		return CLI_OK;
 	log_pst(c->force ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, PST_POLICY_CUTS_TUNNEL, "%s",
 		reason[0] ? reason : strerror(-r));
-	return r == -EINVAL && c->force ? CLI_OK : r == -EINVAL ? CLI_DRIFT : CLI_TROUBLE;
+	if (r != -EINVAL)
+		return CLI_TROUBLE;
+	return c->force ? CLI_OK : CLI_DRIFT;
 }
 
 static void cligate_warn_empty(const struct terms *t, const struct prove_say *say)

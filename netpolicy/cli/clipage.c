@@ -10,11 +10,11 @@
 
 #include "common/files.h"
 #include "common/log.h"
+#include "netpolicy/cli/cligate.h"
 #include "netpolicy/emit/emit.h"
 #include "netpolicy/model/effective.h"
 #include "netpolicy/parse/policyfmt.h"
 #include "netpolicy/parse/policyjson.h"
-#include "netpolicy/parse/zoneconf.h"
 
 /* Prints a buffer, or says why not. */
 static int clipage_print(const struct buf *text, int r)
@@ -216,7 +216,6 @@ int clipage_init(const struct cli *c)
 	_cleanup_(buf_release) struct buf text = buf_init(EMIT_TEXT_MAX);
 	_cleanup_(buf_release) struct buf uplinks = buf_init(1024);
 	_cleanup_(zoneconf_release) struct zoneconf zone = { 0 };
-	struct conf_error error = { 0 };
 	struct policyfile_error page_error;
 	enum policy_tier tier;
 	int r;
@@ -226,13 +225,9 @@ int clipage_init(const struct cli *c)
 			  c->tier ? ", not " : "", c->tier ? c->tier : "");
 		return CLI_USAGE;
 	}
-	r = zoneconf_load(c->config, &zone, &error);
-	if (r < 0) {
-		log_pst(LOG_LEVEL_ERROR, PST_POLICY_CONFIG, "%s%s%s",
-			error.text[0] ? "" : c->config, error.text[0] ? "" : ": ",
-			error.text[0] ? error.text : strerror(-r));
-		return CLI_TROUBLE;
-	}
+	r = cligate_load_zone(c, &zone);
+	if (r != CLI_OK)
+		return r;
 	clipage_uplinks(c, &uplinks);
 	r = buf_done(&uplinks);
 	if (r == 0)

@@ -243,8 +243,11 @@ static int main_run(size_t command, const struct cli *c, const char *used)
 	snprintf(text, sizeof(text), "%s needs", main_commands[command].name);
 	if (c->n_words < main_commands[command].min_words)
 		return main_misuse(text, main_commands[command].needs);
-	if (c->n_words > main_commands[command].max_words)
-		return main_misuse("too many words behind", main_commands[command].name);
+	if (c->n_words > main_commands[command].max_words) {
+		snprintf(text, sizeof(text), "%s%s", main_commands[command].name,
+			 main_commands[command].max_words ? "" : " (a page: --policy FILE)");
+		return main_misuse("too many words behind", text);
+	}
 	log_open("netpolicy", LOG_LEVEL_INFO);
 	return main_commands[command].run(c);
 }

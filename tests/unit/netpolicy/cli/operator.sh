@@ -119,6 +119,11 @@ ZONE
 ends 1 "needs 'to config via up allow tcp 4443 mark 0x504f'" "$netpolicy" apply --boot-only --config "$dir/zone.conf" \
 	--state-dir "$dir/zone" --policy "$dir/cut.conf"
 
+# Said once, and with what to do.
+printf "[zone]\nfoo = 1\n" >"$dir/bad.conf"
+ends 2 "PST-3001: $dir/bad.conf:2:" "$netpolicy" init eth0 --tier compute --config "$dir/bad.conf"
+ends 64 "a page: --policy FILE" "$netpolicy" apply "$dir/policy.conf"
+
 # A policy of another version is not none.
 mkdir "$dir/old"
 printf 'x' >"$dir/old/policy.batch"
