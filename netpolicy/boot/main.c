@@ -67,8 +67,10 @@ static int boot_replay(struct kernio *k, const void *batch, size_t len)
 	if (r < 0)
 		log_pst(LOG_LEVEL_ERROR, result.is_owned ? PST_POLICY_OWNED : PST_POLICY_KERNEL,
 			"%s", result.error[0] ? result.error : strerror(-r));
-	if (result.is_owned)
+	if (result.is_owned) {
+		log_info("nothing was done: the rules stay as they are");
 		return BOOT_E_OWNED;
+	}
 	for (size_t i = 0; r == 0 && i < result.n_pending; i++)
 		log_warning("no guard on %s yet: the interface does not exist", result.pending[i]);
 	return r;

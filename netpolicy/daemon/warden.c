@@ -188,7 +188,8 @@ static void warden_forget_pending(struct warden *k)
 {
 	if (lawfile_forget(k->options.state_dir) == 0)
 		log_pst(LOG_LEVEL_WARNING, PST_POLICY_REVERTED,
-			"netpolicyd or the host was started again meanwhile");
+			"a policy that nobody had confirmed is given up, since netpolicyd or the "
+			"host was started again meanwhile");
 }
 
 int warden_open(struct warden *k, const struct warden_options *options)

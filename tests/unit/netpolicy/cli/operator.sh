@@ -149,6 +149,14 @@ ends 0 "is loaded" "$netpolicy" apply "${with[@]}" --policy "$dir/next.conf"
 ends 0 "is back: policy demo version 7" "$netpolicy" rollback "${with[@]}"
 ends 0 "is back: policy demo version 8" "$netpolicy" rollback "${with[@]}"
 
+# Killed while a policy waits for its confirmation.
+ends 0 "unless you say" "$netpolicy" apply "${with[@]}" --policy "$dir/policy.conf" --confirm-within 60s
+kill -9 "$daemon"
+wait "$daemon" 2>/dev/null || true
+listen
+grep -qF "a policy that nobody had confirmed is given up" "$dir/daemon.log" || fail "that a policy is given up is not told"
+ends 0 "demo version 8" "$netpolicy" status "${with[@]}"
+
 # Members of JSON: programs depend on them, and netpolicy(8) lists them.
 ends 0 "" "$netpolicy" status --json "${with[@]}"
 keys about boot_about checked drifts generation grants intact netpolicyd overruns owner pending pending_left_s \
