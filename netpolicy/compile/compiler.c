@@ -4,17 +4,26 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "common/clk.h"
 #include "common/files.h"
+#include "common/parcel.h"
 #include "common/spawn.h"
 #include "netpolicy/apply/batch.h"
 
+struct compiler {
+	pid_t pid; /* 0: no child now */
+	int fd;
+	uint8_t n_devices; /* those it has made */
+	char devices[COMPILEWIRE_DEVICES_MAX][IFNAMSIZ];
+};
+
 /* The two ends of the socket; the child's is closed as soon as it runs. */
-static int compiler_start(int *ret_fd, pid_t *ret_pid)
+static int compiler_start(struct compiler *c, const struct compilewire_request *q)
 {
 	static const char *const argv[] = { COMPILER_PROGRAM, NULL };
 	_cleanup_(closep) int ours = -1;
@@ -29,37 +38,61 @@ static int compiler_start(int *ret_fd, pid_t *ret_pid)
 		return -errno;
 	ours = pair[0];
 	theirs = pair[1];
-	r = spawn_start(&(struct spawn_spec){ path, argv, theirs, -1 }, ret_pid);
-	if (r == 0)
-		*ret_fd = steal_fd(&ours);
-	return r;
+	r = spawn_start(&(struct spawn_spec){ path, argv, theirs, -1 }, &c->pid);
+	if (r < 0)
+		return r;
+	c->fd = steal_fd(&ours);
+	c->n_devices = q->n_devices;
+	memcpy(c->devices, q->devices, sizeof(c->devices));
+	return 0;
+}
+
+/* Ends the child, whatever it does. Gives the signal that killed it before we did, or 0. */
+static int compiler_end(struct compiler *c)
+{
+	int status = 0;
+
+	if (!c->pid)
+		return 0;
+	kill(c->pid, SIGKILL);
+	if (TEMP_FAILURE_RETRY(waitpid(c->pid, &status, 0)) < 0)
+		status = 0;
+	c->pid = 0;
+	closep(&c->fd);
+	return WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL ? WTERMSIG(status) : 0;
+}
+
+/* A text that names an interface must not find those of another. */
+static bool compiler_fits(const struct compiler *c, const struct compilewire_request *q)
+{
+	bool same = c->n_devices == q->n_devices;
+
+	for (size_t i = 0; i < q->n_devices && same; i++)
+		same = !strcmp(c->devices[i], q->devices[i]);
+	return same;
+}
+
+/* Makes a child ready for @q. */
+static int compiler_ready(struct compiler *c, const struct compilewire_request *q)
+{
+	if (!compiler_fits(c, q))
+		(void)compiler_end(c);
+	return c->pid ? 0 : compiler_start(c, q);
 }
 
 static int compiler_talk(int fd, const struct compilewire_request *q, struct compilewire_reply *ret)
 {
 	_cleanup_(files_freep) uint8_t *request = NULL;
 	_cleanup_(files_freep) uint8_t *reply = NULL;
-	uint64_t share = 1 + q->text_len / COMPILER_DEADLINE_BYTES;
-	uint64_t deadline = clk_now_ns() + share * COMPILER_DEADLINE_MS * CLK_NS_PER_MS;
+	uint64_t deadline = clk_now_ns() + COMPILER_DEADLINE_MS * CLK_NS_PER_MS;
 	size_t request_len, reply_len;
 	int r = compilewire_put_request(q, &request, &request_len);
 
 	if (r == 0)
-		r = compilewire_send(fd, request, request_len, deadline);
+		r = parcel_send(fd, request, request_len, deadline);
 	if (r == 0)
-		r = compilewire_receive(fd, COMPILEWIRE_REPLY_MAX, deadline, &reply, &reply_len);
+		r = parcel_receive(fd, COMPILEWIRE_REPLY_MAX, deadline, &reply, &reply_len);
 	return r < 0 ? r : compilewire_get_reply(reply, reply_len, ret);
-}
-
-/* Ends the child, whatever it does. Gives the signal that killed it before we did, or 0. */
-static int compiler_end(pid_t pid)
-{
-	int status = 0;
-
-	kill(pid, SIGKILL);
-	if (TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0)
-		return 0;
-	return WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL ? WTERMSIG(status) : 0;
 }
 
 static void compiler_explain(struct compilewire_reply *ret, int r, int sig)
@@ -86,28 +119,55 @@ static int compiler_check(struct compilewire_reply *ret)
 	return r;
 }
 
-int compiler_run(const struct compilewire_request *q, struct compilewire_reply *ret)
+int compiler_next(struct compiler *c, const struct compilewire_request *q,
+		  struct compilewire_reply *ret)
 {
-	_cleanup_(closep) int fd = -1;
-	pid_t pid;
-	int sig;
-	int r;
+	int r = compiler_ready(c, q);
 
 	*ret = (struct compilewire_reply){ 0 };
-	r = compiler_start(&fd, &pid);
-	if (r < 0) {
-		compiler_explain(ret, r, 0);
-		return r;
-	}
-	r = compiler_talk(fd, q, ret);
-	sig = compiler_end(pid);
+	if (r == 0)
+		r = compiler_talk(c->fd, q, ret);
 	if (r == 0)
 		r = ret->result;
 	if (r == 0)
 		r = compiler_check(ret);
 	if (r < 0)
-		compiler_explain(ret, r, sig);
+		compiler_explain(ret, r, compiler_end(c));
 	return r;
+}
+
+int compiler_run(const struct compilewire_request *q, struct compilewire_reply *ret)
+{
+	struct compiler c = { .fd = -1 };
+	int r = compiler_next(&c, q, ret);
+
+	(void)compiler_end(&c);
+	return r;
+}
+
+int compiler_open(struct compiler **ret)
+{
+	struct compiler *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->fd = -1;
+	*ret = c;
+	return 0;
+}
+
+void compiler_close(struct compiler *c)
+{
+	if (!c)
+		return;
+	(void)compiler_end(c);
+	free(c);
+}
+
+void compiler_closep(struct compiler **c)
+{
+	compiler_close(*c);
+	*c = NULL;
 }
 
 const char *compiler_mode_text(uint8_t mode)

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * What crosses the socket between netpolicy and its unprivileged child netpolicy-compile: one
- * request, one reply, each a u32 length and that many bytes. The parent believes nothing of a
- * reply: the batch is checked by netpolicy/apply/batch.
+ * reply for each request. The parent believes nothing of a reply: the batch is checked by
+ * netpolicy/apply/batch. Encoding and decoding are pure; common/parcel sends.
  */
 #include <net/if.h>
 #include <stddef.h>
@@ -40,29 +40,20 @@ struct compilewire_reply {
 	struct kdump expected; /* owned */
 };
 
-/* Encodes with the length in front. Gives *ret (free() it). Errors: 0; -EFBIG; -ENOMEM. */
+/* Encode. Give *ret (free() it). Errors: 0; -EFBIG; -ENOMEM. */
 int compilewire_put_request(const struct compilewire_request *q, uint8_t **ret,
 			    size_t *ret_len) _warn_unused_;
 /* As compilewire_put_request(). */
 int compilewire_put_reply(const struct compilewire_reply *p, uint8_t **ret,
 			  size_t *ret_len) _warn_unused_;
 
-/* Decode what follows the length. @ret needs no value before and is released by the caller also
+/* Decode. @ret needs no value before and is released by the caller also
  * after an error. Errors: 0; -EBADMSG; -ENOMEM. */
 int compilewire_get_request(const void *bytes, size_t len,
 			    struct compilewire_request *ret) _warn_unused_;
 /* As compilewire_get_request(). */
 int compilewire_get_reply(const void *bytes, size_t len,
 			  struct compilewire_reply *ret) _warn_unused_;
-
-/* Reads one message of at most @max bytes until @deadline_ns (clk_now_ns(); 0 = wait for ever).
- * Gives *ret (free() it). Errors: 0; -ETIMEDOUT; -EPIPE when the other end is gone; -EBADMSG over
- * @max; -ENOMEM; -errno. */
-int compilewire_receive(int fd, size_t max, uint64_t deadline_ns, uint8_t **ret,
-			size_t *ret_len) _warn_unused_;
-
-/* Writes all @len bytes until the deadline. Errors: as compilewire_receive(). */
-int compilewire_send(int fd, const uint8_t *bytes, size_t len, uint64_t deadline_ns) _warn_unused_;
 
 /* Release. For _cleanup_(). */
 void compilewire_release_request(struct compilewire_request *q);

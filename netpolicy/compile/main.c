@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * netpolicy-compile: turns nft text into the netlink batch that would load it, without any power
- * over the host. Reads one request from descriptor 3, moves into namespaces of its own, lets
- * libnftables load the text there while every batch it sends is recorded, dumps the result, and
- * writes one reply. A crash of the parser harms nobody.
+ * over the host. Reads a request from descriptor 3, moves into namespaces of its own, and has a
+ * process for each text let libnftables load it there while every batch it sends is recorded, dump
+ * the result, and write the reply: libnftables counts across texts, and the bytes must not depend
+ * on what was compiled before. A crash of the parser harms nobody.
  */
 #include <ctype.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -24,8 +27,10 @@
 
 #include "common/attr.h"
 #include "common/files.h"
+#include "common/parcel.h"
 #include "common/sandbox.h"
 #include "common/spawn.h"
+#include "netpolicy/apply/applier.h"
 #include "netpolicy/apply/batch.h"
 #include "netpolicy/apply/kdump.h"
 #include "netpolicy/compile/compilewire.h"
@@ -314,21 +319,11 @@ static int compile_dump(struct compilewire_reply *reply)
 
 static int compile_work(const struct compilewire_request *q, struct compilewire_reply *reply)
 {
-	int r = compile_limit();
+	int r = compile_load(q, reply);
 
 	if (r == 0)
-		r = compile_isolate(&reply->mode);
-	if (r < 0)
-		compile_say(reply, "no namespace of its own to work in");
-	for (size_t i = 0; i < q->n_devices && r == 0; i++)
-		r = standin_make(q->devices[i]);
-	if (r < 0 && !reply->error[0])
-		compile_say(reply, "no stand-in for an uplink could be made");
-	if (r == 0)
-		r = compile_load(q, reply);
-	if (r == 0)
 		r = compile_dump(reply);
-	reply->batch = compile_tape.bytes;
+	reply->batch = steal_ptr(compile_tape.bytes);
 	reply->batch_len = compile_tape.len;
 	return r;
 }
@@ -342,26 +337,101 @@ static int compile_answer(struct compilewire_reply *reply)
 	if (reply->result < 0 && !reply->error[0])
 		compile_say(reply, strerror(-reply->result));
 	r = compilewire_put_reply(reply, &bytes, &len);
-	return r < 0 ? r : compilewire_send(SPAWN_CHAN_FD, bytes, len, 0);
+	return r < 0 ? r : parcel_send(SPAWN_CHAN_FD, bytes, len, 0);
+}
+
+/* The process of one text. */
+static int compile_text(const struct compilewire_request *q, uint8_t mode, pid_t parent)
+{
+	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { .mode = mode };
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		return -ESRCH;
+	reply.result = compile_work(q, &reply);
+	return compile_answer(&reply);
+}
+
+/* Starts it and waits. What it dies of we die of too, for the parent to tell. */
+static int compile_fork(const struct compilewire_request *q, uint8_t mode)
+{
+	pid_t me = getpid(), pid = fork();
+	int status = 0;
+
+	if (pid == 0)
+		_exit(compile_text(q, mode, me) < 0);
+	if (pid < 0 || TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0)
+		return -errno;
+	if (WIFSIGNALED(status))
+		(void)raise(WTERMSIG(status));
+	return status ? -EPIPE : 0;
+}
+
+/* Before the first text: the place to work in. Words go to @reply. */
+static int compile_enter(const struct compilewire_request *q, struct compilewire_reply *reply)
+{
+	int r = compile_limit();
+
+	if (r == 0)
+		r = compile_isolate(&reply->mode);
+	if (r < 0)
+		compile_say(reply, "no namespace of its own to work in");
+	for (size_t i = 0; i < q->n_devices && r == 0; i++)
+		r = standin_make(q->devices[i]);
+	if (r < 0 && !reply->error[0])
+		compile_say(reply, "no stand-in for an uplink could be made");
+	return r;
+}
+
+/* After each: as empty as it was, while the parent does something else. */
+static int compile_empty(void)
+{
+	_cleanup_(kernio_closep) struct kernio *k = NULL;
+	int r = kernio_open(&k);
+
+	return r < 0 ? r : applier_unload(k);
+}
+
+/* Serves one request. *mode: 0 before the first. */
+static int compile_next(const struct compilewire_request *q, uint8_t *mode)
+{
+	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { .mode = *mode };
+	int r = *mode ? 0 : compile_enter(q, &reply);
+
+	*mode = reply.mode;
+	if (r == 0) {
+		r = compile_fork(q, reply.mode);
+		return r < 0 ? r : compile_empty();
+	}
+	reply.result = r;
+	(void)compile_answer(&reply);
+	return r;
+}
+
+static int compile_receive(struct compilewire_request *ret)
+{
+	_cleanup_(files_freep) uint8_t *bytes = NULL;
+	size_t len;
+	int r = parcel_receive(SPAWN_CHAN_FD, COMPILEWIRE_REQUEST_MAX, 0, &bytes, &len);
+
+	return r < 0 ? r : compilewire_get_request(bytes, len, ret);
 }
 
 int main(int argc, char **argv)
 {
-	_cleanup_(compilewire_release_request) struct compilewire_request q = { 0 };
-	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len;
-	int r;
+	uint8_t mode = 0;
+	int r = 0;
 
 	/* libnftables calls select(): a descriptor over 1023 would abort it. */
 	(void)close_range(SPAWN_CHAN_FD + 1, ~0U, 0);
-	r = compilewire_receive(SPAWN_CHAN_FD, COMPILEWIRE_REQUEST_MAX, 0, &bytes, &len);
-	if (r == 0)
-		r = compilewire_get_request(bytes, len, &q);
-	if (r < 0) {
-		fprintf(stderr, "netpolicy-compile is started by netpolicy, not by hand\n");
-		return 2;
+	while (r == 0) {
+		_cleanup_(compilewire_release_request) struct compilewire_request q = { 0 };
+
+		r = compile_receive(&q);
+		if (r == 0)
+			r = compile_next(&q, &mode);
 	}
-	reply.result = compile_work(&q, &reply);
-	return compile_answer(&reply) < 0 ? 1 : 0;
+	if (mode)
+		return r == -EPIPE ? 0 : 1; /* no more questions */
+	fprintf(stderr, "netpolicy-compile is started by netpolicy, not by hand\n");
+	return 2;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * netpolicy-oracle: sends packets through a compiled policy in a scratch network namespace and
- * reports what nf_tables' trace says. Started by netpolicy; no use on its own.
+ * reports what nf_tables' trace says, for one question after the other. Started by netpolicy; no
+ * use on its own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,13 +13,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "common/attr.h"
 #include "common/files.h"
 #include "common/ip6.h"
+#include "common/parcel.h"
 #include "common/spawn.h"
 #include "netpolicy/apply/applier.h"
 #include "netpolicy/apply/batch.h"
@@ -39,8 +39,11 @@ struct main_live {
 
 /* All that is open. */
 struct main_world {
-	const struct oraclewire_request *q;
+	const struct oraclewire_request *q; /* the present question */
 	struct oraclewire_reply *reply;
+	struct oraclewire_links names; /* of the first question */
+	size_t n_before;               /* packets of the questions before this one */
+	bool is_open;
 	struct oraclens ns;
 	struct oraclenet *net;
 	struct oraclesend *send;
@@ -71,11 +74,11 @@ static int main_add_link(struct main_world *w, enum terms_link kind, const char 
 
 static bool main_is_taken(const struct main_world *w, const char *name)
 {
-	for (size_t i = 0; i < w->q->n_uplinks; i++)
-		if (!strcmp(w->q->uplinks[i], name))
+	for (size_t i = 0; i < w->names.n_uplinks; i++)
+		if (!strcmp(w->names.uplinks[i], name))
 			return true;
-	for (size_t i = 0; i < w->q->n_tunnels; i++)
-		if (!strcmp(w->q->tunnels[i], name))
+	for (size_t i = 0; i < w->names.n_tunnels; i++)
+		if (!strcmp(w->names.tunnels[i], name))
 			return true;
 	return false;
 }
@@ -83,16 +86,16 @@ static bool main_is_taken(const struct main_world *w, const char *name)
 /* The links of the policy, and one that it does not name. */
 static int main_add_links(struct main_world *w)
 {
-	const struct oraclewire_request *q = w->q;
+	const struct oraclewire_links *names = &w->names;
 	size_t at = 0;
 	char other[IFNAMSIZ] = "";
 	int r = 0;
 
 	w->n_links[TERMS_LO] = 1;
-	for (size_t i = 0; i < q->n_uplinks && r == 0; i++)
-		r = main_add_link(w, TERMS_UP, q->uplinks[i], w->ns.tuns[at++]);
-	for (size_t i = 0; i < q->n_tunnels && r == 0; i++)
-		r = main_add_link(w, TERMS_TUN, q->tunnels[i], w->ns.tuns[at++]);
+	for (size_t i = 0; i < names->n_uplinks && r == 0; i++)
+		r = main_add_link(w, TERMS_UP, names->uplinks[i], w->ns.tuns[at++]);
+	for (size_t i = 0; i < names->n_tunnels && r == 0; i++)
+		r = main_add_link(w, TERMS_TUN, names->tunnels[i], w->ns.tuns[at++]);
 	for (unsigned int i = 0; !other[0] || main_is_taken(w, other); i++)
 		snprintf(other, sizeof(other), "other%u", i);
 	return r < 0 ? r : main_add_link(w, TERMS_OTHER, other, w->ns.tuns[at]);
@@ -106,7 +109,8 @@ static int main_add_user(struct main_world *w, uint32_t uid)
 	return r == -EOPNOTSUPP || r == -E2BIG ? 0 : r;
 }
 
-/* Sockets of all users of the question, while this process still can become them. */
+/* Sockets of all users of the question. Of the first one: while this process surely can become
+ * them. */
 static int main_add_users(struct main_world *w)
 {
 	int r = main_add_user(w, w->q->spare_uid);
@@ -123,7 +127,7 @@ static int main_add_users(struct main_world *w)
 static int main_enter(struct main_world *w)
 {
 	const char *what = "";
-	int r = oraclens_enter(w->q->n_uplinks + w->q->n_tunnels + 1u, &w->ns, &what);
+	int r = oraclens_enter(w->names.n_uplinks + w->names.n_tunnels + 1u, &w->ns, &what);
 
 	if (r < 0)
 		return main_say(w, r, what);
@@ -143,9 +147,15 @@ static int main_enter(struct main_world *w)
 		r = main_say(w, kernio_open(&w->k), "nf_tables");
 	if (r == 0)
 		r = main_say(w, oraclens_drop(&w->ns), "giving up power");
-	return r == 0 ? main_say(w, oracletrace_install(w->k, w->q->uplinks, w->q->n_uplinks),
+	return r == 0 ? main_say(w, oracletrace_install(w->k, w->names.uplinks, w->names.n_uplinks),
 				 "rules that trace") :
 			r;
+}
+
+/* The conntrack zone of a packet: no other one of this process has it. */
+static uint16_t main_zone(const struct main_world *w, size_t at)
+{
+	return (uint16_t)(w->n_before + at + 1);
 }
 
 /* The link that a packet takes: of several uplinks, by its ports, always the same. */
@@ -261,6 +271,20 @@ static int main_grants_change(struct main_world *w, struct main_live *live, uint
 	return r == -ENOENT ? -EOPNOTSUPP : r;
 }
 
+/* At the end of a question: sets of the next policy may have the same names, and keep what is in
+ * them. */
+static int main_grants_end(struct main_world *w)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < w->n_live && r == 0; i++) {
+		r = main_grants_change(w, &w->live[i], 0);
+		r = r == -EOPNOTSUPP ? 0 : r;
+	}
+	w->n_live = 0;
+	return r;
+}
+
 /* Makes the other end have exactly the grants that the question says. */
 static int main_grants(struct main_world *w, const struct terms_packet *p)
 {
@@ -294,7 +318,7 @@ static int main_before(struct main_world *w, size_t at)
 		return 0;
 	r = main_place(w, &before, &link);
 	if (r == 0)
-		r = oracleframe_make_before(&before, (uint16_t)(at + 1), &frame);
+		r = oracleframe_make_before(&before, main_zone(w, at), &frame);
 	if (r == 0)
 		r = before.dir == POLICY_IN ?
 			    oraclesend_in(w->send, oraclenet_link(w->net, link), &frame) :
@@ -309,7 +333,7 @@ static int main_send(struct main_world *w, size_t at, size_t link)
 	const struct oraclenet_link *l = oraclenet_link(w->net, link);
 	const struct terms_packet *p = &w->q->packets[at];
 	struct oracleframe frame;
-	int r = oracleframe_make(p, (uint16_t)(at + 1), &frame);
+	int r = oracleframe_make(p, main_zone(w, at), &frame);
 
 	if (r < 0)
 		return r;
@@ -373,14 +397,14 @@ static void main_ask(struct main_world *w, size_t at)
 		return;
 	}
 	oracletrace_read(w->trace, p->dir, &seen);
-	came_out = oraclesend_came_out(oraclenet_link(w->net, link), (uint16_t)(at + 1));
+	came_out = oraclesend_came_out(oraclenet_link(w->net, link), main_zone(w, at));
 	main_judge(p, &seen, came_out, v);
 }
 
 /* In the order of the links: the default route points to one at a time. */
 static int main_each(struct main_world *w, bool is_before)
 {
-	size_t n = w->q->n_uplinks + w->q->n_tunnels + 2u;
+	size_t n = w->names.n_uplinks + w->names.n_tunnels + 2u;
 	int r = 0;
 
 	for (size_t link = 0; link < n; link++)
@@ -399,6 +423,27 @@ static int main_each(struct main_world *w, bool is_before)
 				return r;
 		}
 	return 0;
+}
+
+/* Whether some packet needs another one before it. Then those go first, past no policy at all. */
+static bool main_has_before(const struct main_world *w)
+{
+	struct terms_packet before;
+
+	for (size_t i = 0; i < w->q->n; i++)
+		if (oracleframe_before(&w->q->packets[i], &before))
+			return true;
+	return false;
+}
+
+static int main_prepare(struct main_world *w)
+{
+	int r;
+
+	if (!main_has_before(w))
+		return 0;
+	r = main_say(w, applier_unload(w->k), "the policy before");
+	return r < 0 ? r : main_say(w, main_each(w, true), "packets before the policy");
 }
 
 static int main_load(struct main_world *w)
@@ -432,121 +477,119 @@ static int main_rules(struct main_world *w)
 	return 0;
 }
 
-static int main_work(struct main_world *w)
+/* The namespace, for the first question; the links of the others are the same. */
+static int main_begin(struct main_world *w)
 {
 	struct rlimit cpu = { MAIN_CPU_S, MAIN_CPU_S };
-	int r = setrlimit(RLIMIT_CPU, &cpu) < 0 ? -errno : main_enter(w);
+
+	if (w->is_open && !oraclewire_same_links(&w->names, &w->q->links))
+		return main_say(w, -EINVAL, "other links than before");
+	if (w->n_before + w->q->n > ORACLE_PACKETS_MAX)
+		return -E2BIG;
+	if (w->is_open)
+		return main_add_users(w);
+	w->is_open = true;
+	w->names = w->q->links;
+	return setrlimit(RLIMIT_CPU, &cpu) < 0 ? -errno : main_enter(w);
+}
+
+static int main_work(struct main_world *w)
+{
+	int r = main_begin(w);
 
 	w->reply->verdicts = calloc(w->q->n + 1, sizeof(*w->reply->verdicts));
 	if (r == 0 && !w->reply->verdicts)
 		r = -ENOMEM;
 	if (r == 0)
-		r = main_say(w, main_each(w, true), "packets before the policy");
+		r = main_prepare(w);
 	if (r == 0)
 		r = main_load(w);
 	if (r == 0)
 		r = main_say(w, oracletrace_learn(w->trace, w->k), "the rules");
 	if (r == 0)
 		r = main_each(w, false);
+	if (r == 0)
+		r = main_say(w, main_grants_end(w), "the end of the grants");
 	if (r < 0)
 		return r;
+	w->n_before += w->q->n;
 	w->reply->n = w->q->n;
 	return main_rules(w);
 }
 
-static int main_read_request(struct oraclewire_request *ret)
+static int main_receive(struct oraclewire_request *ret)
 {
 	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	struct stat st;
-	size_t at = 0;
+	size_t len;
+	int r = parcel_receive(SPAWN_CHAN_FD, ORACLEWIRE_REQUEST_MAX, 0, &bytes, &len);
 
-	if (fstat(SPAWN_EXTRA_FD, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > ORACLEWIRE_REQUEST_MAX)
-		return -EBADMSG;
-	bytes = malloc((size_t)st.st_size);
-	if (!bytes)
-		return -ENOMEM;
-	while (at < (size_t)st.st_size) {
-		ssize_t n = pread(SPAWN_EXTRA_FD, bytes + at, (size_t)st.st_size - at, (off_t)at);
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EBADMSG;
-		at += (size_t)n;
-	}
-	return oraclewire_get_request(bytes, at, ret);
+	return r < 0 ? r : oraclewire_get_request(bytes, len, ret);
 }
 
 static int main_answer(struct oraclewire_reply *reply)
 {
 	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len, at = 0;
+	size_t len;
 	int r;
 
 	if (reply->result < 0 && !reply->error[0])
 		snprintf(reply->error, sizeof(reply->error), "%s", strerror(-reply->result));
 	r = oraclewire_put_reply(reply, &bytes, &len);
-	while (r == 0 && at < len) {
-		ssize_t n = send(SPAWN_CHAN_FD, bytes + at, len - at, MSG_NOSIGNAL);
-
-		r = n < 0 && errno != EINTR ? -errno : 0;
-		at += n > 0 ? (size_t)n : 0;
-	}
-	(void)shutdown(SPAWN_CHAN_FD, SHUT_WR);
-	return r;
+	return r < 0 ? r : parcel_send(SPAWN_CHAN_FD, bytes, len, 0);
 }
 
-/* The worker: everything of the question. */
-static int main_serve(const struct oraclewire_request *q)
+/* One question. After an error of its own the parent takes a new child. */
+static int main_serve(struct main_world *w)
 {
+	_cleanup_(oraclewire_release_request) struct oraclewire_request q = { 0 };
 	_cleanup_(oraclewire_release_reply) struct oraclewire_reply reply = { 0 };
-	struct main_world *w = calloc(1, sizeof(*w));
+	int r = main_receive(&q);
 
-	if (!w)
-		return -ENOMEM;
-	w->q = q;
+	if (r < 0)
+		return r;
+	w->q = &q;
 	w->reply = &reply;
 	reply.result = main_work(w);
-	/* What is open is left to the kernel: to take interfaces down takes it long. */
-	return main_answer(&reply);
+	r = main_answer(&reply);
+	return r < 0 ? r : reply.result;
 }
 
-/* The parent waits for this process, and not for the kernel to take the worker's interfaces down:
- * the worker ends behind our back, and by our end, whenever that comes. */
-static int main_watch(int fd, pid_t worker)
+/* The worker. What is open is left to the kernel. */
+static int main_serve_all(void)
+{
+	struct main_world *w = calloc(1, sizeof(*w));
+	int r = w ? 0 : -ENOMEM;
+
+	while (r == 0)
+		r = main_serve(w);
+	if (w && w->is_open)
+		return r == -EPIPE ? 0 : 1; /* no more questions */
+	fprintf(stderr, "netpolicy-oracle is started by netpolicy, not by hand\n");
+	return 2;
+}
+
+/* The parent waits for this process, and not for the kernel to take the worker's interfaces down,
+ * which takes long: the worker ends by our end, behind our back. */
+static int main_watch(pid_t worker)
 {
 	int status = 0;
-	char byte;
 
-	if (TEMP_FAILURE_RETRY(read(fd, &byte, 1)) == 1)
-		return 0;
-	if (TEMP_FAILURE_RETRY(waitpid(worker, &status, 0)) == worker && WIFSIGNALED(status))
+	close(SPAWN_CHAN_FD);
+	if (TEMP_FAILURE_RETRY(waitpid(worker, &status, 0)) < 0)
+		return 1;
+	if (WIFSIGNALED(status))
 		fprintf(stderr, "netpolicy-oracle: signal %d\n", WTERMSIG(status));
-	return 1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
 int main(int argc, char **argv)
 {
-	_cleanup_(oraclewire_release_request) struct oraclewire_request q = { 0 };
-	int ends[2];
-	pid_t pid;
-	int r = main_read_request(&q);
+	pid_t pid = fork();
 
-	if (r < 0) {
-		fprintf(stderr, "netpolicy-oracle is started by netpolicy, not by hand\n");
-		return 2;
-	}
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return 1;
-	pid = fork();
 	if (pid < 0)
 		return 1;
-	if (pid) {
-		close(ends[1]);
-		return main_watch(ends[0], pid);
-	}
-	close(ends[0]);
-	r = main_serve(&q);
+	if (pid)
+		return main_watch(pid);
 	/* Not by return: a sanitizer would look for leaks, which this process no longer may. */
-	_exit(r < 0 || write(ends[1], "", 1) != 1);
+	_exit(main_serve_all());
 }

@@ -2,23 +2,28 @@
 #include "netpolicy/oracle/oracle.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "common/clk.h"
 #include "common/files.h"
+#include "common/parcel.h"
 #include "common/spawn.h"
 #include "netpolicy/apply/batch.h"
 #include "netpolicy/oracle/oraclewire.h"
 
-#define ORACLE_STEP (64 * 1024) /* bytes of one reading */
-#define ORACLE_SPARE_UID 60000  /* the first one that is tried */
+#define ORACLE_SPARE_UID 60000 /* the first one that is tried */
+
+struct oracle {
+	pid_t pid; /* 0: no child now */
+	int fd;
+	struct oraclewire_links links; /* those it has made */
+	size_t n_sent;                 /* packets */
+};
 
 static bool oracle_is_named(const struct policy *p, uint32_t uid)
 {
@@ -47,8 +52,8 @@ static void oracle_describe(const struct oracle_job *job, const struct terms_pac
 	const struct policy *p = job->policy;
 
 	*ret = (struct oraclewire_request){
-		.n_uplinks = (uint8_t)p->n_uplinks,
-		.n_tunnels = (uint8_t)p->n_tunnels,
+		.links.n_uplinks = (uint8_t)p->n_uplinks,
+		.links.n_tunnels = (uint8_t)p->n_tunnels,
 		.n_grants = (uint8_t)p->n_grants,
 		.spare_uid = oracle_spare_uid(p),
 		.batch = (uint8_t *)job->batch,
@@ -56,104 +61,57 @@ static void oracle_describe(const struct oracle_job *job, const struct terms_pac
 		.packets = (struct terms_packet *)packets,
 		.n = n,
 	};
-	memcpy(ret->uplinks, p->uplinks, sizeof(ret->uplinks));
-	memcpy(ret->tunnels, p->tunnels, sizeof(ret->tunnels));
+	memcpy(ret->links.uplinks, p->uplinks, sizeof(ret->links.uplinks));
+	memcpy(ret->links.tunnels, p->tunnels, sizeof(ret->links.tunnels));
 	for (size_t i = 0; i < p->n_grants; i++)
 		memcpy(ret->grants[i], p->grants[i].name, sizeof(ret->grants[i]));
 }
 
-/* The request in memory that the child can read: it is too large for a socket. */
-static int oracle_memfd(const struct oraclewire_request *q, int *ret)
-{
-	_cleanup_(closep) int fd = memfd_create("oracle", MFD_CLOEXEC);
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len;
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = oraclewire_put_request(q, &bytes, &len);
-	for (size_t at = 0; r == 0 && at < len;) {
-		ssize_t n = write(fd, bytes + at, len - at);
-
-		r = n < 0 ? -errno : 0;
-		at += n < 0 ? 0 : (size_t)n;
-	}
-	if (r == 0)
-		*ret = steal_fd(&fd);
-	return r;
-}
-
-static int oracle_start(const struct oraclewire_request *q, int *ret_fd, pid_t *ret_pid)
+static int oracle_start(struct oracle *o, const struct oraclewire_links *links)
 {
 	static const char *const argv[] = { ORACLE_PROGRAM, NULL };
-	_cleanup_(closep) int memory = -1;
 	_cleanup_(closep) int ours = -1;
 	_cleanup_(closep) int theirs = -1;
 	char path[FILES_PATH_MAX];
 	int pair[2];
 	int r = spawn_find(ORACLE_PROGRAM, path, sizeof(path));
 
-	if (r == 0)
-		r = oracle_memfd(q, &memory);
 	if (r < 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	ours = pair[0];
 	theirs = pair[1];
-	r = spawn_start(&(struct spawn_spec){ path, argv, theirs, memory }, ret_pid);
-	if (r == 0)
-		*ret_fd = steal_fd(&ours);
-	return r;
+	r = spawn_start(&(struct spawn_spec){ path, argv, theirs, -1 }, &o->pid);
+	if (r < 0)
+		return r;
+	o->fd = steal_fd(&ours);
+	o->links = *links;
+	o->n_sent = 0;
+	return 0;
 }
 
-/* Waits for bytes or the end. */
-static int oracle_wait(int fd, uint64_t deadline)
+/* Ends the child, whatever it does. Gives how it ended. */
+static int oracle_end(struct oracle *o)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	uint64_t now = clk_now_ns();
-	int n;
+	int status = 0;
 
-	if (now >= deadline)
-		return -ETIMEDOUT;
-	n = poll(&p, 1, (int)((deadline - now) / CLK_NS_PER_MS) + 1);
-	if (n < 0 && errno != EINTR)
-		return -errno;
-	return n > 0;
+	if (!o->pid)
+		return 0;
+	kill(o->pid, SIGKILL);
+	if (TEMP_FAILURE_RETRY(waitpid(o->pid, &status, 0)) < 0)
+		status = 0;
+	o->pid = 0;
+	closep(&o->fd);
+	return status;
 }
 
-/* All that the child says until it hangs up. Gives *ret (free() it). */
-static int oracle_receive(int fd, uint64_t deadline, uint8_t **ret, size_t *ret_len)
+/* Makes a child ready for @q: this one, or a new one. */
+static int oracle_ready(struct oracle *o, const struct oraclewire_request *q)
 {
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len = 0;
-
-	for (;;) {
-		int ready = oracle_wait(fd, deadline);
-		uint8_t *more;
-		ssize_t n;
-
-		if (ready < 0)
-			return ready;
-		if (!ready)
-			continue;
-		more = realloc(bytes, len + ORACLE_STEP);
-		if (!more)
-			return -ENOMEM;
-		bytes = more;
-		n = recv(fd, bytes + len, ORACLE_STEP, MSG_DONTWAIT);
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return errno == ECONNRESET ? -EPIPE : -errno;
-		if (n == 0)
-			break;
-		len += n > 0 ? (size_t)n : 0;
-		if (len > ORACLEWIRE_REPLY_MAX)
-			return -EBADMSG;
-	}
-	*ret = steal_ptr(bytes);
-	*ret_len = len;
-	return len ? 0 : -EPIPE;
+	if (!oraclewire_same_links(&o->links, &q->links) || q->n > ORACLE_PACKETS_MAX - o->n_sent)
+		(void)oracle_end(o);
+	return o->pid ? 0 : oracle_start(o, &q->links);
 }
 
 static void oracle_explain(int r, int status, char ret_error[static ORACLE_ERROR_MAX])
@@ -191,21 +149,34 @@ static void oracle_fill(const struct oraclewire_reply *reply, struct oracle_answ
 	}
 }
 
-static int oracle_talk(int fd, size_t n, struct oracle_answer *ret,
-		       char ret_error[static ORACLE_ERROR_MAX])
+static int oracle_exchange(struct oracle *o, const struct oraclewire_request *q,
+			   struct oraclewire_reply *ret)
 {
-	_cleanup_(oraclewire_release_reply) struct oraclewire_reply reply = { 0 };
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len = 0;
-	int r = oracle_receive(fd, clk_now_ns() + ORACLE_DEADLINE_MS * CLK_NS_PER_MS, &bytes, &len);
+	_cleanup_(files_freep) uint8_t *request = NULL;
+	_cleanup_(files_freep) uint8_t *reply = NULL;
+	uint64_t deadline = clk_now_ns() + ORACLE_DEADLINE_MS * CLK_NS_PER_MS;
+	size_t request_len = 0, reply_len = 0;
+	int r = oraclewire_put_request(q, &request, &request_len);
 
 	if (r == 0)
-		r = oraclewire_get_reply(bytes, len, &reply);
+		r = parcel_send(o->fd, request, request_len, deadline);
+	o->n_sent += q->n;
+	if (r == 0)
+		r = parcel_receive(o->fd, ORACLEWIRE_REPLY_MAX, deadline, &reply, &reply_len);
+	return r < 0 ? r : oraclewire_get_reply(reply, reply_len, ret);
+}
+
+static int oracle_talk(struct oracle *o, const struct oraclewire_request *q,
+		       struct oracle_answer *ret, char ret_error[static ORACLE_ERROR_MAX])
+{
+	_cleanup_(oraclewire_release_reply) struct oraclewire_reply reply = { 0 };
+	int r = oracle_exchange(o, q, &reply);
+
 	if (r == 0 && reply.result < 0) {
 		snprintf(ret_error, ORACLE_ERROR_MAX, "%s", reply.error);
 		return reply.result;
 	}
-	if (r == 0 && reply.n != n)
+	if (r == 0 && reply.n != q->n)
 		r = -EBADMSG;
 	if (r == 0)
 		oracle_fill(&reply, ret);
@@ -215,26 +186,45 @@ static int oracle_talk(int fd, size_t n, struct oracle_answer *ret,
 int oracle_ask(const struct oracle_job *job, const struct terms_packet *packets, size_t n,
 	       struct oracle_answer *ret, char ret_error[static ORACLE_ERROR_MAX])
 {
+	struct oracle alone = { .fd = -1 };
+	struct oracle *o = job->session ? job->session : &alone;
 	struct oraclewire_request q;
-	_cleanup_(closep) int fd = -1;
-	int status = 0;
-	pid_t pid;
 	int r;
 
 	ret_error[0] = '\0';
 	if (n > ORACLE_PACKETS_MAX)
 		return -E2BIG;
 	oracle_describe(job, packets, n, &q);
-	r = oracle_start(&q, &fd, &pid);
-	if (r < 0) {
-		oracle_explain(r, 0, ret_error);
-		return r;
-	}
-	r = oracle_talk(fd, n, ret, ret_error);
-	kill(pid, SIGKILL);
-	if (TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0)
-		status = 0;
+	r = oracle_ready(o, &q);
+	if (r == 0)
+		r = oracle_talk(o, &q, ret, ret_error);
 	if (r < 0)
-		oracle_explain(r, status, ret_error);
+		oracle_explain(r, oracle_end(o), ret_error);
+	(void)oracle_end(&alone);
 	return r;
+}
+
+int oracle_open(struct oracle **ret)
+{
+	struct oracle *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return -ENOMEM;
+	o->fd = -1;
+	*ret = o;
+	return 0;
+}
+
+void oracle_close(struct oracle *o)
+{
+	if (!o)
+		return;
+	(void)oracle_end(o);
+	free(o);
+}
+
+void oracle_closep(struct oracle **o)
+{
+	oracle_close(*o);
+	*o = NULL;
 }

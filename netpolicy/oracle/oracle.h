@@ -17,7 +17,7 @@
 
 #define ORACLE_PROGRAM "netpolicy-oracle"
 #define ORACLE_DEADLINE_MS 60000
-#define ORACLE_PACKETS_MAX 60000 /* of one question: the zones of conntrack have 16 bits */
+#define ORACLE_PACKETS_MAX 60000 /* of one child: the zones of conntrack have 16 bits */
 #define ORACLE_CHAIN_MAX 128
 #define ORACLE_COMMENT_MAX 129
 #define ORACLE_ERROR_MAX 512
@@ -35,14 +35,28 @@ struct oracle_answer {
 	uint32_t n_rules;                 /* rules that the packet met */
 };
 
+struct oracle;
+
 struct oracle_job {
 	const struct policy *policy; /* its links, grants and users */
 	const void *batch;           /* passed batch_check() */
 	size_t batch_len;
+	struct oracle *session; /* borrowed; NULL: a child for this question alone */
 };
 
-/* Sends @n packets one after the other through one namespace. Fills @ret[@n]. @ret_error: words.
+/* For many questions one after the other: the child and its namespace stay, as long as the links
+ * are the same, the zones of conntrack last, and nothing went wrong. Where no packet of a question
+ * needs another one before it, its policy replaces the last one in place. Gives *ret.
+ * Errors: 0; -ENOMEM. */
+int oracle_open(struct oracle **ret) _warn_unused_;
+
+/* Sends @n packets one after the other through the policy. Fills @ret[@n]. @ret_error: words.
  * Errors: 0; -E2BIG over ORACLE_PACKETS_MAX; -ETIMEDOUT; -EPERM when no namespace may be made;
  * -EBADMSG, -EPIPE when the child went wrong; -errno. */
 int oracle_ask(const struct oracle_job *job, const struct terms_packet *packets, size_t n,
 	       struct oracle_answer *ret, char ret_error[static ORACLE_ERROR_MAX]) _warn_unused_;
+
+/* Ends the child. Accepts NULL. */
+void oracle_close(struct oracle *o);
+/* oracle_close() for _cleanup_(oracle_closep). */
+void oracle_closep(struct oracle **o);

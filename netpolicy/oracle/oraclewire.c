@@ -90,8 +90,8 @@ int oraclewire_put_request(const struct oraclewire_request *q, uint8_t **ret, si
 	if (!bytes)
 		return -ENOMEM;
 	w = wire_writer(bytes, len);
-	oraclewire_put_names(&w, q->n_uplinks, q->uplinks[0], sizeof(q->uplinks[0]));
-	oraclewire_put_names(&w, q->n_tunnels, q->tunnels[0], sizeof(q->tunnels[0]));
+	oraclewire_put_names(&w, q->links.n_uplinks, q->links.uplinks[0], IFNAMSIZ);
+	oraclewire_put_names(&w, q->links.n_tunnels, q->links.tunnels[0], IFNAMSIZ);
 	oraclewire_put_names(&w, q->n_grants, q->grants[0], sizeof(q->grants[0]));
 	wire_put_u32(&w, q->spare_uid);
 	wire_put_u32(&w, (uint32_t)q->batch_len);
@@ -136,10 +136,10 @@ int oraclewire_get_request(const void *bytes, size_t len, struct oraclewire_requ
 	int r;
 
 	*ret = (struct oraclewire_request){ 0 };
-	oraclewire_get_names(&w, &ret->n_uplinks, POLICY_UPLINKS_MAX, ret->uplinks[0],
-			     sizeof(ret->uplinks[0]));
-	oraclewire_get_names(&w, &ret->n_tunnels, POLICY_TUNNELS_MAX, ret->tunnels[0],
-			     sizeof(ret->tunnels[0]));
+	oraclewire_get_names(&w, &ret->links.n_uplinks, POLICY_UPLINKS_MAX, ret->links.uplinks[0],
+			     IFNAMSIZ);
+	oraclewire_get_names(&w, &ret->links.n_tunnels, POLICY_TUNNELS_MAX, ret->links.tunnels[0],
+			     IFNAMSIZ);
 	oraclewire_get_names(&w, &ret->n_grants, POLICY_GRANTS_MAX, ret->grants[0],
 			     sizeof(ret->grants[0]));
 	ret->spare_uid = wire_get_u32(&w);
@@ -252,6 +252,17 @@ int oraclewire_get_reply(const void *bytes, size_t len, struct oraclewire_reply 
 	for (size_t i = 0; i < ret->n && r == 0; i++)
 		oraclewire_get_verdict(&w, ret->n_rules, &ret->verdicts[i]);
 	return r < 0 ? r : wire_done(&w);
+}
+
+bool oraclewire_same_links(const struct oraclewire_links *a, const struct oraclewire_links *b)
+{
+	bool same = a->n_uplinks == b->n_uplinks && a->n_tunnels == b->n_tunnels;
+
+	for (size_t i = 0; i < a->n_uplinks && same; i++)
+		same = !strcmp(a->uplinks[i], b->uplinks[i]);
+	for (size_t i = 0; i < a->n_tunnels && same; i++)
+		same = !strcmp(a->tunnels[i], b->tunnels[i]);
+	return same;
 }
 
 void oraclewire_release_request(struct oraclewire_request *q)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What crosses between the parent and its child netpolicy-oracle: one request with the policy's
- * names, the batch and the packets, one reply with the rules that were met and a verdict for each
- * packet. Neither side believes the other. Encoding and decoding are pure.
+ * What crosses between the parent and its child netpolicy-oracle: a request with the policy's
+ * names, the batch and the packets, and its reply with the rules that were met and a verdict for
+ * each packet. Neither side believes the other. Encoding and decoding are pure.
  */
 #include <net/if.h>
 #include <stdbool.h>
@@ -22,10 +22,15 @@
 #define ORACLEWIRE_NO_RULE UINT32_MAX
 #define ORACLEWIRE_NO_UID UINT32_MAX
 
-struct oraclewire_request {
-	uint8_t n_uplinks, n_tunnels, n_grants;
+struct oraclewire_links {
+	uint8_t n_uplinks, n_tunnels;
 	char uplinks[POLICY_UPLINKS_MAX][IFNAMSIZ];
 	char tunnels[POLICY_TUNNELS_MAX][IFNAMSIZ];
+};
+
+struct oraclewire_request {
+	struct oraclewire_links links; /* the same in all requests to one child */
+	uint8_t n_grants;
 	char grants[POLICY_GRANTS_MAX][POLICY_NAME_MAX];
 	uint32_t spare_uid; /* no rule names this user; ORACLEWIRE_NO_UID: there is none */
 	uint8_t *batch;     /* owned */
@@ -71,6 +76,9 @@ int oraclewire_get_request(const void *bytes, size_t len,
 			   struct oraclewire_request *ret) _warn_unused_;
 /* As oraclewire_get_request(). */
 int oraclewire_get_reply(const void *bytes, size_t len, struct oraclewire_reply *ret) _warn_unused_;
+
+/* True when the names are the same, in the same order. */
+bool oraclewire_same_links(const struct oraclewire_links *a, const struct oraclewire_links *b);
 
 /* Release; all zero afterwards. For _cleanup_(). */
 void oraclewire_release_request(struct oraclewire_request *q);

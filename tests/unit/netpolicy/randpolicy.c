@@ -153,18 +153,26 @@ static void randpolicy_chunk(struct buf *to, unsigned int i)
 	}
 }
 
-static void randpolicy_head(struct buf *to)
+struct randpolicy_links randpolicy_links(void)
 {
-	static const char *const tiers[] = { "public", "compute", "storage" };
 	static const char *const ups[] = { "eth0", "eth0 eth1", "eth0 eth1 enp7s0.14", "eth0" };
 	static const char *const tuns[] = { "postern0", "postern0 postern1" };
-	bool has_zone = randpolicy_chance(80);
+	struct randpolicy_links links = { .up = randpolicy_one(ups) };
+
+	if (randpolicy_chance(80))
+		links.tun = randpolicy_one(tuns);
+	return links;
+}
+
+static void randpolicy_head(struct buf *to, const struct randpolicy_links *links)
+{
+	static const char *const tiers[] = { "public", "compute", "storage" };
 
 	buf_addf(to, "policy random %u\nhost tier %s\nlink up %s\n",
-		 (unsigned int)tap_random_below(1000), randpolicy_one(tiers), randpolicy_one(ups));
-	if (!has_zone)
+		 (unsigned int)tap_random_below(1000), randpolicy_one(tiers), links->up);
+	if (!links->tun)
 		return;
-	buf_addf(to, "link tun %s\nnet config 2001:db8:c::/48%s\n", randpolicy_one(tuns),
+	buf_addf(to, "link tun %s\nnet config 2001:db8:c::/48%s\n", links->tun,
 		 randpolicy_chance(30) ? " 2001:db8:e:1::/64" : "");
 	if (randpolicy_chance(70))
 		buf_add(to, "net gateways fd12::/64\n");
@@ -201,13 +209,14 @@ static void randpolicy_try(char page[static RANDPOLICY_PAGE_MAX], const char *ch
 	policy_free(p);
 }
 
-struct policy *randpolicy_make(char ret_page[static RANDPOLICY_PAGE_MAX])
+struct policy *randpolicy_make_on(const struct randpolicy_links *links,
+				  char ret_page[static RANDPOLICY_PAGE_MAX])
 {
 	_cleanup_(buf_release) struct buf head = buf_init(RANDPOLICY_CHUNK);
 	struct policyfile_error error = { "" };
 	struct policy *p;
 
-	randpolicy_head(&head);
+	randpolicy_head(&head, links);
 	snprintf(ret_page, RANDPOLICY_PAGE_MAX, "%s", head.text ? head.text : "");
 	for (unsigned int i = 0; i < RANDPOLICY_LINES; i++) {
 		_cleanup_(buf_release) struct buf chunk = buf_init(RANDPOLICY_CHUNK);
@@ -222,6 +231,13 @@ struct policy *randpolicy_make(char ret_page[static RANDPOLICY_PAGE_MAX])
 	else
 		p->enforce = !randpolicy_chance(5);
 	return p;
+}
+
+struct policy *randpolicy_make(char ret_page[static RANDPOLICY_PAGE_MAX])
+{
+	struct randpolicy_links links = randpolicy_links();
+
+	return randpolicy_make_on(&links, ret_page);
 }
 
 static void randpolicy_step(struct in6_addr *a, bool up)

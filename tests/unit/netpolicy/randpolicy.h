@@ -10,8 +10,20 @@
 
 #define RANDPOLICY_PAGE_MAX 16384 /* bytes of a page */
 
+/* Interfaces of a page, as its lines name them. */
+struct randpolicy_links {
+	const char *up;
+	const char *tun; /* NULL: no tunnel, and no configuration servers */
+};
+
+/* Some of a short list, so that what was made for one page fits others. */
+struct randpolicy_links randpolicy_links(void);
+
 /* Makes a page and its model; policy_free() it. NULL with a failed assertion. */
 struct policy *randpolicy_make(char ret_page[static RANDPOLICY_PAGE_MAX]);
+/* As randpolicy_make(), with these interfaces. */
+struct policy *randpolicy_make_on(const struct randpolicy_links *links,
+				  char ret_page[static RANDPOLICY_PAGE_MAX]);
 
 /* A packet at or near the borders of what @p says, that can exist. */
 void randpolicy_packet(const struct policy *p, struct terms_packet *ret);

@@ -59,6 +59,71 @@ static void test_compiler_golden(void)
 	}
 }
 
+static bool test_is_same(const struct compilewire_reply *a, const struct compilewire_reply *b)
+{
+	_cleanup_(files_freep) uint8_t *one = NULL;
+	_cleanup_(files_freep) uint8_t *other = NULL;
+	size_t one_len, other_len;
+
+	return compilewire_put_reply(a, &one, &one_len) == 0 &&
+	       compilewire_put_reply(b, &other, &other_len) == 0 && one_len == other_len &&
+	       !memcmp(one, other, one_len);
+}
+
+/* @text by a child of its own and by that of @c, whatever it has compiled before. */
+static void test_both_ways(struct compiler *c, const char *name, const char *device)
+{
+	_cleanup_(compilewire_release_reply) struct compilewire_reply alone = { 0 };
+	_cleanup_(compilewire_release_reply) struct compilewire_reply after = { 0 };
+	struct compilewire_request q = { .n_devices = 2, .devices = { "eth0" } };
+
+	q.text = policyfixture_golden(name);
+	CU_ASSERT_PTR_NOT_NULL(q.text);
+	if (!q.text)
+		return;
+	q.text_len = strlen(q.text);
+	snprintf(q.devices[1], sizeof(q.devices[1]), "%s", device);
+	if (compiler_run(&q, &alone) < 0 || compiler_next(c, &q, &after) < 0)
+		tap_fail(__FILE__, __LINE__, "%s: %s %s", name, alone.error, after.error);
+	else if (!test_is_same(&alone, &after))
+		tap_fail(__FILE__, __LINE__, "%s: other bytes, or another dump", name);
+	free(q.text);
+}
+
+/* One child for many texts: bytes and dump do not depend on what was there before. */
+static void test_compiler_stays(void)
+{
+	_cleanup_(compiler_closep) struct compiler *c = NULL;
+
+	policyfixture_use_build();
+	CU_ASSERT_EQUAL(compiler_open(&c), 0);
+	if (!c)
+		return;
+	test_both_ways(c, "everything.nft", "eth1.5");
+	test_both_ways(c, "smallest.nft", "eth1.5");
+	test_both_ways(c, "everything.nft", "eth1.5");
+	test_both_ways(c, "not-enforced.nft", "eth1.5");
+	test_both_ways(c, "two-uplinks.nft", "eth1");
+	test_both_ways(c, "smallest.nft", "eth1.5");
+}
+
+/* After an error there is a new child. */
+static void test_compiler_goes_on(void)
+{
+	_cleanup_(compiler_closep) struct compiler *c = NULL;
+	_cleanup_(compilewire_release_reply) struct compilewire_reply bad = { 0 };
+	struct compilewire_request q = { .text = (char *)"nonsense\n", .text_len = 9 };
+
+	policyfixture_use_build();
+	CU_ASSERT_EQUAL(compiler_open(&c), 0);
+	if (!c)
+		return;
+	test_both_ways(c, "smallest.nft", "eth9");
+	CU_ASSERT_EQUAL(compiler_next(c, &q, &bad), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(bad.error, "syntax error"));
+	test_both_ways(c, "smallest.nft", "eth9");
+}
+
 /* Copies the program to where anybody may execute it: the tree may lie in a folder that is
  * closed to others, the installed place does not. */
 static int test_publish_program(void)
@@ -342,6 +407,8 @@ static void test_compiler_is_missing(void)
 
 static const struct tap_test test_compiler_tests[] = {
 	{ "the golden texts, twice the same", test_compiler_golden },
+	{ "a child that stays gives the same", test_compiler_stays },
+	{ "a child that stays goes on after errors", test_compiler_goes_on },
 	{ "the same bytes for nobody", test_compiler_same_bytes_for_nobody },
 	{ "a size that is for root", test_compiler_size_for_nobody },
 	{ "user namespaces are switched off", test_compiler_userns_switched_off },

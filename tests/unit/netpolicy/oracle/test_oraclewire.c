@@ -16,11 +16,11 @@ static struct terms_packet test_packets[] = {
 };
 
 static const struct oraclewire_request test_request = {
-	.n_uplinks = 2,
-	.n_tunnels = 1,
+	.links.n_uplinks = 2,
+	.links.n_tunnels = 1,
 	.n_grants = 1,
-	.uplinks = { "eth0", "eth1" },
-	.tunnels = { "postern0" },
+	.links.uplinks = { "eth0", "eth1" },
+	.links.tunnels = { "postern0" },
 	.grants = { "ssh" },
 	.spare_uid = 60000,
 	.batch = (uint8_t *)"12345678",
@@ -57,7 +57,7 @@ static void test_oraclewire_request(void)
 		CU_ASSERT_EQUAL(r, cut == len ? 0 : -EBADMSG);
 		if (cut < len)
 			continue;
-		CU_ASSERT_STRING_EQUAL(back.uplinks[1], "eth1");
+		CU_ASSERT_STRING_EQUAL(back.links.uplinks[1], "eth1");
 		CU_ASSERT_STRING_EQUAL(back.grants[0], "ssh");
 		CU_ASSERT_TRUE(back.spare_uid == 60000 && back.n == 2 && back.batch_len == 8);
 		CU_ASSERT_EQUAL(memcmp(back.packets, test_packets, sizeof(test_packets)), 0);
@@ -175,12 +175,33 @@ static void test_oraclewire_out_of_memory(void)
 	CU_ASSERT_TRUE(torture(test_reply_once, NULL) > 0);
 }
 
+/* One name, one place or one number more or less, in turn. */
+static void test_oraclewire_links(void)
+{
+	struct oraclewire_links a = test_request.links, b = a;
+
+	CU_ASSERT_TRUE(oraclewire_same_links(&a, &b));
+	b.n_uplinks = 1;
+	CU_ASSERT_FALSE(oraclewire_same_links(&a, &b));
+	CU_ASSERT_FALSE(oraclewire_same_links(&b, &a));
+	b = a;
+	b.n_tunnels = 0;
+	CU_ASSERT_FALSE(oraclewire_same_links(&a, &b));
+	b = a;
+	b.uplinks[1][3] = '2';
+	CU_ASSERT_FALSE(oraclewire_same_links(&a, &b));
+	b = a;
+	b.tunnels[0][0] = 'q';
+	CU_ASSERT_FALSE(oraclewire_same_links(&a, &b));
+}
+
 static const struct tap_test test_oraclewire_tests[] = {
 	{ "request", test_oraclewire_request },
 	{ "reply", test_oraclewire_reply },
 	{ "values of packets", test_oraclewire_values },
 	{ "values of verdicts", test_oraclewire_verdicts },
 	{ "lengths", test_oraclewire_lengths },
+	{ "the same links", test_oraclewire_links },
 	{ "out of memory", test_oraclewire_out_of_memory },
 	{ 0 },
 };
