@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 about="While the policy is loaded 100,000 times under a flood, nothing forbidden passes and nothing allowed is lost"
 needs="nft veth"
-deadline=1800
+deadline=7200
 
 # shellcheck source=tests/lab/flood.sh
 . "$LAB_TREE/tests/lab/flood.sh"

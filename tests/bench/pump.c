@@ -2,10 +2,14 @@
 /*
  * bench-pump: sends as much as it can for a time, or receives until nothing comes any more.
  *
- *   bench-pump send udp|tcp ADDRESS PORT SECONDS SIZE    prints datagrams or bytes that were sent
- *   bench-pump receive udp|tcp PORT                      prints "ready", then datagrams or bytes
+ *   bench-pump send udp|tcp ADDRESS PORT SECONDS SIZE
+ *	prints how many datagrams or writes it sent, and ns of processor time for each
+ *   bench-pump receive udp|tcp PORT
+ *	prints "ready", then datagrams or bytes
  *
  * A receiver serves one sender: it ends a second after the last datagram, or with the connection.
+ * It answers the first datagram, for a conversation is what a host usually has. What a sender costs
+ * is its own system calls and what the kernel does in them: all the way over a veth pair.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,12 +30,24 @@
 
 static uint8_t pump_bytes[PUMP_SIZE_MAX];
 
-static double pump_now(void)
+static double pump_clock(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double pump_now(void)
+{
+	return pump_clock(CLOCK_MONOTONIC);
+}
+
+static void pump_print(unsigned long long sent)
+{
+	double cpu = pump_clock(CLOCK_PROCESS_CPUTIME_ID);
+
+	printf("%llu %.0f\n", sent, sent ? cpu * 1e9 / (double)sent : 0);
 }
 
 static int pump_fail(const char *what)
@@ -57,7 +73,7 @@ static int pump_send_udp(int fd, double seconds, size_t size)
 			return pump_fail("send");
 		sent += n > 0 ? (unsigned long long)n : 0;
 	}
-	printf("%llu\n", sent);
+	pump_print(sent);
 	return 0;
 }
 
@@ -71,9 +87,9 @@ static int pump_send_tcp(int fd, double seconds, size_t size)
 
 		if (n < 0 && errno != EINTR)
 			return pump_fail("send");
-		sent += n > 0 ? (unsigned long long)n : 0;
+		sent += n > 0;
 	}
-	printf("%llu\n", sent);
+	pump_print(sent);
 	return 0;
 }
 
@@ -96,6 +112,16 @@ static int pump_send(bool is_tcp, char **argv)
 	return r;
 }
 
+static void pump_answer(int fd)
+{
+	struct sockaddr_in6 from = { 0 };
+	socklen_t len = sizeof(from);
+	ssize_t n = recvfrom(fd, pump_bytes, 1, 0, (struct sockaddr *)&from, &len);
+
+	if (n < 0 || sendto(fd, pump_bytes, 1, 0, (struct sockaddr *)&from, len) < 0)
+		(void)pump_fail("answer");
+}
+
 static int pump_receive_udp(int fd)
 {
 	struct iovec iov = { .iov_base = pump_bytes, .iov_len = sizeof(pump_bytes) };
@@ -106,7 +132,9 @@ static int pump_receive_udp(int fd)
 	memset(burst, 0, sizeof(burst));
 	for (size_t i = 0; i < PUMP_BURST; i++)
 		burst[i].msg_hdr = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1 };
-	while (poll(&p, 1, got ? PUMP_IDLE_MS : PUMP_FIRST_MS) > 0) {
+	if (poll(&p, 1, PUMP_FIRST_MS) > 0)
+		pump_answer(fd);
+	while (poll(&p, 1, PUMP_IDLE_MS) > 0) {
 		int n = recvmmsg(fd, burst, PUMP_BURST, MSG_DONTWAIT, NULL);
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR)

@@ -13,16 +13,16 @@ bench_what=$1 bench_pairs=$2 bench_seconds=$3
 bench_pump=$LAB_BUILD/tests/bench/bench-pump
 bench_log=$LAB_OUT/bench.log
 
-# bench_once udp|tcp SIZE: prints what arrived per second.
+# bench_once udp|tcp SIZE: prints what arrived per second, and ns of the sender for each datagram or write.
 bench_once()
 {
 	local got
 	on "$bench_peer" taskset -c 1 "$bench_pump" receive "$1" 7000 >"$LAB_OUT/got" &
 	until_ok 10 "the receiver listens" grep -q ready "$LAB_OUT/got" >>"$bench_log"
-	on host1 taskset -c 0 "$bench_pump" send "$1" "$bench_address" 7000 "$bench_seconds" "$2" >>"$bench_log"
+	on host1 taskset -c 0 "$bench_pump" send "$1" "$bench_address" 7000 "$bench_seconds" "$2" >"$LAB_OUT/sent"
 	wait $!
 	got=$(tail -n 1 "$LAB_OUT/got")
-	echo $((got / bench_seconds))
+	echo $((got / bench_seconds)) "$(cut -d" " -f2 "$LAB_OUT/sent")"
 }
 
 # bench_ratio udp|tcp SIZE UNIT: pairs of runs without and with the policy.
@@ -43,10 +43,12 @@ bench_ratio()
 				}
 			return (list[int((n + 1) / 2)] + list[int(n / 2) + 1]) / 2
 		}
-		$1 > 0 { n++; open[n] = $1; with[n] = $2; ratio[n] = $2 / $1
+		$1 > 0 { n++; open[n] = $1; with[n] = $3; ratio[n] = $3 / $1; ns[n] = $2; ns_with[n] = $4; cost[n] = $4 ? $2 / $4 : 0
 			if (n == 1 || ratio[n] < worst) worst = ratio[n] }
 		END { printf "%-16s %2d pairs   without %12.0f %s   with %12.0f %s   ratio median %.3f   worst %.3f\n",
-			what, n, median(open, n), unit, median(with, n), unit, median(ratio, n), worst }' "$LAB_OUT/pairs"
+			what, n, median(open, n), unit, median(with, n), unit, median(ratio, n), worst
+			printf "%-16s    CPU of the sender   without %6.0f ns   with %6.0f ns each   ratio median %.3f\n",
+				"", median(ns, n), median(ns_with, n), median(cost, n) }' "$LAB_OUT/pairs"
 }
 
 {
