@@ -285,7 +285,7 @@ planned()
 planned 's/^link +up eth0/link up eth0 eth1/' "adds     link up eth1" ""
 planned 's/^link +up eth0/link up eth1/' "adds     link up eth1" "removes  link up eth0"
 planned 's/^host +tier compute/host tier public/' "adds     host tier public" "removes  host tier compute"
-planned 's/^log.*//; $alog 7' "adds     log 7" "removes  log 5"
+planned 's/^ntp.*/&\nlog 7/' "adds     log 7" "removes  log 5"
 planned 's/implied, grant ssh/implied, grant ssh, from any tcp/; s/from any tcp/& 80/' \
 	'adds     claim "nothing from the Internet": never in via up new except from public, implied, grant ssh, from any tcp 80' \
 	'removes  claim "nothing from the Internet": never in via up new except from public, implied, grant ssh'
