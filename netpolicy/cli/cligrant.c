@@ -180,6 +180,7 @@ static int cligrant_list(const struct cli *c)
 	_cleanup_(clistatus_release) struct clistatus s = { 0 };
 	_cleanup_(batchfile_release) struct batchfile file = { 0 };
 	_cleanup_(policy_freep) struct policy *p = NULL;
+	size_t live = 0;
 	int r = clistatus_ask(c, &s);
 
 	if (r != CLI_OK)
@@ -194,7 +195,9 @@ static int cligrant_list(const struct cli *c)
 		return clijson_print(clistatus_grants_json(&s), stdout) < 0 ? CLI_TROUBLE : CLI_OK;
 	if (cli_load_saved(c, &file, &p) == 0)
 		cligrant_print_offers(p);
-	printf("live: %zu\n", s.n_grants);
+	for (size_t i = 0; i < s.n_grants; i++)
+		live += s.grants[i].left_s > 0;
+	printf("live: %zu\n", live);
 	for (size_t i = 0; i < s.n_grants; i++)
 		clistatus_print_grant(&s.grants[i]);
 	return cli_is_printed() ? CLI_OK : CLI_TROUBLE;

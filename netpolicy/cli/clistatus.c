@@ -82,10 +82,14 @@ void clistatus_print_grant(const struct ctlwire_grant *g)
 {
 	char addr[INET6_ADDRSTRLEN], left[TIMETEXT_MAX], until[TIMETEXT_MAX];
 
-	printf("  %llu  %s for %s, %s left, until %s, by %s%s%s\n", (unsigned long long)g->id,
-	       g->name, clistatus_addr(&g->addr, addr), timetext_span(g->left_s, left),
-	       timetext_stamp(clistatus_wall(g->until_s), until), g->who, g->why[0] ? ": " : "",
-	       g->why);
+	printf("  %llu  %s for %s, ", (unsigned long long)g->id, g->name,
+	       clistatus_addr(&g->addr, addr));
+	if (g->left_s)
+		printf("%s left, until %s", timetext_span(g->left_s, left),
+		       timetext_stamp(clistatus_wall(g->until_s), until));
+	else
+		printf("not live: ends now, or is not offered by the policy that is enforced");
+	printf(", by %s%s%s\n", g->who, g->why[0] ? ": " : "", g->why);
 }
 
 static void clistatus_print_drift(const struct ctlwire_drift *d)

@@ -243,8 +243,9 @@ static void orders_grant_add(struct warden *k, const struct ctlwire_request *q,
 	if (r != 0)
 		orders_refuse_grant(k, r, q->name, a);
 	else
-		log_info("grant %llu: %s for %s, %u s, given by %s: %s", (unsigned long long)a->id,
-			 q->name, ip6_format_addr(&q->addr, addr), q->seconds, q->who, q->why);
+		log_info("grant %llu: %s for %s, %u s, given by %s%s%s", (unsigned long long)a->id,
+			 q->name, ip6_format_addr(&q->addr, addr), q->seconds, q->who,
+			 q->why[0] ? ": " : "", q->why);
 }
 
 static void orders_grant_renew(struct warden *k, const struct ctlwire_request *q,

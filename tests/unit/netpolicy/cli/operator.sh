@@ -149,6 +149,16 @@ ends 0 "is loaded" "$netpolicy" apply "${with[@]}" --policy "$dir/next.conf"
 ends 0 "is back: policy demo version 7" "$netpolicy" rollback "${with[@]}"
 ends 0 "is back: policy demo version 8" "$netpolicy" rollback "${with[@]}"
 
+# A grant that the policy of the moment does not offer is not live, and is again with the one that does.
+sed 's/^grant .*/net other 2001:db8:54::\/48\ngrant ssh tcp 22 from other max 4h/' "$dir/next.conf" >"$dir/other.conf"
+ends 0 "is loaded" "$netpolicy" apply "${with[@]}" --policy "$dir/other.conf"
+ends 0 "not live: ends now, or is not offered" "$netpolicy" grant list "${with[@]}"
+grep -qF "live: 0" "$dir/out" || fail "it is counted as live"
+nft list set inet postern grant_ssh6 >"$dir/out"
+! grep -qF 2001:db8:53::9 "$dir/out" || fail "it still lets in"
+ends 0 "is loaded" "$netpolicy" apply "${with[@]}" --policy "$dir/next.conf"
+ends 0 " left, until " "$netpolicy" grant list "${with[@]}"
+
 # Killed while a policy waits for its confirmation.
 ends 0 "unless you say" "$netpolicy" apply "${with[@]}" --policy "$dir/policy.conf" --confirm-within 60s
 kill -9 "$daemon"
