@@ -20,6 +20,6 @@ int policyfmt_text(const char *name, const char *text, struct buf *to,
  * what names them. Errors: 0; -ENOMEM, -EFBIG. */
 int policyfmt_policy(const struct policy *p, struct buf *to) _warn_unused_;
 
-/* Appends one line of a claim as a page writes it, "never in via up new except from public", without
- * an end of line. An error sticks in @to. */
+/* Appends one line of a claim as a page writes it, "never in via up new except from public",
+ * without an end of line. An error sticks in @to. */
 void policyfmt_say(const struct policy *p, const struct policy_say *say, struct buf *to);

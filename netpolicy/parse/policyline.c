@@ -498,8 +498,8 @@ static bool policyline_has_link(const struct policy *p, const char *name)
 	return false;
 }
 
-/* The kernel takes more (dev_valid_name()), but names stand in texts of nft, in those of chains too,
- * where a quoted name is an error. */
+/* The kernel takes more (dev_valid_name()), but names stand in texts of nft, in those of chains
+ * too, where a quoted name is an error. */
 bool policyline_is_link(const char *name)
 {
 	for (const char *c = name; *c; c++)
