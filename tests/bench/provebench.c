@@ -301,7 +301,7 @@ static void provebench_packets(void)
 	benchrow_head("10,000 packets at the borders of the page (goal: 0.5 s)");
 	base = benchrow_print(&find, "found", NULL);
 	benchrow_print(&ask, "sent and traced", &base);
-	printf("  %-26s %zu different, %zu of 10,000 cannot be made\n", "packets", n, unmade);
+	printf("  %-26s %zu different, %zu of 10,000 gave no verdict\n", "packets", n, unmade);
 	free(some);
 	free(all);
 	free(answers);
