@@ -60,8 +60,8 @@ static void clicheck_print(const struct clicheck *what)
 		       what->about, result->diff.n, result->diff.n == 1 ? "" : "s");
 	cli_print_lines("  ", result->diff.lines.text);
 	if (what->is_reworded)
-		printf("note: another version of nft recorded it, in other words than today's would; "
-		       "the next 'netpolicy apply' records it anew\n");
+		printf("note: another version of nft recorded it, in other words than today's "
+		       "would; the next 'netpolicy apply' records it anew\n");
 	for (size_t i = 0; i < result->n_pending; i++)
 		printf("note: no guard on %s: the interface does not exist\n", result->pending[i]);
 	cli_print_lines("note: another program's chain at our hook: ", what->foreign.text);

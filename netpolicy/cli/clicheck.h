@@ -25,8 +25,9 @@ int clicheck_run(const struct cli *c);
  * look, then ret->code has the answer; CLI_TROUBLE. */
 int clicheck_look(const struct batchfile *file, struct clicheck *ret) _warn_unused_;
 
-/* The same for @file made of the page just now. nft words a rule differently from version to version:
- * where the kernel holds what was saved of the same text, that counts. As clicheck_look(). */
+/* The same for @file made of the page just now. nft words a rule differently from version to
+ * version: where the kernel holds what was saved of the same text, that counts. As
+ * clicheck_look(). */
 int clicheck_page(const struct cli *c, const struct batchfile *file,
 		  struct clicheck *ret) _warn_unused_;
 

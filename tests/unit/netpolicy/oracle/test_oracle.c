@@ -92,7 +92,8 @@ struct test_case {
 
 #define TEST_IN(l, p) .dir = POLICY_IN, .link = TERMS_##l, .proto = IPPROTO_##p, .hop_limit = 64
 #define TEST_OUT(l, p) .dir = POLICY_OUT, .link = TERMS_##l, .proto = IPPROTO_##p, .hop_limit = 64
-/* No user namespace has this user; where there may be none, as in a chroot, it is one like others. */
+/* No user namespace has this user; where there may be none, as in a chroot, it is one like
+ * others. */
 #define TEST_NO_UID 4294967294
 #define TEST_HOST "2001:db8:ffff::7"
 
