@@ -13,6 +13,16 @@
 
 #define APPLIER_TRIES 64 /* rounds while another program changes the ruleset, of about 1 ms */
 
+#define APPLIER_SURE_TRIES 2 /* of applier_hold() */
+
+/* What to load. */
+struct applier_job {
+	const void *batch;
+	size_t len;
+	const struct kdump *want;
+	bool holds; /* applier_hold() */
+};
+
 /* One attempt to load. */
 struct applier_run {
 	struct outbox *out;
@@ -150,9 +160,9 @@ static void applier_delete_table(struct outbox *out, bool is_guard)
 }
 
 /* Everything for one transaction: out with what vanished, in with the batch. */
-static int applier_assemble(struct applier_run *run, const void *batch, size_t len,
-			    const struct kdump *want)
+static int applier_assemble(struct applier_run *run, const struct applier_job *job)
 {
+	const struct kdump *want = job->want;
 	int r;
 
 	if (run->replaces)
@@ -161,7 +171,7 @@ static int applier_assemble(struct applier_run *run, const void *batch, size_t l
 		applier_delete_table(run->out, true);
 	applier_sweep(run, want, KDUMP_CHAIN, false);
 	applier_sweep(run, want, KDUMP_SET, false);
-	r = batch_walk(batch, len, applier_copy, run, run->result->error);
+	r = batch_walk(job->batch, job->len, applier_copy, run, run->result->error);
 	applier_sweep(run, want, KDUMP_SET, true);
 	applier_sweep(run, want, KDUMP_CHAIN, true);
 	applier_sweep(run, want, KDUMP_OBJ, true);
@@ -181,11 +191,11 @@ static void applier_explain(const struct outbox *out, uint32_t seq, int error,
 	snprintf(result->error, sizeof(result->error), "%.180s: %s", what, strerror(-error));
 }
 
-/* The generation for which what follows holds, and our tables as they are in it: -EPERM when
- * somebody else owns one. */
+/* The generation for which what follows holds, unless @ret_generation is NULL, and our tables as
+ * they are in it: -EPERM when somebody else owns one. */
 static int applier_look(struct kernio *k, struct ktable ret[static 2], uint32_t *ret_generation)
 {
-	int r = kernio_generation(k, ret_generation);
+	int r = ret_generation ? kernio_generation(k, ret_generation) : 0;
 
 	if (r == 0)
 		r = ktable_read(k, ret);
@@ -193,15 +203,14 @@ static int applier_look(struct kernio *k, struct ktable ret[static 2], uint32_t 
 }
 
 /* Reads, assembles, sends. */
-static int applier_try(struct kernio *k, struct applier_run *run, const void *batch, size_t len,
-		       const struct kdump *want)
+static int applier_try(struct kernio *k, struct applier_run *run, const struct applier_job *job)
 {
 	_cleanup_(outbox_release) struct outbox out = { 0 };
-	uint32_t generation, seq = 0;
-	int r = applier_look(k, run->tables, &generation);
+	uint32_t generation = 0, seq = 0;
+	int r = applier_look(k, run->tables, run->result->is_unsure ? NULL : &generation);
 
 	/* What is sent follows from what was read: a change since then must refuse it. */
-	if (want)
+	if (job->want)
 		generation = run->have->generation;
 	run->result->is_owned = ktable_is_taken(run->tables, kernio_port(k));
 	if (run->result->is_owned)
@@ -211,7 +220,7 @@ static int applier_try(struct kernio *k, struct applier_run *run, const void *ba
 		return r;
 	out = outbox_begin(generation);
 	run->out = &out;
-	r = applier_assemble(run, batch, len, want);
+	r = applier_assemble(run, job);
 	if (r == 0)
 		r = kernio_commit(k, out.bytes, out.len, &seq);
 	if (r < 0 && out.len)
@@ -234,22 +243,21 @@ static bool applier_may_lack_persist(const struct applier_run *run)
 
 /* From the gentlest way to the last: in place; without a flag that is too new; without guards that
  * have no device yet; anew. */
-static int applier_ladder(struct kernio *k, struct applier_run *run, const void *batch, size_t len,
-			  const struct kdump *want)
+static int applier_ladder(struct kernio *k, struct applier_run *run, const struct applier_job *job)
 {
-	int r = applier_try(k, run, batch, len, want);
+	int r = applier_try(k, run, job);
 
 	if (r == -EOPNOTSUPP && applier_may_lack_persist(run)) {
 		run->lacks_persist = true;
-		r = applier_try(k, run, batch, len, want);
+		r = applier_try(k, run, job);
 	}
 	if (r == -ENOENT && !run->skips_pending) {
 		run->skips_pending = true;
-		r = applier_try(k, run, batch, len, want);
+		r = applier_try(k, run, job);
 	}
 	if (applier_is_conflict(r)) {
 		run->replaces = true;
-		r = applier_try(k, run, batch, len, want);
+		r = applier_try(k, run, job);
 		run->result->was_replaced = r == 0;
 	}
 	run->result->was_loaded = r == 0;
@@ -328,24 +336,40 @@ int applier_check(struct kernio *k, const struct kdump *want, struct applier_res
 	return r < 0 ? r : applier_compare(want, &have, ret);
 }
 
-static int applier_read_back(struct kernio *k, const struct kdump *want, struct applier_result *ret)
+static int applier_read(struct kernio *k, const struct applier_job *job, struct kdump *have,
+			struct applier_result *ret)
+{
+	return job->holds ? kdump_read_once(k, ret->is_unsure, have) : kdump_read(k, have);
+}
+
+static int applier_read_back(struct kernio *k, const struct applier_job *job,
+			     struct applier_result *ret)
 {
 	_cleanup_(kdump_release) struct kdump have = { 0 };
-	int r = kdump_read(k, &have);
+	int r = KERNIO_E_CHANGED;
 
-	return r < 0 ? r : applier_compare(want, &have, ret);
+	for (int i = 0; i < APPLIER_TRIES && r == KERNIO_E_CHANGED; i++) {
+		ret->is_unsure |= job->holds && i >= APPLIER_SURE_TRIES;
+		r = applier_read(k, job, &have, ret);
+	}
+	if (r == KERNIO_E_CHANGED)
+		return -EBUSY;
+	return r < 0 ? r : applier_compare(job->want, &have, ret);
 }
 
 /* One round: read what is there, load what is missing. */
-static int applier_round(struct kernio *k, const void *batch, size_t len, const struct kdump *want,
+static int applier_round(struct kernio *k, const struct applier_job *job,
 			 struct applier_result *ret)
 {
 	_cleanup_(kdump_release) struct kdump have = { 0 };
+	const struct kdump *want = job->want;
 	struct applier_run run = { .have = &have,
 				   .result = ret,
 				   .lacks_persist = !ktable_knows_persist() };
-	int r = want ? kdump_read(k, &have) : 0;
+	int r = want ? applier_read(k, job, &have, ret) : 0;
 
+	if (r == KERNIO_E_CHANGED)
+		return r;
 	if (r == 0 && want)
 		r = applier_compare(want, &have, ret);
 	if (r == APPLIER_E_DRIFT)
@@ -354,20 +378,39 @@ static int applier_round(struct kernio *k, const void *batch, size_t len, const 
 	if (r < 0 || ret->was_current)
 		return r;
 	run.skips_guard = want && !ret->diff.differs[1] && ret->n_pending == 0;
-	return applier_ladder(k, &run, batch, len, want);
+	r = applier_ladder(k, &run, job);
+	/* Without a generation, what was to be swept may have gone. */
+	return r == -ENOENT && ret->is_unsure ? KERNIO_E_CHANGED : r;
+}
+
+static int applier_do(struct kernio *k, const struct applier_job *job, struct applier_result *ret)
+{
+	int r = KERNIO_E_CHANGED;
+
+	*ret = (struct applier_result){ 0 };
+	for (int i = 0; i < APPLIER_TRIES && r == KERNIO_E_CHANGED; i++) {
+		ret->is_unsure = job->holds && i >= APPLIER_SURE_TRIES;
+		r = applier_round(k, job, ret);
+	}
+	if (r == KERNIO_E_CHANGED)
+		return -EBUSY;
+	return r < 0 || !job->want || ret->was_current ? r : applier_read_back(k, job, ret);
 }
 
 int applier_apply(struct kernio *k, const void *batch, size_t len, const struct kdump *want,
 		  struct applier_result *ret)
 {
-	int r = KERNIO_E_CHANGED;
+	const struct applier_job job = { batch, len, want, false };
 
-	*ret = (struct applier_result){ 0 };
-	for (int i = 0; i < APPLIER_TRIES && r == KERNIO_E_CHANGED; i++)
-		r = applier_round(k, batch, len, want, ret);
-	if (r == KERNIO_E_CHANGED)
-		return -EBUSY;
-	return r < 0 || !want || ret->was_current ? r : applier_read_back(k, want, ret);
+	return applier_do(k, &job, ret);
+}
+
+int applier_hold(struct kernio *k, const void *batch, size_t len, const struct kdump *want,
+		 struct applier_result *ret)
+{
+	const struct applier_job job = { batch, len, want, true };
+
+	return applier_do(k, &job, ret);
 }
 
 static int applier_unload_once(struct kernio *k)

@@ -29,6 +29,7 @@ struct applier_result {
 	bool was_current;  /* nothing had to be sent */
 	bool is_owned;     /* with -EPERM: by another process, and not for want of privilege */
 	bool was_loaded;   /* the kernel has taken it, also when reading back failed */
+	bool is_unsure;    /* of applier_hold(): others committed all the time */
 	bool was_replaced; /* not in place: deleted and made anew in one transaction, without what
 			    * was live in sets with timeouts */
 	size_t n_pending;  /* guards that wait for their device */
@@ -48,6 +49,13 @@ struct applier_result {
  * Unless ret->was_loaded or it is -ETIMEDOUT, the kernel then holds what it held before. */
 int applier_apply(struct kernio *k, const void *batch, size_t len, const struct kdump *want,
 		  struct applier_result *ret) _warn_unused_;
+
+/* As applier_apply(), for one who hears of every commit and calls it again when one touched our
+ * tables: who commits to other tables all the time cannot keep it from putting ours right. After
+ * two readings in which somebody came in between it no longer insists that nobody does, and sets
+ * ret->is_unsure. @want is not NULL. */
+int applier_hold(struct kernio *k, const void *batch, size_t len, const struct kdump *want,
+		 struct applier_result *ret) _warn_unused_;
 
 /* Compares the kernel with @want, leaving out guards whose device does not exist (they are named in
  * ret->pending). Errors: 0 equal; APPLIER_E_DRIFT with ret->diff; -errno. */

@@ -77,6 +77,7 @@ struct kdump_run {
 	struct kdump *d;
 	const struct kdump_source *source;
 	bool is_guard;
+	bool is_loose;
 	const char *set;      /* whose elements are read */
 	bool is_anonymous;    /* that set is */
 	size_t n_before;      /* records before elements and rules: sets are among them */
@@ -411,6 +412,7 @@ static int kdump_ask(struct kernio *k, struct kdump_run *run)
 			 run->is_guard ? BATCH_GUARD :
 					 BATCH_TABLE,
 		.holder = run->set,
+		.takes_torn = run->is_loose,
 	};
 
 	run->place = run->last_holder = 0;
@@ -466,9 +468,9 @@ static void kdump_drop_anonymous(struct kdump *d)
 	d->n = n;
 }
 
-static int kdump_read_table(struct kernio *k, struct kdump *d, bool is_guard)
+static int kdump_read_table(struct kernio *k, struct kdump *d, bool is_guard, bool is_loose)
 {
-	struct kdump_run run = { .d = d, .is_guard = is_guard };
+	struct kdump_run run = { .d = d, .is_guard = is_guard, .is_loose = is_loose };
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(kdump_sources) && r == 0; i++) {
@@ -518,15 +520,20 @@ static int kdump_order(const void *pa, const void *pb, void *ctx)
 	return r;
 }
 
-static int kdump_read_once(struct kernio *k, struct kdump *d)
+static int kdump_read_tables(struct kernio *k, struct kdump *d, bool is_loose)
+{
+	int r = kdump_read_table(k, d, false, is_loose);
+
+	return r == 0 ? kdump_read_table(k, d, true, is_loose) : r;
+}
+
+static int kdump_read_sure(struct kernio *k, struct kdump *d)
 {
 	uint32_t before, after;
 	int r = kernio_generation(k, &before);
 
 	if (r == 0)
-		r = kdump_read_table(k, d, false);
-	if (r == 0)
-		r = kdump_read_table(k, d, true);
+		r = kdump_read_tables(k, d, false);
 	if (r == 0)
 		r = kernio_generation(k, &after);
 	if (r == 0)
@@ -534,21 +541,24 @@ static int kdump_read_once(struct kernio *k, struct kdump *d)
 	return r == 0 && before != after ? KERNIO_E_CHANGED : r;
 }
 
+int kdump_read_once(struct kernio *k, bool is_loose, struct kdump *ret)
+{
+	int r;
+
+	kdump_release(ret);
+	r = is_loose ? kdump_read_tables(k, ret, true) : kdump_read_sure(k, ret);
+	if (r == 0 && ret->n)
+		qsort_r(ret->list, ret->n, sizeof(ret->list[0]), kdump_order, ret);
+	return r;
+}
+
 int kdump_read(struct kernio *k, struct kdump *ret)
 {
 	int r = KERNIO_E_CHANGED;
 
-	for (int i = 0; i < KERNIO_TRIES && r == KERNIO_E_CHANGED; i++) {
-		kdump_release(ret);
-		r = kdump_read_once(k, ret);
-	}
-	if (r < 0)
-		return r;
-	if (r == KERNIO_E_CHANGED)
-		return -EBUSY;
-	if (ret->n)
-		qsort_r(ret->list, ret->n, sizeof(ret->list[0]), kdump_order, ret);
-	return 0;
+	for (int i = 0; i < KERNIO_TRIES && r == KERNIO_E_CHANGED; i++)
+		r = kdump_read_once(k, false, ret);
+	return r == KERNIO_E_CHANGED ? -EBUSY : r;
 }
 
 const char *kdump_holder(const struct kdump *d, const struct kdump_record *r)

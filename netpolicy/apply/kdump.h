@@ -53,6 +53,11 @@ struct kdump {
  * Errors: 0; -EBUSY when the ruleset keeps changing; -E2BIG, -EFBIG; -ENOMEM; -errno. */
 int kdump_read(struct kernio *k, struct kdump *ret) _warn_unused_;
 
+/* One attempt of kdump_read(). @is_loose: whatever others change meanwhile, and ret->generation is
+ * then 0: right as long as nobody touched our tables, which the events of the kernel tell.
+ * Errors: as kdump_read(), but KERNIO_E_CHANGED for -EBUSY. */
+int kdump_read_once(struct kernio *k, bool is_loose, struct kdump *ret) _warn_unused_;
+
 /* The name of what holds a record. Points into @d. */
 const char *kdump_holder(const struct kdump *d, const struct kdump_record *r);
 

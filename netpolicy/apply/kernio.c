@@ -19,7 +19,8 @@
 struct kernio {
 	struct mnl_socket *socket;
 	uint32_t seq;
-	bool is_torn; /* the last answer was not read to its end */
+	bool is_torn;    /* the last answer was not read to its end */
+	bool takes_torn; /* of the query under way */
 	uint8_t answer[KERNIO_ANSWER_BYTES] __attribute__((aligned(8)));
 };
 
@@ -121,7 +122,7 @@ static int kernio_take(struct kernio *k, int len, int (*fn)(const struct nlmsghd
 	for (; mnl_nlmsg_ok(nlh, len) && r == 0; nlh = mnl_nlmsg_next(nlh, &len)) {
 		if (nlh->nlmsg_seq != k->seq)
 			continue;
-		if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+		if ((nlh->nlmsg_flags & NLM_F_DUMP_INTR) && !k->takes_torn)
 			return -EINTR;
 		if (nlh->nlmsg_type == NLMSG_DONE)
 			return 1;
@@ -182,12 +183,14 @@ int kernio_dump(struct kernio *k, const struct kernio_query *query,
 	if (query->holder &&
 	    !mnl_attr_put_strz_check(nlh, sizeof(request), NFTA_SET_ELEM_LIST_SET, query->holder))
 		return -ENAMETOOLONG;
+	k->takes_torn = query->takes_torn;
 	r = kernio_send(k, nlh, nlh->nlmsg_len);
 	while (r == 0) {
 		ssize_t n = kernio_receive(k);
 
 		r = n < 0 ? (int)n : kernio_take(k, (int)n, fn, ctx);
 	}
+	k->takes_torn = false;
 	k->is_torn = r != 1;
 	if (kernio_is_torn(r) || (r == -ENOENT && query->holder))
 		return KERNIO_E_CHANGED;

@@ -5,6 +5,7 @@
  * batch at a time with its answers. Works in whatever namespace the process is in.
  */
 #include <linux/netlink.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +40,7 @@ struct kernio_query {
 	uint8_t family;     /* NFPROTO_…; 0 = all */
 	const char *table;  /* narrows the dump where the kernel knows how; may be NULL */
 	const char *holder; /* the set of elements; else NULL */
+	bool takes_torn; /* take a dump while others commit: whole if nobody touched that table */
 };
 
 /* Dumps and calls @fn for each message; a non-zero result of it ends the call. Borrows @query.

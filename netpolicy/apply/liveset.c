@@ -18,6 +18,9 @@
 #include "netpolicy/apply/outbox.h"
 
 #define LIVESET_ATTR_MAX 32
+/* No generation: what is sent is right whatever others change, who could else keep it from going
+ * in by changing something all the time. */
+#define LIVESET_ANY 0
 #define LIVESET_MESSAGE_MAX 512 /* bytes of a message with one element */
 
 /* A set with timeouts, as the kernel has it. */
@@ -243,12 +246,8 @@ static int liveset_commit(struct kernio *k, struct outbox *out)
 static int liveset_put_once(struct kernio *k, const struct liveset_element *e, bool is_new)
 {
 	_cleanup_(outbox_release) struct outbox out = { 0 };
-	uint32_t generation;
-	int r = kernio_generation(k, &generation);
 
-	if (r != 0)
-		return r;
-	out = outbox_begin(generation);
+	out = outbox_begin(LIVESET_ANY);
 	if (!is_new)
 		liveset_write(&out, NFT_MSG_DELSETELEM, 0, e->set, e);
 	liveset_write(&out, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, e->set, e);
@@ -274,12 +273,8 @@ int liveset_put(struct kernio *k, const struct liveset_element *e)
 static int liveset_drop_once(struct kernio *k, const struct liveset_element *e)
 {
 	_cleanup_(outbox_release) struct outbox out = { 0 };
-	uint32_t generation;
-	int r = kernio_generation(k, &generation);
 
-	if (r != 0)
-		return r;
-	out = outbox_begin(generation);
+	out = outbox_begin(LIVESET_ANY);
 	liveset_write(&out, NFT_MSG_DELSETELEM, 0, e->set, e);
 	return liveset_commit(k, &out);
 }
@@ -375,17 +370,14 @@ static int liveset_sync_once(struct kernio *k, const struct liveset_element *wan
 {
 	_cleanup_(liveset_view_release) struct liveset_view v = { 0 };
 	_cleanup_(outbox_release) struct outbox out = { 0 };
-	uint32_t generation;
-	int r = kernio_generation(k, &generation);
+	int r = liveset_read(k, &v);
 
-	if (r == 0)
-		r = liveset_read(k, &v);
 	if (r != 0)
 		return r;
 	liveset_compare(&v, want, n, ret);
 	if (!ret->n_sets)
 		return 0;
-	out = outbox_begin(generation);
+	out = outbox_begin(LIVESET_ANY);
 	for (size_t i = 0; i < v.n_sets; i++)
 		if (v.sets[i].differs)
 			liveset_refill(&out, &v.sets[i], want, n);

@@ -55,7 +55,9 @@ static int enforcer_send(struct enforcer *e, const struct batchfile *f,
 	*ret_changes = 0;
 	if (r < 0)
 		return r;
-	r = applier_apply(e->k, f->batch, f->batch_len, want, &result);
+	/* Events tell us when ours are touched, so that strangers' commits may come in between. */
+	r = want ? applier_hold(e->k, f->batch, f->batch_len, want, &result) :
+		   applier_apply(e->k, f->batch, f->batch_len, NULL, &result);
 	enforcer_report(&result, report);
 	if (r < 0)
 		return r;
@@ -195,6 +197,8 @@ static int enforcer_look_blind(struct enforcer *e, struct enforcer_report *ret)
 	int r = kdump_read(e->k, &have);
 
 	*ret = (struct enforcer_report){ 0 };
+	if (r == -EBUSY)
+		r = kdump_read_once(e->k, true, &have);
 	if (r == 0)
 		r = ktable_read(e->k, tables);
 	if (r != 0)

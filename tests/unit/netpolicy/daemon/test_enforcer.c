@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Loading, repairing and being blind, without the daemon around it. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
+#include <libmnl/libmnl.h>
+
+#include "netpolicy/apply/liveset.h"
 #include "netpolicy/daemon/enforcer.h"
 #include "tests/support/tap.h"
 #include "tests/unit/netpolicy/daemon/lawfixture.h"
@@ -113,6 +122,74 @@ static void test_enforcer_blind(void)
 	netns_expect("nft list chain inet postern output | grep -c 'policy drop'", "1");
 }
 
+static struct nlmsghdr *test_message(char *at, uint16_t type, uint8_t family)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(at);
+	struct nfgenmsg *gen;
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE;
+	gen = mnl_nlmsg_put_extra_header(nlh, sizeof(*gen));
+	gen->nfgen_family = family;
+	gen->res_id = family ? 0 : htons(NFNL_SUBSYS_NFTABLES);
+	return nlh;
+}
+
+/* Commits to a table of its own as fast as it can, until it is ended. */
+static void test_storm(void)
+{
+	struct mnl_socket *s = mnl_socket_open(NETLINK_NETFILTER);
+
+	for (unsigned int i = 0; s; i++) {
+		char bytes[512] __attribute__((aligned(8))) = { 0 }, *at = bytes;
+		uint16_t type = i % 2 ? NFT_MSG_DELTABLE : NFT_MSG_NEWTABLE;
+		struct nlmsghdr *nlh = test_message(at, NFNL_MSG_BATCH_BEGIN, 0);
+
+		at += nlh->nlmsg_len;
+		nlh = test_message(at, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), NFPROTO_INET);
+		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, "other");
+		at += nlh->nlmsg_len;
+		at += test_message(at, NFNL_MSG_BATCH_END, 0)->nlmsg_len;
+		if (mnl_socket_sendto(s, bytes, (size_t)(at - bytes)) < 0)
+			_exit(1);
+	}
+	_exit(1);
+}
+
+/* Who commits to other tables all the time keeps nothing of ours from being put right. */
+static void test_enforcer_storm(void)
+{
+	_cleanup_(enforcer_close) struct enforcer e = { 0 };
+	_cleanup_(batchfile_release) struct batchfile f = { 0 };
+	struct liveset_element live = { .set = "grant_ssh6", .left_ms = 60000 };
+	struct enforcer_report report;
+	size_t n_failed = 0;
+	pid_t storm;
+
+	if (!test_ready(&e, false))
+		return;
+	lawfixture_make(1, &f);
+	CU_ASSERT_EQUAL(enforcer_load(&e, &f, &report), 0);
+	fflush(NULL);
+	storm = fork();
+	if (storm == 0)
+		test_storm();
+	for (int i = 0; i < 20; i++) {
+		netns_run("nft flush chain inet postern input");
+		n_failed += enforcer_repair(&e, &report) != 0 || !report.n_found || !e.is_intact;
+		live.addr.s6_addr[15] = (uint8_t)i;
+		n_failed += liveset_put(e.k, &live) != 0 || liveset_drop(e.k, &live) != 0;
+	}
+	CU_ASSERT_EQUAL(n_failed, 0);
+	/* Nor from beginning without a policy. */
+	CU_ASSERT_EQUAL(enforcer_begin_blind(&e, &report), 0);
+	CU_ASSERT_TRUE(e.is_intact && e.mode == ENFORCER_BLIND);
+	kill(storm, SIGKILL);
+	waitpid(storm, NULL, 0);
+	CU_ASSERT_EQUAL(enforcer_repair(&e, &report), 0);
+	CU_ASSERT_TRUE(report.was_current);
+}
+
 /* Chains that drop in a table that sleeps. */
 static void test_enforcer_dormant(void)
 {
@@ -135,6 +212,7 @@ static const struct tap_test test_enforcer_tests[] = {
 	{ "what the kernel refuses", test_enforcer_refused },
 	{ "tables of another", test_enforcer_owned },
 	{ "without a policy", test_enforcer_blind },
+	{ "while others commit all the time", test_enforcer_storm },
 	{ "a table that sleeps", test_enforcer_dormant },
 	{ 0 },
 };
