@@ -384,7 +384,7 @@ static uint32_t randpolicy_fact_in(const struct policy *p, const struct terms_pa
 static void randpolicy_facts(const struct policy *p, struct terms_packet *ret)
 {
 	if (ret->from_packet_socket)
-		ret->facts = randpolicy_chance(10) ? TERMS_LATER_FRAGMENT :
+		ret->facts = randpolicy_chance(25) ? TERMS_LATER_FRAGMENT :
 			     randpolicy_chance(5)  ? TERMS_FALSE_FRAME :
 						     0;
 	else if (!randpolicy_chance(6))
@@ -398,7 +398,7 @@ static void randpolicy_facts(const struct policy *p, struct terms_packet *ret)
 static void randpolicy_sender(const struct policy *p, struct terms_packet *ret)
 {
 	static const uint32_t uids[] = { 0, 1001, 12345, 998 };
-	static const uint32_t marks[] = { 0x504f, 7, 0x504e, 1 };
+	static const uint32_t marks[] = { 0x504f, 7, 0x504e, 0x5050, 8, 1 };
 
 	ret->has_uid = randpolicy_chance(85);
 	if (ret->has_uid)
@@ -409,10 +409,20 @@ static void randpolicy_sender(const struct policy *p, struct terms_packet *ret)
 	ret->from_packet_socket = ret->link == TERMS_UP && randpolicy_chance(15);
 }
 
+/* The first or the last port, or one beside it; never 0. */
+static uint16_t randpolicy_border(const struct policy_port *port)
+{
+	uint16_t border = randpolicy_chance(50) ? port->low : port->high;
+	uint16_t beside = randpolicy_near_number(border);
+
+	return randpolicy_chance(25) && beside ? beside : border;
+}
+
 /* A packet that a line speaks of, all but the link and what is drawn later. */
 static void randpolicy_aim(const struct policy *p, const struct policy_rule *rule,
 			   struct terms_packet *ret)
 {
+	static const uint16_t others[] = { 40000, 40000, 1023, 1024, 65535 };
 	const struct policy_net *net = &p->nets[rule->net];
 	const struct policy_port *port =
 		rule->ports.n ? &rule->ports.list[tap_random_below(rule->ports.n)] : NULL;
@@ -424,11 +434,11 @@ static void randpolicy_aim(const struct policy *p, const struct policy_rule *rul
 	ret->family = IN6_IS_ADDR_V4MAPPED(&ret->far) ? 4 : 6;
 	randpolicy_transport(p, ret);
 	if (port && ret->proto != IPPROTO_ICMPV6) {
-		uint16_t served = randpolicy_chance(50) ? port->low : port->high;
+		uint16_t served = randpolicy_border(port), other = randpolicy_one(others);
 
 		ret->proto = (uint8_t)port->proto;
-		ret->near_port = ret->dir == POLICY_IN ? served : 40000;
-		ret->far_port = ret->dir == POLICY_IN ? 40000 : served;
+		ret->near_port = ret->dir == POLICY_IN ? served : other;
+		ret->far_port = ret->dir == POLICY_IN ? other : served;
 	}
 	randpolicy_near(ret);
 	if (ret->dir == POLICY_IN)
