@@ -264,18 +264,30 @@ static void warden_tell_pace(struct warden *k, enum fightpace_news news)
 			 FIGHTPACE_WINDOW_S);
 }
 
+/* Before Linux 6.16 the guard of an interface goes with it: its absence when the interface is there
+ * again is no stranger's doing. */
+static bool warden_is_link(const struct warden *k, const struct enforcer_report *report)
+{
+	static const char guard[] = "netdev " BATCH_GUARD ": chain egress_";
+
+	/* Ours stand before the guard's in a report, and the whole chain before its rules. */
+	return k->uplink_changed && !strncmp(report->found, guard, strlen(guard)) &&
+	       !strchr(report->found + strlen(guard), ':') && strstr(report->found, " is missing");
+}
+
 static void warden_repaired(struct warden *k, const struct enforcer_report *report,
 			    const struct liveset_found *found)
 {
 	uint64_t now_ns = clk_now_ns();
 	uint64_t took_ns = k->disturbed_ns ? now_ns - k->disturbed_ns : 0;
+	bool is_found = report->n_found && !warden_is_link(k, report);
 
-	if (report->n_found)
+	if (is_found)
 		warden_note(k, report->found, report->n_found, took_ns);
 	/* Sets that were made anew are empty, and that is no stranger's doing. */
 	if (found->n_sets && !report->was_replaced && !report->n_found)
 		warden_note_set(k, found, took_ns);
-	if (report->n_found || found->n_sets) {
+	if (is_found || found->n_sets) {
 		k->n_repairs++;
 		warden_tell_pace(k, fightpace_repaired(&k->pace, now_ns));
 	} else {
@@ -283,6 +295,7 @@ static void warden_repaired(struct warden *k, const struct enforcer_report *repo
 	}
 	k->culprit = (struct drift_commit){ 0 };
 	k->disturbed_ns = 0;
+	k->uplink_changed = false;
 }
 
 int warden_repair(struct warden *k)
@@ -422,8 +435,10 @@ static void warden_read_links(struct warden *k)
 	int r;
 
 	while ((r = uplinkwatch_next(k->links, name)) == 0)
-		if (enforcer_guards(&k->enforcer, name))
+		if (enforcer_guards(&k->enforcer, name)) {
+			k->uplink_changed = true;
 			warden_disturbed(k);
+		}
 	if (r == UPLINKWATCH_E_OVERRUN)
 		warden_disturbed(k);
 }

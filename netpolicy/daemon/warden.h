@@ -45,6 +45,7 @@ struct warden {
 	char saved_about[BATCHFILE_ABOUT_MAX]; /* of policy.batch */
 	struct drift_commit culprit;           /* who made the repair that is due necessary */
 	uint64_t disturbed_ns;                 /* when; 0 = nobody did */
+	bool uplink_changed;                   /* since the last look: an uplink came or went */
 	uint64_t n_repairs, n_overruns;
 	uint64_t started_s, look_ns;
 	bool stops;
