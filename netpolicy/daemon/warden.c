@@ -270,8 +270,8 @@ static bool warden_is_link(const struct warden *k, const struct enforcer_report 
 {
 	static const char guard[] = "netdev " BATCH_GUARD ": chain egress_";
 
-	/* Ours stand before the guard's in a report, and the whole chain before its rules. */
-	return k->uplink_changed && !strncmp(report->found, guard, strlen(guard)) &&
+	return k->uplink_changed && report->n_found == 1 &&
+	       !strncmp(report->found, guard, strlen(guard)) &&
 	       !strchr(report->found + strlen(guard), ':') && strstr(report->found, " is missing");
 }
 
