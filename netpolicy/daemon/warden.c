@@ -13,6 +13,7 @@
 
 #include "common/clk.h"
 #include "common/log.h"
+#include "netpolicy/apply/applylock.h"
 #include "netpolicy/daemon/orders.h"
 #include "netpolicy/daemon/uplinkwatch.h"
 
@@ -192,6 +193,21 @@ static void warden_forget_pending(struct warden *k)
 			"host was started again meanwhile");
 }
 
+/* The first load. A "netpolicy apply" that found no daemon may be between the kernel and the file:
+ * then both would be of different policies, hence its lock; whoever holds it too long is not waited
+ * for, since rules that nobody keeps are worse. */
+static int warden_begin(struct warden *k)
+{
+	_cleanup_(closep) int lock = -1;
+
+	if (applylock_take(k->options.state_dir, clk_now_ns() + APPLYLOCK_WAIT_MS * CLK_NS_PER_MS,
+			   &lock) == -EBUSY)
+		log_warning("%s/" APPLYLOCK_NAME " is held by another program; going on",
+			    k->options.state_dir);
+	warden_forget_pending(k);
+	return warden_load_saved(k, "enforcing");
+}
+
 int warden_open(struct warden *k, const struct warden_options *options)
 {
 	int r;
@@ -211,8 +227,7 @@ int warden_open(struct warden *k, const struct warden_options *options)
 		r = warden_open_grants(k);
 	if (r < 0)
 		return r;
-	warden_forget_pending(k);
-	r = warden_load_saved(k, "enforcing");
+	r = warden_begin(k);
 	malloc_trim(0);
 	return r;
 }

@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/clk.h"
 #include "netpolicy/apply/applier.h"
+#include "netpolicy/apply/applylock.h"
 #include "netpolicy/daemon/warden.h"
 #include "tests/support/tap.h"
 #include "tests/unit/netpolicy/daemon/lawfixture.h"
@@ -258,6 +261,31 @@ static void test_warden_reloads(void)
 	test_end();
 }
 
+/* Who applies without netpolicyd holds the lock until kernel and file have the same policy. */
+static void test_warden_waits(void)
+{
+	int lock = -1;
+	pid_t writer;
+
+	if (!test_ready(NULL))
+		return;
+	lawfixture_stop(&test_f, SIGTERM);
+	unlink(test_f.socket);
+	CU_ASSERT_EQUAL(applylock_take(test_f.dir, 0, &lock), 0);
+	fflush(NULL);
+	writer = fork();
+	if (writer == 0) {
+		netns_run("until [ -S %s ]; do :; done", test_f.socket);
+		lawfixture_write(test_f.dir, LAWFILE_SAVED, 2);
+		_exit(0); /* and lets go of the lock */
+	}
+	close(lock);
+	lawfixture_start(&test_f, NULL);
+	waitpid(writer, NULL, 0);
+	CU_ASSERT_STRING_EQUAL(lawfixture_status(&test_f)->about, "policy 2");
+	test_end();
+}
+
 static void test_warden_second(void)
 {
 	struct lawfixture other;
@@ -394,6 +422,7 @@ static const struct tap_test test_warden_tests[] = {
 	{ "without a policy", test_warden_blind },
 	{ "an uplink that comes and goes", test_warden_uplink },
 	{ "SIGHUP reads again", test_warden_reloads },
+	{ "somebody applies while it starts", test_warden_waits },
 	{ "a second one", test_warden_second },
 	{ "a kernel that shows rules in another way", test_warden_learns },
 	{ "memory does not grow", test_warden_stays_small },
