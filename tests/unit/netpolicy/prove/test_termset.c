@@ -76,7 +76,8 @@ static void test_termset_without(void)
 		uint8_t without[16] = { 0 };
 		size_t gone = tap_random_below(p->n_rules);
 
-		if (p->rules[gone].has_mark)
+		/* Without its line the guard and DHCPv4 are other terms, too. */
+		if (p->rules[gone].has_mark || policy_net_has(&p->nets[p->rules[gone].net], true))
 			continue;
 		without[gone] = 1;
 		CU_ASSERT_EQUAL(terms_make(p, &t), 0);
