@@ -12,6 +12,7 @@
 #include "netpolicy/apply/ktable.h"
 #include "netpolicy/boot/closed.h"
 
+#define ENFORCER_LOOKS 64 /* readings while others commit without a pause */
 #define ENFORCER_TRIES 3
 
 int enforcer_open(struct enforcer *ret, bool may_own)
@@ -190,19 +191,31 @@ static bool enforcer_looks_closed(const struct kdump *have)
 	return seen == 7;
 }
 
+/* Whoever commits all the time interrupts even a short reading, but not each of many. */
+static int enforcer_see(struct enforcer *e, struct kdump *have, struct ktable tables[static 2])
+{
+	int r = kdump_read(e->k, have);
+
+	if (r == -EBUSY)
+		r = KERNIO_E_CHANGED;
+	for (int i = 0; i < ENFORCER_LOOKS && r == KERNIO_E_CHANGED; i++)
+		r = kdump_read_once(e->k, true, have);
+	if (r == 0)
+		r = KERNIO_E_CHANGED;
+	for (int i = 0; i < ENFORCER_LOOKS && r == KERNIO_E_CHANGED; i++)
+		r = ktable_read(e->k, tables);
+	return r == KERNIO_E_CHANGED ? -EBUSY : r;
+}
+
 static int enforcer_look_blind(struct enforcer *e, struct enforcer_report *ret)
 {
 	_cleanup_(kdump_release) struct kdump have = { 0 };
 	struct ktable tables[2];
-	int r = kdump_read(e->k, &have);
+	int r = enforcer_see(e, &have, tables);
 
 	*ret = (struct enforcer_report){ 0 };
-	if (r == -EBUSY)
-		r = kdump_read_once(e->k, true, &have);
-	if (r == 0)
-		r = ktable_read(e->k, tables);
-	if (r != 0)
-		return r < 0 ? r : -EBUSY;
+	if (r < 0)
+		return r;
 	e->looked_s = clk_now_wall();
 	/* Chains of a table that sleeps drop nothing. */
 	e->is_intact = enforcer_looks_closed(&have) && !(tables[0].flags & NFT_TABLE_F_DORMANT);
