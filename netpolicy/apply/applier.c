@@ -266,17 +266,29 @@ static int applier_ladder(struct kernio *k, struct applier_run *run, const struc
 	return r;
 }
 
-/* A guard that waits for its device is not missing. */
+static bool applier_is_same(const struct kdump *a, const struct kdump_record *of_a,
+			    const struct kdump *b, const struct kdump_record *of_b)
+{
+	return of_a->len == of_b->len &&
+	       !memcmp(a->bytes + of_a->data, b->bytes + of_b->data, of_a->len);
+}
+
+/* A guard that waits for its device is not missing; nor is one changed from which the kernel took the
+ * device that went (Linux 6.4 to 6.15: the chain stays, and hooks nothing). */
 static bool applier_is_forgiven(const struct kdump *want, const struct kdump *have,
 				const struct kdump_record *r)
 {
-	return r->kind == KDUMP_CHAIN && r->is_guard &&
-	       applier_lacks_device(kdump_holder(want, r)) &&
-	       !kdump_find(have, KDUMP_CHAIN, true, kdump_holder(want, r));
+	const struct kdump_record *there;
+
+	if (r->kind != KDUMP_CHAIN || !r->is_guard || !applier_lacks_device(kdump_holder(want, r)))
+		return false;
+	there = kdump_find(have, KDUMP_CHAIN, true, kdump_holder(want, r));
+	return !there || !applier_is_same(want, r, have, there);
 }
 
-/* Takes what waits out of @copy, which is one of @want: by its names, for the copy shrinks. */
-static void applier_forgive(const struct kdump *want, const struct kdump *have, struct kdump *copy,
+/* Takes what waits out of both, which are copies: by its names, for the copies shrink. */
+static void applier_forgive(const struct kdump *want, const struct kdump *have,
+			    struct kdump *want_copy, struct kdump *have_copy,
 			    struct applier_result *ret)
 {
 	for (size_t i = 0; i < want->n; i++) {
@@ -285,7 +297,8 @@ static void applier_forgive(const struct kdump *want, const struct kdump *have, 
 		if (!applier_is_forgiven(want, have, &want->list[i]))
 			continue;
 		applier_note_pending(ret, applier_chain_device(name));
-		kdump_drop_chain(copy, true, name);
+		kdump_drop_chain(want_copy, true, name);
+		kdump_drop_chain(have_copy, true, name);
 	}
 }
 
@@ -297,21 +310,31 @@ static bool applier_has_pending(const struct kdump *want, const struct kdump *ha
 	return false;
 }
 
+static int applier_compare_rest(const struct kdump *want, const struct kdump *have,
+				struct applier_result *ret)
+{
+	_cleanup_(kdump_release) struct kdump want_copy = { 0 };
+	_cleanup_(kdump_release) struct kdump have_copy = { 0 };
+	int r = kdump_copy(want, &want_copy);
+
+	if (r == 0)
+		r = kdump_copy(have, &have_copy);
+	if (r < 0)
+		return r;
+	applier_forgive(want, have, &want_copy, &have_copy, ret);
+	return kdiff_compare(&want_copy, &have_copy, &ret->diff);
+}
+
 /* Compares what was read with what should be. Releases an older difference. */
 static int applier_compare(const struct kdump *want, const struct kdump *have,
 			   struct applier_result *ret)
 {
-	_cleanup_(kdump_release) struct kdump copy = { 0 };
-	bool has_pending = applier_has_pending(want, have);
-	int r = has_pending ? kdump_copy(want, &copy) : 0;
+	int r;
 
-	if (r < 0)
-		return r;
 	ret->n_pending = 0;
-	if (has_pending)
-		applier_forgive(want, have, &copy, ret);
 	kdiff_release(&ret->diff);
-	r = kdiff_compare(has_pending ? &copy : want, have, &ret->diff);
+	r = applier_has_pending(want, have) ? applier_compare_rest(want, have, ret) :
+					      kdiff_compare(want, have, &ret->diff);
 	if (r < 0)
 		return r;
 	return ret->diff.differs[0] || ret->diff.differs[1] ? APPLIER_E_DRIFT : 0;

@@ -279,15 +279,18 @@ static void warden_tell_pace(struct warden *k, enum fightpace_news news)
 			 FIGHTPACE_WINDOW_S);
 }
 
-/* Before Linux 6.16 the guard of an interface goes with it: its absence when the interface is there
- * again is no stranger's doing. */
+/* Before Linux 6.16 the guard of an interface goes with it (6.1), or stays without it (6.12): that it
+ * is not whole when the interface is there again is no stranger's doing. */
 static bool warden_is_link(const struct warden *k, const struct enforcer_report *report)
 {
 	static const char guard[] = "netdev " BATCH_GUARD ": chain egress_";
 
+	const char *name = report->found + strlen(guard);
+
+	/* Behind the name of a chain that has a rule too much or too few stands a colon. */
 	return k->uplink_changed && report->n_found == 1 &&
-	       !strncmp(report->found, guard, strlen(guard)) &&
-	       !strchr(report->found + strlen(guard), ':') && strstr(report->found, " is missing");
+	       !strncmp(report->found, guard, strlen(guard)) && name[strcspn(name, " :")] == ' ' &&
+	       !strstr(name, " is not ours");
 }
 
 static void warden_repaired(struct warden *k, const struct enforcer_report *report,

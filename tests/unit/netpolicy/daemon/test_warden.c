@@ -228,7 +228,8 @@ static void test_warden_blind(void)
 static void test_warden_uplink(void)
 {
 	static const char guarded[] =
-		"nft list chain netdev postern_guard egress_eth0 2>/dev/null | grep -q 2001:db8:c";
+		"nft list chain netdev postern_guard egress_eth0 2>/dev/null | tr -d '\\n' | "
+		"grep -q '\"eth0\".*2001:db8:c'";
 
 	if (!lawfixture_begin(&test_f))
 		return;
