@@ -84,7 +84,8 @@ static int compiler_talk(int fd, const struct compilewire_request *q, struct com
 {
 	_cleanup_(files_freep) uint8_t *request = NULL;
 	_cleanup_(files_freep) uint8_t *reply = NULL;
-	uint64_t deadline = clk_now_ns() + COMPILER_DEADLINE_MS * CLK_NS_PER_MS;
+	uint64_t share = 1 + q->text_len / COMPILER_DEADLINE_BYTES;
+	uint64_t deadline = clk_now_ns() + share * COMPILER_DEADLINE_MS * CLK_NS_PER_MS;
 	size_t request_len, reply_len;
 	int r = compilewire_put_request(q, &request, &request_len);
 

@@ -84,12 +84,11 @@ static void test_foreign_large_net(void)
 		 (unsigned long long)((clk_now_ns() - start) / CLK_NS_PER_MS));
 }
 
-/* Everything is missing, and nothing is quadratic. */
+/* Everything is missing; quadratic work would not end before the deadline of the program. */
 static void test_foreign_large_difference(void)
 {
 	_cleanup_(kdiff_release) struct kdiff diff = { 0 };
 	struct kdump none = { 0 };
-	uint64_t start = clk_now_ns();
 
 	if (!test_large_is_there())
 		return;
@@ -98,7 +97,6 @@ static void test_foreign_large_difference(void)
 	kdiff_release(&diff);
 	CU_ASSERT_EQUAL(kdiff_compare(&none, &test_large.expected, &diff), 0);
 	CU_ASSERT_TRUE(diff.n < 4);
-	CU_ASSERT_TRUE(clk_now_ns() - start < 20 * CLK_NS_PER_S);
 }
 
 static void test_foreign_large_file(void)
