@@ -140,7 +140,9 @@ static void test_storm(void)
 {
 	struct mnl_socket *s = mnl_socket_open(NETLINK_NETFILTER);
 
-	for (unsigned int i = 0; s; i++) {
+	if (!s)
+		_exit(1);
+	for (unsigned int i = 0;; i++) {
 		char bytes[512] __attribute__((aligned(8))) = { 0 }, *at = bytes;
 		uint16_t type = i % 2 ? NFT_MSG_DELTABLE : NFT_MSG_NEWTABLE;
 		struct nlmsghdr *nlh = test_message(at, NFNL_MSG_BATCH_BEGIN, 0);
@@ -153,7 +155,6 @@ static void test_storm(void)
 		if (mnl_socket_sendto(s, bytes, (size_t)(at - bytes)) < 0)
 			_exit(1);
 	}
-	_exit(1);
 }
 
 /* Who commits to other tables all the time keeps nothing of ours from being put right. */
