@@ -273,8 +273,8 @@ static bool applier_is_same(const struct kdump *a, const struct kdump_record *of
 	       !memcmp(a->bytes + of_a->data, b->bytes + of_b->data, of_a->len);
 }
 
-/* A guard that waits for its device is not missing; nor is one changed from which the kernel took the
- * device that went (Linux 6.4 to 6.15: the chain stays, and hooks nothing). */
+/* A guard that waits for its device is not missing; nor is one changed from which the kernel took
+ * the device that went (Linux 6.4 to 6.15: the chain stays, and hooks nothing). */
 static bool applier_is_forgiven(const struct kdump *want, const struct kdump *have,
 				const struct kdump_record *r)
 {

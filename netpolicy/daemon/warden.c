@@ -279,8 +279,8 @@ static void warden_tell_pace(struct warden *k, enum fightpace_news news)
 			 FIGHTPACE_WINDOW_S);
 }
 
-/* Before Linux 6.16 the guard of an interface goes with it (6.1), or stays without it (6.12): that it
- * is not whole when the interface is there again is no stranger's doing. */
+/* Before Linux 6.16 the guard of an interface goes with it (6.1), or stays without it (6.12): that
+ * it is not whole when the interface is there again is no stranger's doing. */
 static bool warden_is_link(const struct warden *k, const struct enforcer_report *report)
 {
 	static const char guard[] = "netdev " BATCH_GUARD ": chain egress_";
