@@ -9,7 +9,7 @@
 #include "netpolicy/compile/compilewire.h"
 
 #define COMPILER_DEADLINE_MS 30000 /* the first one on a slow machine also loads kernel modules */
-#define COMPILER_DEADLINE_BYTES (2 * 1024 * 1024) /* of text; for each, as much again */
+#define COMPILER_DEADLINE_BYTES (1024 * 1024) /* of text; for each, as much again */
 #define COMPILER_PROGRAM "netpolicy-compile"
 
 struct compiler;
