@@ -6,6 +6,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <libmnl/libmnl.h>
@@ -18,7 +19,7 @@ struct foreign_chain {
 	uint8_t family;
 };
 
-static const char *foreign_family(uint8_t family)
+const char *foreign_family(uint8_t family)
 {
 	switch (family) {
 	case NFPROTO_INET:
@@ -78,15 +79,27 @@ static void foreign_get(const struct nlmsghdr *nlh, struct foreign_chain *ret)
 	}
 }
 
+/* Names are somebody else's: nothing of them may steer a terminal. */
+static const char *foreign_name(const char *name, char ret[static BATCH_NAME_MAX])
+{
+	snprintf(ret, BATCH_NAME_MAX, "%s", name);
+	for (char *c = ret; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	return ret;
+}
+
 static int foreign_take(const struct nlmsghdr *nlh, void *ctx)
 {
+	char table[BATCH_NAME_MAX], name[BATCH_NAME_MAX];
 	struct foreign_chain c;
 
 	foreign_get(nlh, &c);
 	if (!c.hook || foreign_is_ours(&c))
 		return 0;
-	buf_addf(ctx, "%s %s: chain %s at %s, priority %d\n", foreign_family(c.family), c.table,
-		 c.name, foreign_hook(c.family, foreign_hook_u32(c.hook, NFTA_HOOK_HOOKNUM)),
+	buf_addf(ctx, "%s %s: chain %s at %s, priority %d\n", foreign_family(c.family),
+		 foreign_name(c.table, table), foreign_name(c.name, name),
+		 foreign_hook(c.family, foreign_hook_u32(c.hook, NFTA_HOOK_HOOKNUM)),
 		 (int)foreign_hook_u32(c.hook, NFTA_HOOK_PRIORITY));
 	return 0;
 }

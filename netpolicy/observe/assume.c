@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netpolicy/apply/foreign.h"
 #include "netpolicy/observe/nftscan.h"
 #include "netpolicy/observe/tcscan.h"
 #include "netpolicy/observe/wgmark.h"
@@ -163,7 +164,7 @@ static void assume_found(const struct nftscan_found *f, uint32_t mark, struct as
 
 	snprintf(row.id, sizeof(row.id), "%s", assume_kinds[f->kind].id);
 	row.outcome = f->kind == NFTSCAN_OPAQUE ? ASSUME_UNKNOWN : ASSUME_BROKEN;
-	assume_say(ret, row, "%s %s, %s %s: %s%s", nftscan_family(f->family), f->table,
+	assume_say(ret, row, "%s %s, %s %s: %s%s", foreign_family(f->family), f->table,
 		   strcmp(f->what, "flow table") ? "chain" : "flow table", f->chain, f->what,
 		   f->n > 1 ? ", several rules" : "");
 }

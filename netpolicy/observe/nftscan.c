@@ -13,6 +13,7 @@
 #include <libmnl/libmnl.h>
 
 #include "netpolicy/apply/batch.h"
+#include "netpolicy/apply/foreign.h"
 
 #define NFTSCAN_ATTR_MAX 32
 
@@ -55,24 +56,6 @@ static const char *const nftscan_mild_targets[] = {
 	"ECN",     "HL",    "LED",      "LOG",         "NFLOG",       "RATEEST", "REJECT",
 	"SECMARK", "SET",   "TCPMSS",   "TCPOPTSTRIP", "TOS",         "TRACE",   "TTL",
 };
-
-const char *nftscan_family(uint8_t family)
-{
-	switch (family) {
-	case NFPROTO_INET:
-		return "inet";
-	case NFPROTO_IPV4:
-		return "ip";
-	case NFPROTO_IPV6:
-		return "ip6";
-	case NFPROTO_NETDEV:
-		return "netdev";
-	case NFPROTO_BRIDGE:
-		return "bridge";
-	default:
-		return "arp";
-	}
-}
 
 /* The first attribute of each number between @at and @end. */
 static void nftscan_sort(const struct nlattr *at, const char *end,

@@ -60,6 +60,3 @@ struct nftscan {
 
 /* Reads the ruleset. Errors: 0; -EBUSY when it keeps changing; -EPERM...; -errno. */
 int nftscan_look(struct kernio *k, struct nftscan *ret) _warn_unused_;
-
-/* "ip6", "inet"... Static. */
-const char *nftscan_family(uint8_t family);

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* What is large, what is foreign and what is hostile in the neighbourhood: our tables are loaded,
  * read back, compared and removed all the same. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <libmnl/libmnl.h>
+
 #include "common/attr.h"
 #include "common/clk.h"
 #include "netpolicy/apply/applier.h"
 #include "netpolicy/apply/batchfile.h"
+#include "netpolicy/apply/foreign.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 #include "tests/unit/netpolicy/nftfixture.h"
@@ -174,6 +181,68 @@ static void test_foreign_beside_poison(void)
 	test_life(k);
 }
 
+static void test_foreign_families(void)
+{
+	CU_ASSERT_STRING_EQUAL(foreign_family(NFPROTO_INET), "inet");
+	CU_ASSERT_STRING_EQUAL(foreign_family(NFPROTO_IPV4), "ip");
+	CU_ASSERT_STRING_EQUAL(foreign_family(NFPROTO_IPV6), "ip6");
+	CU_ASSERT_STRING_EQUAL(foreign_family(NFPROTO_NETDEV), "netdev");
+	CU_ASSERT_STRING_EQUAL(foreign_family(NFPROTO_BRIDGE), "bridge");
+	CU_ASSERT_STRING_EQUAL(foreign_family(NFPROTO_ARP), "arp");
+}
+
+static struct nlmsghdr *test_message(char *at, uint16_t type, uint8_t family)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(at);
+	struct nfgenmsg *gen;
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE;
+	gen = mnl_nlmsg_put_extra_header(nlh, sizeof(*gen));
+	gen->nfgen_family = family;
+	gen->res_id = family ? 0 : htons(NFNL_SUBSYS_NFTABLES);
+	return nlh;
+}
+
+/* A table and a base chain with names that nft would not take, but the kernel does. */
+static void test_strange_names(const char *table, const char *chain)
+{
+	char bytes[1024] __attribute__((aligned(8))) = { 0 }, *at = bytes;
+	struct mnl_socket *s = mnl_socket_open(NETLINK_NETFILTER);
+	struct nlmsghdr *nlh = test_message(at, NFNL_MSG_BATCH_BEGIN, 0);
+	struct nlattr *hook;
+
+	at += nlh->nlmsg_len;
+	nlh = test_message(at, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE, NFPROTO_IPV6);
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, table);
+	at += nlh->nlmsg_len;
+	nlh = test_message(at, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWCHAIN, NFPROTO_IPV6);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, table);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, chain);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TYPE, "filter");
+	hook = mnl_attr_nest_start(nlh, NFTA_CHAIN_HOOK);
+	mnl_attr_put_u32(nlh, NFTA_HOOK_HOOKNUM, htonl(NF_INET_LOCAL_IN));
+	mnl_attr_put_u32(nlh, NFTA_HOOK_PRIORITY, htonl(7));
+	mnl_attr_nest_end(nlh, hook);
+	at += nlh->nlmsg_len;
+	at += test_message(at, NFNL_MSG_BATCH_END, 0)->nlmsg_len;
+	CU_ASSERT_TRUE(s && mnl_socket_sendto(s, bytes, (size_t)(at - bytes)) > 0);
+	mnl_socket_close(s);
+}
+
+/* What an operator reads must not steer his terminal. */
+static void test_foreign_names(void)
+{
+	_cleanup_(kernio_closep) struct kernio *k = NULL;
+	_cleanup_(buf_release) struct buf lines = buf_init(FOREIGN_BYTES_MAX);
+
+	if (!test_ready(&k))
+		return;
+	test_strange_names("a\033[2Jb", "c\nOK: d");
+	CU_ASSERT_EQUAL(foreign_list(k, &lines), 0);
+	CU_ASSERT_STRING_EQUAL(lines.text, "ip6 a?[2Jb: chain c?OK: d at input, priority 7\n");
+}
+
 static void test_foreign_with_many_descriptors(void)
 {
 	_cleanup_(kernio_closep) struct kernio *k = NULL;
@@ -201,12 +270,14 @@ static const struct tap_test test_foreign_tests[] = {
 	{ "a file of as many", test_foreign_large_file },
 	{ "beside 100,000 foreign elements", test_foreign_beside_large_foreign_set },
 	{ "beside a set that kills nft", test_foreign_beside_poison },
+	{ "words for families", test_foreign_families },
+	{ "names that would steer a terminal", test_foreign_names },
 	{ "with descriptors over 1023", test_foreign_with_many_descriptors },
 	{ 0 },
 };
 
 static const struct tap_suite test_foreign_suites[] = {
-	{ "bulk", test_foreign_tests },
+	{ "foreign", test_foreign_tests },
 	{ 0 },
 };
 

@@ -69,16 +69,6 @@ static void test_guards(void)
 	CU_ASSERT_EQUAL(scan.n_chains, 0);
 }
 
-static void test_family(void)
-{
-	CU_ASSERT_STRING_EQUAL(nftscan_family(NFPROTO_INET), "inet");
-	CU_ASSERT_STRING_EQUAL(nftscan_family(NFPROTO_IPV4), "ip");
-	CU_ASSERT_STRING_EQUAL(nftscan_family(NFPROTO_IPV6), "ip6");
-	CU_ASSERT_STRING_EQUAL(nftscan_family(NFPROTO_NETDEV), "netdev");
-	CU_ASSERT_STRING_EQUAL(nftscan_family(NFPROTO_BRIDGE), "bridge");
-	CU_ASSERT_STRING_EQUAL(nftscan_family(NFPROTO_ARP), "arp");
-}
-
 static void test_no_right(void)
 {
 	int status = -1;
@@ -99,7 +89,6 @@ static const struct tap_test tests[] = {
 	{ "ours are not foreign", test_ours_are_not_foreign },
 	{ "rules are counted by chain", test_count },
 	{ "guards", test_guards },
-	{ "families", test_family },
 	{ "without the right", test_no_right },
 	{ 0 },
 };
