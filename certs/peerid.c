@@ -261,16 +261,32 @@ static int peerid_take_owner(const GENERAL_NAMES *sans, struct principal *ret)
 	return n == 1 ? 0 : PST_ROLE_CERT;
 }
 
+/* Not X509_get_ext_d2i(): it lets bytes stand behind the list. Gives an empty list where there is no
+ * such extension. */
+static int peerid_decode_sans(const X509 *cert, GENERAL_NAMES **ret)
+{
+	int at = X509_get_ext_by_NID(cert, NID_subject_alt_name, -1);
+	const ASN1_OCTET_STRING *content;
+	const unsigned char *bytes, *end;
+
+	if (at < 0)
+		return 0;
+	if (X509_get_ext_by_NID(cert, NID_subject_alt_name, at) >= 0)
+		return PST_CERT_FIELD;
+	content = X509_EXTENSION_get_data(X509_get_ext(cert, at));
+	bytes = ASN1_STRING_get0_data(content);
+	end = bytes + ASN1_STRING_length(content);
+	*ret = d2i_GENERAL_NAMES(NULL, &bytes, end - bytes);
+	return *ret && bytes == end ? 0 : PST_CERT_FIELD;
+}
+
 static int peerid_read_sans(const X509 *cert, struct peerid_names *names)
 {
 	_cleanup_(peerid_free_sans) GENERAL_NAMES *sans = NULL;
-	int presence;
-	int r = 0;
+	int r = peerid_decode_sans(cert, &sans);
 
-	sans = X509_get_ext_d2i(cert, NID_subject_alt_name, &presence, NULL);
-	/* -1: no such extension. Otherwise it is there twice or cannot be decoded. */
-	if (!sans && presence != -1)
-		return PST_CERT_FIELD;
+	if (r != 0)
+		return r;
 	if (sk_GENERAL_NAME_num(sans) > PEERID_SANS_MAX)
 		return PST_SAN_LIMIT;
 	if (names->role.name[0])

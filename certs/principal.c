@@ -113,12 +113,11 @@ static size_t principal_find(const char *text, size_t len, const char *mark)
 	return len;
 }
 
-/* @len is smaller than the room at @to. */
+/* @len is smaller than the room at @to, which is all zeros. */
 static void principal_copy_lower(char *to, const char *from, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		to[i] = principal_lower(from[i]);
-	to[len] = '\0';
 }
 
 int principal_parse(const char *name, size_t len, struct principal *ret)
@@ -194,12 +193,12 @@ bool principal_is_instance_id(const char *id, size_t len)
 	return !(id[0] == '.' && (len == 1 || (len == 2 && id[1] == '.')));
 }
 
+/* @p is all zeros where it was not written yet. */
 static int principal_parse_id(const char *text, size_t len, struct principal_instance *p)
 {
 	if (!principal_is_instance_id(text, len))
 		return PRINCIPAL_E_FORMAT;
 	memcpy(p->id, text, len);
-	p->id[len] = '\0';
 	return 0;
 }
 

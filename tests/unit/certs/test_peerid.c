@@ -218,6 +218,8 @@ static const struct test_peerid_row test_peerid_fields[] = {
 	  { .cns = { CN(WHO) }, .sans = { SAN_URI(URI) }, .is_san_twice = true } },
 	{ "extension cut short", PST_CERT_FIELD,
 	  { .cns = { CN(WHO) }, BYTES(raw_san, "\x30\x09\x86\x20" "athenz:") } },
+	{ "a byte behind the list", PST_CERT_FIELD,
+	  { .cns = { CN(WHO) }, BYTES(raw_san, "\x30\x05\x82\x03" "a.b\0") } },
 	{ "extension is not a list", PST_CERT_FIELD,
 	  { .cns = { CN(WHO) }, BYTES(raw_san, "\x04\x01x") } },
 	{ "extension is empty", PST_CERT_FIELD, { .cns = { CN(WHO) }, BYTES(raw_san, "") } },
