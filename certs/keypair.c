@@ -332,14 +332,25 @@ static struct keypair_verdict keypair_read_times(const X509 *cert, struct keypai
 	return keypair_say(PST_NONE, NULL);
 }
 
+/* Not by a rule of peerid: whose it is shall be known also when it is not ours. */
+static struct keypair_verdict keypair_compare(const struct keypair_want *want,
+					      const struct peerid *id)
+{
+	enum pst code = PST_NONE;
+
+	if (want->instance_id && want->provider && !id->instance_id[0])
+		code = PST_INSTANCE_ID;
+	else if (want->provider && strcmp(want->provider, id->provider) != 0)
+		code = PST_PROVIDER_DENIED;
+	else if (want->principal && strcmp(want->principal, id->principal) != 0)
+		code = PST_PRINCIPAL_UNEXPECTED;
+	return keypair_say(code, code ? pst_text(code) : NULL);
+}
+
 static struct keypair_verdict keypair_read_names(const X509 *cert, const struct keypair_want *want,
 						 struct keypair_facts *facts)
 {
-	const struct peerid_rule rule = {
-		.need_instance = want->instance_id && want->provider,
-		.providers = &want->provider,
-		.n_providers = want->provider ? 1 : 0,
-	};
+	const struct peerid_rule rule = { 0 };
 	enum pst code;
 
 	switch (peerid_read(cert, &rule, &facts->id, &code)) {
@@ -350,11 +361,7 @@ static struct keypair_verdict keypair_read_names(const X509 *cert, const struct 
 	default:
 		return (struct keypair_verdict){ .code = PST_CERT_FIELD, .no_memory = true };
 	}
-	if (want->principal && strcmp(want->principal, facts->id.principal) != 0)
-		return keypair_say(PST_PRINCIPAL_UNEXPECTED, pst_text(PST_PRINCIPAL_UNEXPECTED));
-	if (want->provider && strcmp(want->provider, facts->id.provider) != 0)
-		return keypair_say(PST_PROVIDER_DENIED, pst_text(PST_PROVIDER_DENIED));
-	return keypair_say(PST_NONE, NULL);
+	return keypair_compare(want, &facts->id);
 }
 
 /* The moment at which the chain is judged: now, or the nearest one in the life of the certificate,

@@ -417,6 +417,8 @@ static void test_keypair_wants_names(void)
 	want = test_keypair_want;
 	want.provider = "athenz.aws.us-east-2";
 	CU_ASSERT_EQUAL(test_keypair_check_spec(&spec, &want), PST_PROVIDER_DENIED);
+	/* Whose it is can be known of one that is not ours. */
+	CU_ASSERT_STRING_EQUAL(test_keypair_facts.id.instance_id, ID);
 	want.instance_id = NULL;
 	CU_ASSERT_EQUAL(test_keypair_check_spec(&spec, &want), PST_PROVIDER_DENIED);
 	want = test_keypair_want;
