@@ -437,10 +437,15 @@ int siastore_commit(struct siastore *s, const char *principal)
 	return siastore_clean(s, &highest) < 0 ? SIASTORE_E_LATE : 0;
 }
 
+/* The names first: who opens them must not find half of a pair. */
 int siastore_withdraw(struct siastore *s)
 {
+	uint64_t highest;
+	int r;
+
 	if (unlinkat(s->dir_fd, SIASTORE_LINK, 0) < 0 && errno != ENOENT)
 		return -errno;
 	s->current = 0;
-	return siastore_sync(s->dir_fd);
+	r = siastore_sync(s->dir_fd);
+	return r < 0 ? r : siastore_clean(s, &highest);
 }

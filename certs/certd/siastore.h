@@ -81,5 +81,6 @@ int siastore_commit(struct siastore *s, const char *principal) _warn_unused_;
  * Does nothing that is not needed. Errors: 0; -EISDIR; -errno. */
 int siastore_name(struct siastore *s, const char *principal) _warn_unused_;
 
-/* Takes the current pair away from its readers. Errors: 0; -errno. */
+/* Takes the current pair away from its readers, and all pairs off the disk but what is staged.
+ * Errors: 0; -errno. */
 int siastore_withdraw(struct siastore *s) _warn_unused_;

@@ -27,8 +27,10 @@
 /* ---- calls on their way to the kernel ---- */
 
 static int test_siastore_step, test_siastore_stop_at = -1, test_siastore_errno;
-static bool test_siastore_dirty[TEST_SIASTORE_FDS]; /* written since the last fsync() */
+static bool test_siastore_dirty[TEST_SIASTORE_FDS];    /* written since the last fsync() */
+static bool test_siastore_relinked[TEST_SIASTORE_FDS]; /* as dirty: a link in it was changed */
 static unsigned int test_siastore_unsynced_switches;
+static bool test_siastore_opened; /* any call of openat() came here */
 
 /* Whether this call fails; or the process ends, without any of its ends. */
 static bool test_siastore_fails(void)
@@ -41,9 +43,10 @@ static bool test_siastore_fails(void)
 	return true;
 }
 
-int __real_openat(int at, const char *name, int flags, ...);
-int __wrap_openat(int at, const char *name, int flags, ...);
-int __wrap_openat(int at, const char *name, int flags, ...)
+/* What openat() is called with 64-bit offsets. */
+int __real_openat64(int at, const char *name, int flags, ...);
+int __wrap_openat64(int at, const char *name, int flags, ...);
+int __wrap_openat64(int at, const char *name, int flags, ...)
 {
 	va_list ap;
 	mode_t mode;
@@ -53,9 +56,10 @@ int __wrap_openat(int at, const char *name, int flags, ...)
 	va_end(ap);
 	if (test_siastore_fails())
 		return -1;
+	test_siastore_opened = true;
 	if (flags & O_CREAT)
 		test_siastore_dirty[at] = true;
-	return __real_openat(at, name, flags, mode);
+	return __real_openat64(at, name, flags, mode);
 }
 
 ssize_t __real_write(int fd, const void *bytes, size_t len);
@@ -76,7 +80,7 @@ int __wrap_fsync(int fd)
 {
 	if (test_siastore_fails())
 		return -1;
-	test_siastore_dirty[fd] = false;
+	test_siastore_dirty[fd] = test_siastore_relinked[fd] = false;
 	return __real_fsync(fd);
 }
 
@@ -101,14 +105,20 @@ int __real_symlinkat(const char *target, int at, const char *name);
 int __wrap_symlinkat(const char *target, int at, const char *name);
 int __wrap_symlinkat(const char *target, int at, const char *name)
 {
-	return test_siastore_fails() ? -1 : __real_symlinkat(target, at, name);
+	if (test_siastore_fails())
+		return -1;
+	test_siastore_relinked[at] = true;
+	return __real_symlinkat(target, at, name);
 }
 
 int __real_unlinkat(int at, const char *name, int flags);
 int __wrap_unlinkat(int at, const char *name, int flags);
 int __wrap_unlinkat(int at, const char *name, int flags)
 {
-	return test_siastore_fails() ? -1 : __real_unlinkat(at, name, flags);
+	if (test_siastore_fails())
+		return -1;
+	test_siastore_relinked[at] |= !strcmp(name, "current");
+	return __real_unlinkat(at, name, flags);
 }
 
 int __real_renameat(int from_at, const char *from, int to_at, const char *to);
@@ -120,6 +130,7 @@ int __wrap_renameat(int from_at, const char *from, int to_at, const char *to)
 	if (!strcmp(to, "current"))
 		for (size_t i = 0; i < TEST_SIASTORE_FDS; i++)
 			test_siastore_unsynced_switches += test_siastore_dirty[i];
+	test_siastore_relinked[to_at] = true;
 	return __real_renameat(from_at, from, to_at, to);
 }
 
@@ -132,6 +143,7 @@ static void test_siastore_clear_calls(void)
 	test_siastore_stop_at = -1;
 	test_siastore_step = 0;
 	memset(test_siastore_dirty, 0, sizeof(test_siastore_dirty));
+	memset(test_siastore_relinked, 0, sizeof(test_siastore_relinked));
 	test_siastore_unsynced_switches = 0;
 }
 
@@ -198,13 +210,25 @@ static int test_siastore_visible(void)
 	return seen[0] == seen[1] && seen[1] == seen[2] ? seen[0] : -1;
 }
 
+/* What has been said to be done outlives a power cut. */
+static void test_siastore_expect_durable(const struct siastore *s)
+{
+	CU_ASSERT_FALSE(test_siastore_relinked[s->dir_fd]);
+	CU_ASSERT_FALSE(test_siastore_relinked[s->keys_fd]);
+	CU_ASSERT_FALSE(test_siastore_relinked[s->certs_fd]);
+}
+
 static int test_siastore_put(struct siastore *s, unsigned int n)
 {
 	struct test_siastore_texts texts;
 	struct siastore_pair pair = test_siastore_make(&texts, n);
 	int r = siastore_stage(s, &pair);
 
-	return r < 0 ? r : siastore_commit(s, TEST_SIASTORE_NAME);
+	if (r == 0)
+		r = siastore_commit(s, TEST_SIASTORE_NAME);
+	if (r == 0)
+		test_siastore_expect_durable(s);
+	return r;
 }
 
 /* Opens, puts pair @n, closes. */
@@ -265,6 +289,7 @@ static void test_siastore_layout(void)
 	CU_ASSERT_EQUAL(test_siastore_mode("current/ca.cert.pem"), 0444);
 	CU_ASSERT_EQUAL(test_siastore_mode("current"), 0755);
 	CU_ASSERT_EQUAL(test_siastore_unsynced_switches, 0);
+	CU_ASSERT_TRUE(test_siastore_opened); /* else the linker was told another name */
 }
 
 static void test_siastore_modes_of_directories(void)
@@ -318,9 +343,12 @@ static void test_siastore_withdraws(void)
 	CU_ASSERT_EQUAL(siastore_open(&s, test_siastore_dir), 0);
 	CU_ASSERT_EQUAL(s.current, 1);
 	CU_ASSERT_EQUAL(siastore_withdraw(&s), 0);
+	test_siastore_expect_durable(&s);
 	CU_ASSERT_EQUAL(siastore_withdraw(&s), 0);
 	CU_ASSERT_EQUAL(s.current, 0);
 	CU_ASSERT_EQUAL(test_siastore_visible(), 0);
+	/* It is somebody else's key: nobody can read it any more. */
+	CU_ASSERT_EQUAL(test_siastore_count(".pairs"), 0);
 	CU_ASSERT_EQUAL(test_siastore_put(&s, 2), 0);
 	CU_ASSERT_EQUAL(test_siastore_visible(), 2);
 }
@@ -345,6 +373,7 @@ static void test_siastore_other_principal(void)
 	CU_ASSERT_EQUAL(test_siastore_renew(1), 0);
 	CU_ASSERT_EQUAL(siastore_open(&s, test_siastore_dir), 0);
 	CU_ASSERT_EQUAL(siastore_name(&s, "acme.other"), 0);
+	test_siastore_expect_durable(&s);
 	test_siastore_expect_link("keys/acme.other.key.pem", "../current/key.pem");
 	CU_ASSERT_EQUAL(access(test_siastore_at(path, "keys/acme.host.key.pem"), F_OK), -1);
 	CU_ASSERT_EQUAL(access(test_siastore_at(path, "certs/acme.host.cert.pem"), F_OK), -1);
