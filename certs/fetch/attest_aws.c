@@ -54,16 +54,13 @@ static int attest_aws_document(struct imds *i, struct attest_aws_text *ret_text,
 	return r < 0 ? attest_aws_bad(r, ATTEST_AWS_DOCUMENT, ret_result) : 0;
 }
 
-/* The name of the profile is what follows the last slash of its ARN; of "name-service@more" the
- * name of the service is what stands before the suffix. */
-static bool attest_aws_parse_profile(const char *arn, char *ret, size_t cap)
+/* Of "name-service@more" the name of the service is what stands before the suffix. */
+static bool attest_aws_parse_name(const char *name, char *ret, size_t cap)
 {
-	const char *slash = strrchr(arn, '/');
-	const char *name = slash ? slash + 1 : arn;
 	size_t len = strcspn(name, "@");
 	size_t suffix = strlen(ATTEST_AWS_SUFFIX);
 
-	if (!slash || len <= suffix || memcmp(name + len - suffix, ATTEST_AWS_SUFFIX, suffix) != 0)
+	if (len <= suffix || memcmp(name + len - suffix, ATTEST_AWS_SUFFIX, suffix) != 0)
 		return false;
 	len -= suffix;
 	if (len >= cap)
@@ -73,11 +70,36 @@ static bool attest_aws_parse_profile(const char *arn, char *ret, size_t cap)
 	return true;
 }
 
-static int attest_aws_profile(struct imds *i, struct fetchjob_self *ret,
-			      struct fetchjob_result *ret_result)
+/* IAM's set of characters, for the name becomes a part of a path. */
+static bool attest_aws_is_role(const char *name, size_t len)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789+=,.@_-";
+
+	return len > 0 && len < STS_ROLE_MAX && strspn(name, allowed) == len;
+}
+
+/* The name of the instance profile's role. */
+static int attest_aws_role(struct imds *i, char ret[static STS_ROLE_MAX],
+			   struct fetchjob_result *ret_result)
 {
 	_cleanup_(attest_aws_text_release) struct attest_aws_text t = { 0 };
-	char arn[ATTEST_AWS_ARN_MAX];
+	int r = imds_get(i, ATTEST_AWS_CREDENTIALS, STS_ROLE_MAX, &t.bytes, &t.len, ret_result);
+
+	if (r < 0)
+		return r;
+	if (t.len && t.bytes[t.len - 1] == '\n')
+		t.bytes[--t.len] = '\0';
+	if (!attest_aws_is_role(t.bytes, t.len))
+		return attest_aws_bad(-EBADMSG, ATTEST_AWS_CREDENTIALS, ret_result);
+	snprintf(ret, STS_ROLE_MAX, "%s", t.bytes);
+	return 0;
+}
+
+static int attest_aws_arn(struct imds *i, char ret[static ATTEST_AWS_ARN_MAX],
+			  struct fetchjob_result *ret_result)
+{
+	_cleanup_(attest_aws_text_release) struct attest_aws_text t = { 0 };
 	int r = imds_get(i, ATTEST_AWS_PROFILE, ATTEST_AWS_PROFILE_MAX, &t.bytes, &t.len,
 			 ret_result);
 
@@ -89,15 +111,29 @@ static int attest_aws_profile(struct imds *i, struct fetchjob_self *ret,
 			"instance profile");
 	if (r < 0)
 		return r;
-	r = athenz_decode_profile(t.bytes, t.len, arn, sizeof(arn));
-	if (r < 0)
-		return attest_aws_bad(r, ATTEST_AWS_PROFILE, ret_result);
-	if (!attest_aws_parse_profile(arn, ret->principal, sizeof(ret->principal)))
-		return fetchfail_set(ret_result, PST_NAME_UNKNOWN,
-				     "the instance profile %s is not named "
-				     "<domain>.<service>" ATTEST_AWS_SUFFIX,
-				     arn);
-	return 0;
+	r = athenz_decode_profile(t.bytes, t.len, ret, ATTEST_AWS_ARN_MAX);
+	return r < 0 ? attest_aws_bad(r, ATTEST_AWS_PROFILE, ret_result) : 0;
+}
+
+/* The name of the service is in that of the instance profile, which is what follows the last slash
+ * of its ARN; or, where tools have named profiles as they like, in that of its role. */
+static int attest_aws_profile(struct imds *i, struct fetchjob_self *ret,
+			      struct fetchjob_result *ret_result)
+{
+	char arn[ATTEST_AWS_ARN_MAX], role[STS_ROLE_MAX];
+	int r = attest_aws_arn(i, arn, ret_result);
+	const char *slash = r == 0 ? strrchr(arn, '/') : NULL;
+
+	if (slash && attest_aws_parse_name(slash + 1, ret->principal, sizeof(ret->principal)))
+		return 0;
+	if (r == 0)
+		r = attest_aws_role(i, role, ret_result);
+	if (r < 0 || attest_aws_parse_name(role, ret->principal, sizeof(ret->principal)))
+		return r;
+	return fetchfail_set(ret_result, PST_NAME_UNKNOWN,
+			     "neither the instance profile %.100s nor its role %s is named "
+			     "<domain>.<service>" ATTEST_AWS_SUFFIX,
+			     arn, role);
 }
 
 static int attest_aws_principal(const struct attest *a, struct imds *i, struct fetchjob_self *ret,
@@ -155,41 +191,23 @@ static int attest_aws_identify(const struct attest *a, struct fetchjob_self *ret
 	return r;
 }
 
-/* IAM's set of characters, for the name becomes a part of a path. */
-static bool attest_aws_is_role(const char *name, size_t len)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789+=,.@_-";
-
-	return len > 0 && len < STS_ROLE_MAX && strspn(name, allowed) == len;
-}
-
 /* The credentials of the instance profile, and the name of its role. */
 static int attest_aws_credentials(struct imds *i, struct athenz_evidence *ret,
 				  char ret_role[static STS_ROLE_MAX],
 				  struct fetchjob_result *ret_result)
 {
-	_cleanup_(attest_aws_text_release) struct attest_aws_text name = { 0 };
 	_cleanup_(attest_aws_text_release) struct attest_aws_text text = { 0 };
 	char path[sizeof(ATTEST_AWS_CREDENTIALS) + STS_ROLE_MAX];
-	int r = imds_get(i, ATTEST_AWS_CREDENTIALS, STS_ROLE_MAX, &name.bytes, &name.len,
-			 ret_result);
+	int r = attest_aws_role(i, ret_role, ret_result);
 
 	if (r < 0)
 		return r;
-	if (name.len && name.bytes[name.len - 1] == '\n')
-		name.bytes[--name.len] = '\0';
-	if (!attest_aws_is_role(name.bytes, name.len))
-		return attest_aws_bad(-EBADMSG, ATTEST_AWS_CREDENTIALS, ret_result);
-	snprintf(path, sizeof(path), ATTEST_AWS_CREDENTIALS "%s", name.bytes);
+	snprintf(path, sizeof(path), ATTEST_AWS_CREDENTIALS "%s", ret_role);
 	r = imds_get(i, path, ATTEST_AWS_CREDENTIALS_MAX, &text.bytes, &text.len, ret_result);
 	if (r < 0)
 		return r;
 	r = athenz_decode_credentials(text.bytes, text.len, ret);
-	if (r < 0)
-		return attest_aws_bad(r, path, ret_result);
-	snprintf(ret_role, STS_ROLE_MAX, "%s", name.bytes);
-	return 0;
+	return r < 0 ? attest_aws_bad(r, path, ret_result) : 0;
 }
 
 /* A token names the role that asks for it, which must be the service's: an instance whose profile

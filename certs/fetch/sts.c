@@ -18,7 +18,6 @@
 #include "common/secret.h"
 
 #define STS_BODY_MAX 8192
-#define STS_PATH "/"
 #define STS_FORM "application/x-www-form-urlencoded"
 #define STS_MESSAGE_MAX 2048
 #define STS_HEADER_MAX (SIGV4_TOKEN_MAX + 64)
@@ -97,6 +96,12 @@ static int sts_host(const char *url, char *ret, size_t cap)
 	return r;
 }
 
+/* The path of @url, which has one. */
+static const char *sts_path(const char *url)
+{
+	return strchr(url + strlen("https://"), '/');
+}
+
 static int sts_sign(const struct sts *s, const char *url, const char *form,
 		    const struct athenz_evidence *with, struct sts_headers *ret)
 {
@@ -106,7 +111,7 @@ static int sts_sign(const struct sts *s, const char *url, const char *form,
 	struct sigv4_request rq = {
 		.method = "POST",
 		.host = host,
-		.path = STS_PATH,
+		.path = sts_path(url),
 		.headers = &type,
 		.n_headers = 1,
 		.body = form,
@@ -190,14 +195,15 @@ static int sts_post(const struct sts *s, const char *form, const struct athenz_e
 	};
 	int r = sts_url(s->conf, s->self->region, url);
 
-	if (r == 0)
-		r = sts_sign(s, url, form, with, &lines);
+	if (r == 0) {
+		snprintf(full, sizeof(full), "%s/", url);
+		r = sts_sign(s, full, form, with, &lines);
+	}
 	if (r == -EINVAL || r == -EIO)
 		return fetchfail_set(ret_result, PST_STS_FAILED,
 				     "%.80s: the request cannot be signed", s->conf->sts_url);
 	if (r < 0)
 		return r;
-	snprintf(full, sizeof(full), "%s" STS_PATH, url);
 	ret_result->http_status = 0; /* of whoever was asked before */
 	r = httpcall_run(&call, &a, detail);
 	if (r > 0)

@@ -12,6 +12,7 @@
 #include "common/clk.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
+#include "tests/unit/certs/fetch/residue.h"
 
 #define TEST_FETCHWORKER_WAIT_NS (20 * CLK_NS_PER_S)
 
@@ -98,7 +99,9 @@ static void test_fetchworker_brings_files(void)
 		CU_ASSERT_EQUAL(w->files->ca_len, 3);
 		CU_ASSERT_EQUAL(memcmp(w->files->ca, "ca\n", 3), 0);
 	}
+	residue_begin((const char *const[]){ result.serial, NULL }); /* as the key begins */
 	fetchworker_forget(w);
+	CU_ASSERT_EQUAL(residue_end(), 0);
 	CU_ASSERT_PTR_NULL(w->files);
 	fetchworker_forget(w);
 	CU_ASSERT_EQUAL(fetchworker_finish(w, 0, &result), FETCHWORKER_E_IDLE);

@@ -93,13 +93,20 @@ void standca_init(const char *cn, struct standca *ret)
 	*ret = (struct standca){ .key = key, .cert = cert, .pem = standca_pem_of_cert(cert) };
 }
 
+static EVP_PKEY *standca_new_key(unsigned int rsa_bits)
+{
+	EVP_PKEY *key = rsa_bits ? EVP_RSA_gen(rsa_bits) : EVP_EC_gen("P-256");
+
+	standca_need(key != NULL);
+	return key;
+}
+
 void standca_issue(const struct standca *ca, const struct standca_spec *spec,
 		   struct standca_pair *ret)
 {
-	EVP_PKEY *key = spec->key ? spec->key : EVP_EC_gen("P-256");
+	EVP_PKEY *key = spec->key ? spec->key : standca_new_key(spec->rsa_bits);
 	X509 *cert;
 
-	standca_need(key != NULL);
 	cert = standca_new_cert(spec->cn ? spec->cn : "issuer.example", key,
 				spec->from_s ? spec->from_s : -STANDCA_HOUR_S,
 				spec->to_s ? spec->to_s : STANDCA_HOUR_S);

@@ -14,12 +14,13 @@ struct standca {
 
 /* What a certificate says. Zero fields have the defaults given. */
 struct standca_spec {
-	const char *cn;  /* "issuer.example" */
-	const char *san; /* in OpenSSL's words: "DNS:a,URI:b"; NULL = none */
-	const char *eku; /* "serverAuth,clientAuth" */
-	long from_s;     /* of its life, from now on; 0 = an hour ago */
-	long to_s;       /* as from_s; 0 = in an hour */
-	EVP_PKEY *key;   /* that it is for; NULL = a new one */
+	const char *cn;        /* "issuer.example" */
+	const char *san;       /* in OpenSSL's words: "DNS:a,URI:b"; NULL = none */
+	const char *eku;       /* "serverAuth,clientAuth" */
+	long from_s;           /* of its life, from now on; 0 = an hour ago */
+	long to_s;             /* as from_s; 0 = in an hour */
+	EVP_PKEY *key;         /* that it is for; NULL = a new one */
+	unsigned int rsa_bits; /* of a new one; 0 = EC P-256 */
 };
 
 /* A pair in PEM. */

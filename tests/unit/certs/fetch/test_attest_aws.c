@@ -12,6 +12,7 @@
 #include "common/clk.h"
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
+#include "tests/unit/certs/fetch/residue.h"
 #include "tests/unit/certs/fetch/standca.h"
 #include "tests/unit/certs/fetch/stubaws.h"
 #include "tests/unit/certs/fetch/webstub.h"
@@ -119,7 +120,7 @@ static void test_attest_aws_names(void)
 	struct fetchjob_self self;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct stubaws aws = { .profile = rows[i].profile };
+		struct stubaws aws = { .profile = rows[i].profile, .role = "another" };
 		int r = test_attest_aws_identify(&aws, &self);
 
 		if (!rows[i].principal) {
@@ -132,6 +133,37 @@ static void test_attest_aws_names(void)
 		CU_ASSERT_STRING_EQUAL(self.instance_id, STUBAWS_INSTANCE);
 		CU_ASSERT_STRING_EQUAL(self.region, "us-east-1");
 		CU_ASSERT_STRING_EQUAL(self.account, "123456789012");
+	}
+}
+
+/* Where the profile says nothing, its role may; but an answer that is none is told as such. */
+static void test_attest_aws_role_names(void)
+{
+	static const struct {
+		const char *profile, *role, *principal;
+		enum pst code;
+		const char *detail;
+	} rows[] = {
+		{ "web", "acme.prod.tenant-host-service", "acme.prod.tenant-host", PST_NONE, "" },
+		{ "web", "acme.host-service@blue\n", "acme.host", PST_NONE, "" },
+		{ "acme.host-service", "acme.other-service", "acme.host", PST_NONE, "" },
+		{ "web", "host-service", NULL, PST_NAME_UNKNOWN, "'host' is not the name" },
+		{ "web", "acme.host", NULL, PST_NAME_UNKNOWN,
+		  "instance-profile/web nor its role acme.host is named" },
+		{ "web", "a b", NULL, PST_IMDS_ANSWER, "security-credentials" },
+	};
+	struct fetchjob_self self;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct stubaws aws = { .profile = rows[i].profile, .role = rows[i].role };
+		int r = test_attest_aws_identify(&aws, &self);
+
+		if (rows[i].code) {
+			test_attest_aws_expect(__LINE__, r, rows[i].code, rows[i].detail);
+			continue;
+		}
+		CU_ASSERT_EQUAL(r, 0);
+		CU_ASSERT_STRING_EQUAL(self.principal, rows[i].principal);
 	}
 }
 
@@ -371,6 +403,26 @@ static void test_attest_aws_large_evidence(void)
 			       "cannot be sent");
 }
 
+/* What was a secret is nothing when its memory is given back. */
+static void test_attest_aws_residue(void)
+{
+	static const char *const secrets[] = { "profilesecret", "profiletoken", "rolesecret",
+					       "roletoken",     STUBAWS_JWT,    NULL };
+	static const enum certconf_credentials all[] = { CERTCONF_ASSUME_ROLE,
+							 CERTCONF_WEB_IDENTITY };
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct stubaws aws = { 0 };
+		struct stubsts sts = { 0 };
+
+		test_attest_aws_conf.credentials = all[i];
+		residue_begin(secrets);
+		CU_ASSERT_EQUAL(test_attest_aws_prove(&aws, &sts, NULL), 0);
+		attest_release(&test_attest_aws_proof);
+		CU_ASSERT_EQUAL(residue_end(), 0);
+	}
+}
+
 static int test_attest_aws_memory_run(void *ctx)
 {
 	const struct fetchjob_self self = test_attest_aws_self();
@@ -399,6 +451,7 @@ static void test_attest_aws_memory(void)
 
 static const struct tap_test test_attest_aws_tests[] = {
 	{ "names", test_attest_aws_names },
+	{ "names of roles of profiles", test_attest_aws_role_names },
 	{ "configured names", test_attest_aws_configured },
 	{ "bad documents", test_attest_aws_bad_document },
 	{ "size of the document", test_attest_aws_document_size },
@@ -406,6 +459,7 @@ static const struct tap_test test_attest_aws_tests[] = {
 	{ "names of roles", test_attest_aws_roles },
 	{ "refusals", test_attest_aws_refusals },
 	{ "large evidence", test_attest_aws_large_evidence },
+	{ "leaves no secret", test_attest_aws_residue },
 	{ "out of memory", test_attest_aws_memory },
 	{ 0 },
 };

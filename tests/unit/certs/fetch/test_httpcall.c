@@ -361,6 +361,8 @@ struct test_httpcall_tls {
 	struct standca_spec server;
 	bool server_by_other; /* signed by an authority that we do not trust */
 	int tls_max;
+	const char *ciphers;   /* of TLS 1.2, that the server has */
+	unsigned int rsa_bits; /* of the server's key; 0 = EC */
 	bool wants_client;
 	int client; /* 0 none, 1 good, 2 of another authority, 3 expired */
 	bool plain; /* the server talks no TLS */
@@ -373,6 +375,17 @@ static const struct test_httpcall_tls test_httpcall_tls_rows[] = {
 	{ .name = "good" },
 	{ .name = "TLS 1.2", .tls_max = TLS1_2_VERSION },
 	{ .name = "TLS 1.1", .tls_max = TLS1_1_VERSION, .result = HTTPCALL_E_BROKEN },
+	{ .name = "TLS 1.2, no AEAD",
+	  .tls_max = TLS1_2_VERSION,
+	  .ciphers = "ECDHE-ECDSA-AES256-SHA384",
+	  .result = HTTPCALL_E_BROKEN },
+	{ .name = "TLS 1.2, no forward secrecy",
+	  .tls_max = TLS1_2_VERSION,
+	  .ciphers = "AES256-GCM-SHA384",
+	  .rsa_bits = 2048,
+	  .result = HTTPCALL_E_BROKEN },
+	{ .name = "RSA", .rsa_bits = 2048 },
+	{ .name = "a weak key", .rsa_bits = 1024, .result = HTTPCALL_E_PEER },
 	{ .name = "another authority", .server_by_other = true, .result = HTTPCALL_E_PEER },
 	{ .name = "another name",
 	  .server = { .san = "DNS:other.example" },
@@ -415,7 +428,8 @@ static void test_httpcall_try_tls(const struct test_httpcall_tls *row)
 	struct standca_pair pair = { 0 }, client = { 0 };
 	struct webstub_spec spec = { .answer = test_httpcall_say,
 				     .user = &script,
-				     .tls_max = row->tls_max };
+				     .tls_max = row->tls_max,
+				     .ciphers = row->ciphers };
 	struct httpcall_tls tls = { .ca = test_httpcall_ca.pem,
 				    .ca_len = strlen(test_httpcall_ca.pem) };
 	struct webstub server;
@@ -424,6 +438,7 @@ static void test_httpcall_try_tls(const struct test_httpcall_tls *row)
 
 	if (!server_spec.san)
 		server_spec.san = TEST_HTTPCALL_SAN;
+	server_spec.rsa_bits = row->rsa_bits;
 	standca_issue(row->server_by_other ? &test_httpcall_other_ca : &test_httpcall_ca,
 		      &server_spec, &pair);
 	test_httpcall_make_client(row->client, &client);

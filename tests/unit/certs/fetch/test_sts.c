@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "certs/fetch/httpcall.h"
 #include "certs/fetch/sts.h"
+#include "certs/sigv4.h"
 #include "common/clk.h"
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
@@ -150,6 +152,60 @@ static void test_sts_assumes(void)
 			tap_fail(__FILE__, __LINE__, "not sent: %s", texts[i]);
 	CU_ASSERT_PTR_NULL(strstr(server.log->text, "profilesecret"));
 	webstub_stop(&server);
+}
+
+/* The value of the header @name, which begins a line. */
+static void test_sts_header(const char *request, const char *name, char *ret, size_t cap)
+{
+	const char *at = strstr(request, name);
+
+	at = at ? at + strlen(name) : "";
+	snprintf(ret, cap, "%.*s", (int)strcspn(at, "\r"), at);
+}
+
+/* What is signed is what is sent: host, path, body and the keys, made again from the request. */
+static void test_sts_signs(void)
+{
+	static const struct {
+		const char *url, *host, *path;
+	} rows[] = {
+		{ "https://sts.{region}.api.example", "sts.us-east-1.api.example", "/" },
+		{ "https://sts.{region}.api.example:4444", "sts.us-east-1.api.example:4444", "/" },
+		{ "https://sts.{region}.api.example/a/b", "sts.us-east-1.api.example", "/a/b/" },
+	};
+	static const struct sigv4_header type = { "content-type",
+						  "application/x-www-form-urlencoded" };
+	const struct sigv4_keys keys = { "ASIAPROFILE", "profilesecret", "profiletoken" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char date[64], got[SIGV4_AUTHORIZATION_MAX], line[512];
+		struct sigv4_request rq = { .method = "POST",
+					    .host = rows[i].host,
+					    .path = rows[i].path,
+					    .headers = &type,
+					    .n_headers = 1,
+					    .region = "us-east-1",
+					    .service = "sts" };
+		struct stubsts sts = { 0 };
+		struct sigv4_signed want;
+		struct webstub server;
+		struct tm tm = { 0 };
+
+		test_sts_start(&sts, &test_sts_good_cert, &server);
+		snprintf(test_sts_conf.sts_url, sizeof(test_sts_conf.sts_url), "%s", rows[i].url);
+		CU_ASSERT_EQUAL(test_sts_assume(), 0);
+		snprintf(line, sizeof(line), "POST %s HTTP/1.1\r\nHost: %s\r\n", rows[i].path,
+			 rows[i].host);
+		CU_ASSERT_EQUAL(strncmp(server.log->text, line, strlen(line)), 0);
+		test_sts_header(server.log->text, "\r\nX-Amz-Date: ", date, sizeof(date));
+		test_sts_header(server.log->text, "\r\nAuthorization: ", got, sizeof(got));
+		CU_ASSERT_PTR_NOT_NULL(strptime(date, "%Y%m%dT%H%M%SZ", &tm));
+		rq.body = webstub_body(server.log->text);
+		rq.body_len = strlen(rq.body);
+		CU_ASSERT_EQUAL(sigv4_sign(&rq, &keys, (uint64_t)timegm(&tm), &want), 0);
+		CU_ASSERT_STRING_EQUAL(got, want.authorization);
+		webstub_stop(&server);
+	}
 }
 
 static void test_sts_partitions(void)
@@ -309,6 +365,7 @@ static const struct tap_test test_sts_tests[] = {
 	{ "URLs", test_sts_urls },
 	{ "roles", test_sts_roles },
 	{ "AssumeRole", test_sts_assumes },
+	{ "signs", test_sts_signs },
 	{ "partitions", test_sts_partitions },
 	{ "GetWebIdentityToken", test_sts_asks_for_token },
 	{ "refusals", test_sts_refusals },

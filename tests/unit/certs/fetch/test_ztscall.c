@@ -10,6 +10,7 @@
 #include "common/clk.h"
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
+#include "tests/unit/certs/fetch/residue.h"
 #include "tests/unit/certs/fetch/standca.h"
 #include "tests/unit/certs/fetch/stubzts.h"
 #include "tests/unit/certs/fetch/webstub.h"
@@ -412,6 +413,20 @@ static void test_ztscall_evidence(void)
 	test_ztscall_expect(__LINE__, "odd", test_ztscall_try(&zts), PST_ZTS_REFUSED, "written");
 }
 
+/* Neither the evidence nor a key stays in memory that was given back. */
+static void test_ztscall_residue(void)
+{
+	static const char *const secrets[] = { "PRIVATE KEY-----", "proof of", NULL };
+	struct stubzts zts = { 0 }, refusing = { .status = 403, .body = "" };
+
+	test_ztscall_refreshing();
+	residue_begin(secrets);
+	test_ztscall_expect(__LINE__, "good", test_ztscall_try(&zts), PST_NONE, "");
+	ztscall_release(&test_ztscall_pair);
+	test_ztscall_expect(__LINE__, "bad", test_ztscall_try(&refusing), PST_ZTS_REFUSED, "");
+	CU_ASSERT_EQUAL(residue_end(), 0);
+}
+
 static int test_ztscall_memory_run(void *ctx)
 {
 	test_ztscall_result = (struct fetchjob_result){ 0 };
@@ -442,6 +457,7 @@ static const struct tap_test test_ztscall_tests[] = {
 	{ "the server's certificate is over", test_ztscall_server_over },
 	{ "bad names", test_ztscall_bad_names },
 	{ "bad evidence", test_ztscall_evidence },
+	{ "leaves no secret", test_ztscall_residue },
 	{ "out of memory", test_ztscall_memory },
 	{ 0 },
 };

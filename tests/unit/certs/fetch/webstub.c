@@ -68,6 +68,7 @@ static SSL_CTX *webstub_context(const struct webstub_spec *spec)
 	X509 *cert = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL);
 	EVP_PKEY *key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
 
+	SSL_CTX_set_security_level(ctx, 1); /* a server may be weaker than we want */
 	webstub_need(SSL_CTX_use_certificate(ctx, cert) == 1 &&
 		     SSL_CTX_use_PrivateKey(ctx, key) == 1);
 	X509_free(cert);
@@ -76,6 +77,8 @@ static SSL_CTX *webstub_context(const struct webstub_spec *spec)
 	BIO_free(key_bio);
 	if (spec->client_ca)
 		webstub_trust(ctx, spec);
+	if (spec->ciphers)
+		webstub_need(SSL_CTX_set_cipher_list(ctx, spec->ciphers) == 1);
 	if (spec->tls_max && spec->tls_max < TLS1_2_VERSION) {
 		SSL_CTX_set_min_proto_version(ctx, spec->tls_max);
 		SSL_CTX_set_security_level(ctx, 0);

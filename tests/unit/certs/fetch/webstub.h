@@ -23,7 +23,8 @@ struct webstub_spec {
 	const char *cert, *key; /* PEM of the server; NULL: HTTP */
 	const char *client_ca;  /* PEM; NULL: no client certificate is asked for */
 	bool client_optional;
-	int tls_max; /* TLS1_2_VERSION...; 0 = the newest */
+	int tls_max;         /* TLS1_2_VERSION...; 0 = the newest */
+	const char *ciphers; /* of TLS 1.2; NULL: any */
 };
 
 /* Shared with the child, which writes. */
