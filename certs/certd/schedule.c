@@ -107,12 +107,12 @@ static uint64_t schedule_soon(const struct schedule_now *now, uint64_t wall, uin
 void schedule_resume(struct schedule *s, uint64_t last_wall, uint64_t hold_wall,
 		     uint64_t healed_wall, const struct schedule_now *now)
 {
-	uint64_t slow = s->limits.retry_max_s + s->limits.retry_max_s / 4;
+	uint64_t slow = schedule_max(s->limits.retry_max_s, SCHEDULE_RETRY_AFTER_MAX_S);
 
 	s->healed_wall = schedule_min(healed_wall, now->wall);
 	s->floor_ns = schedule_soon(now, last_wall ? last_wall + s->limits.retry_min_s : 0,
 				    s->limits.retry_min_s);
-	s->hold_ns = schedule_soon(now, hold_wall, slow);
+	s->hold_ns = schedule_soon(now, hold_wall, slow + slow / 4 + 1);
 }
 
 /* Where the pair alone leads: the step and the wall time for it. */
@@ -365,12 +365,13 @@ static uint64_t schedule_renewal(const struct schedule *s)
 	return s->pair.since + schedule_pick(s, "renewal", s->spread, last - last / 4, last);
 }
 
-/* What was held against us, or failed, was about the pair before. */
+/* What was held against us, failed, or was asked for, was about the pair before. */
 static void schedule_forgive(struct schedule *s)
 {
 	if (!s->must_register)
 		s->healed_wall = 0; /* a refresh, or a registration that healed nothing */
 	s->must_register = false;
+	s->urged = false;
 	s->hold_ns = 0;
 }
 
@@ -424,6 +425,13 @@ void schedule_on_store(struct schedule *s, bool has_pair)
 	s->rechecks = false;
 }
 
+/* What a wrong clock leads to: an issuer that does not take our certificate may see that it is
+ * over, when we do not. */
+static bool schedule_is_clock(enum pst code)
+{
+	return code == PST_CLOCK_WRONG || code == PST_CERT_REFUSED;
+}
+
 void schedule_on_clock(struct schedule *s, const struct schedule_now *now)
 {
 	bool rejudge = s->stored == SCHEDULE_BAD && s->running == SCHEDULE_NONE && !s->fetched;
@@ -436,7 +444,7 @@ void schedule_on_clock(struct schedule *s, const struct schedule_now *now)
 		s->pair.since = s->pair.not_before; /* it came under a clock that was ahead */
 		s->pair.renew = schedule_renewal(s);
 	}
-	if (!rejudge && !was_over && s->last_code != PST_CLOCK_WRONG)
+	if (!rejudge && !was_over && !schedule_is_clock(s->last_code))
 		return;
 	s->seemed_over = false;
 	s->failures = 0;

@@ -117,6 +117,10 @@ static void test_schedule_restart(void)
 	test_schedule_begin(SCHEDULE_CHECK);
 	test_schedule_give(3600, "aa", false);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 1800, 2400);
+	CU_ASSERT_TRUE(schedule_is_ready(&test_schedule_it, test_schedule_now.wall));
+	/* As long as nobody has said in this boot who we are, it may be anybody's. */
+	test_schedule_it.identified = false;
+	CU_ASSERT_FALSE(schedule_is_ready(&test_schedule_it, test_schedule_now.wall));
 }
 
 static void test_schedule_bad_pair(void)
@@ -522,6 +526,17 @@ static void test_schedule_hold_ends(void)
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 0);
 }
 
+/* A registration that is refused as revoked, the first thing that is asked: an operator means it,
+ * and a second one will not be heard, either. */
+static void test_schedule_revoked_at_first(void)
+{
+	struct schedule_verdict v;
+
+	test_schedule_identify();
+	v = test_schedule_fail(SCHEDULE_REGISTER, PST_ZTS_REVOKED);
+	CU_ASSERT_TRUE(!v.heals && v.alarm && v.wait_s >= 1800 && v.wait_s <= 2250);
+}
+
 /* A process that is started again and again heals no faster. */
 static void test_schedule_heals_once_over_restarts(void)
 {
@@ -563,7 +578,12 @@ static void test_schedule_resume(void)
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 2250, 2250);
 	schedule_urge(&test_schedule_it);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 0);
-	schedule_resume(&test_schedule_it, 0, test_schedule_now.wall + 2251, UINT64_MAX,
+	/* The longest Retry-After, spread; what is longer was noted under another clock. */
+	schedule_resume(&test_schedule_it, 0, test_schedule_now.wall + 4501, 1, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 0); /* somebody urged */
+	test_schedule_it.urged = false;
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 4501, 4501);
+	schedule_resume(&test_schedule_it, 0, test_schedule_now.wall + 4502, UINT64_MAX,
 			&test_schedule_now);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 0);
 	CU_ASSERT_EQUAL(test_schedule_it.healed_wall, test_schedule_now.wall);
@@ -689,6 +709,20 @@ static void test_schedule_far(void)
 		       SCHEDULE_NEVER / 2);
 }
 
+/* An issuer that refuses our certificate may know better that it is over. */
+static void test_schedule_clock_behind_certificate_over(void)
+{
+	test_schedule_have(86400);
+	test_schedule_pass(60000);
+	for (int n = 0; n < 8; n++)
+		test_schedule_fail(SCHEDULE_REFRESH, PST_CERT_REFUSED);
+	test_schedule_it.retry_ns = test_schedule_now.ns + 1000 * TEST_SCHEDULE_S;
+	test_schedule_now.wall += 86400;
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 5);
+	CU_ASSERT_EQUAL(test_schedule_it.failures, 0);
+}
+
 /* Other back-offs do not end because a clock was set. */
 static void test_schedule_clock_changes_nothing_else(void)
 {
@@ -728,6 +762,47 @@ static void test_schedule_urge(void)
 	schedule_urge(&test_schedule_it);
 	test_schedule_give(86400, "cc", true);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 3600, 86400);
+	/* A new pair waits for its time: it is what was asked for. */
+	test_schedule_pass(5);
+	test_schedule_begin(SCHEDULE_REFRESH);
+	schedule_on_fetched(&test_schedule_it);
+	test_schedule_begin(SCHEDULE_PROVE);
+	schedule_on_held(&test_schedule_it, test_schedule_now.wall + 60);
+	schedule_urge(&test_schedule_it);
+	test_schedule_begin(SCHEDULE_PROVE);
+	test_schedule_give(86400, "dd", true);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 3600, 86400);
+}
+
+/* What was asked for once is tried once, also when it does not come to the issuer. */
+static void test_schedule_urge_fails(void)
+{
+	test_schedule_have(86400);
+	schedule_urge(&test_schedule_it);
+	test_schedule_it.asks_again = true;
+	test_schedule_fail(SCHEDULE_IDENTIFY, PST_IMDS_UNREACHABLE);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_IDENTIFY, 5, 10);
+	test_schedule_pass(10);
+	test_schedule_identify();
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 3600, 86400);
+}
+
+/* The floor is a twelfth of a life that is shorter than twelve of them, and a second at least. */
+static void test_schedule_floor_of_short_lives(void)
+{
+	static const uint64_t rows[][2] = { { 6, 1 },  { 12, 1 }, { 24, 2 },
+					    { 59, 4 }, { 60, 5 }, { 3600, 5 } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		test_schedule_setup();
+		test_schedule_have(rows[i][0]);
+		test_schedule_begin(SCHEDULE_REFRESH);
+		schedule_on_fetched(&test_schedule_it);
+		test_schedule_begin(SCHEDULE_PROVE);
+		test_schedule_give(rows[i][0], "ab", true);
+		schedule_urge(&test_schedule_it);
+		TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, rows[i][1], rows[i][1]);
+	}
 }
 
 static void test_schedule_late(void)
@@ -921,6 +996,7 @@ static const struct tap_test test_schedule_failures[] = {
 	{ "prove again", test_schedule_prove_again },
 	{ "suspect pair", test_schedule_suspect_pair },
 	{ "heals once", test_schedule_heals_once },
+	{ "revoked at first", test_schedule_revoked_at_first },
 	{ "heals once over restarts", test_schedule_heals_once_over_restarts },
 	{ "resume", test_schedule_resume },
 	{ "hold ends", test_schedule_hold_ends },
@@ -929,11 +1005,14 @@ static const struct tap_test test_schedule_failures[] = {
 	{ "clock ahead", test_schedule_clock_ahead },
 	{ "clock jumps ahead", test_schedule_clock_jumps_ahead },
 	{ "clock jumps back", test_schedule_clock_jumps_back },
+	{ "clock behind, certificate over", test_schedule_clock_behind_certificate_over },
 	{ "came under a clock ahead", test_schedule_came_ahead },
 	{ "held, and the clock is set", test_schedule_held_and_set },
 	{ "far", test_schedule_far },
 	{ "clock changes nothing else", test_schedule_clock_changes_nothing_else },
 	{ "urge", test_schedule_urge },
+	{ "urge fails", test_schedule_urge_fails },
+	{ "floor of short lives", test_schedule_floor_of_short_lives },
 	{ "late", test_schedule_late },
 	{ "timeout", test_schedule_timeout },
 	{ 0 },
