@@ -182,7 +182,12 @@ static int main_give(int at, const char *name, uid_t uid, gid_t gid, int *ret_fd
 	_cleanup_(closep) int fd = openat(at, name,
 					  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd < 0 || (geteuid() == 0 && fchown(fd, uid, gid) < 0))
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	/* What is right already may lie on a file system that cannot be written to. */
+	if (geteuid() == 0 && (st.st_uid != uid || st.st_gid != gid) && fchown(fd, uid, gid) < 0)
 		return -errno;
 	if (ret_fd)
 		*ret_fd = steal_fd(&fd);

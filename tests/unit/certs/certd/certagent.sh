@@ -8,6 +8,7 @@
 set -euo pipefail
 
 certd=$1
+page=$POSTERN_TEST_SOURCE/docs/man/certd.8
 dir=$(mktemp -d)
 chmod 755 "$dir"
 mkdir -m 755 "$dir/libexec" "$dir/fake" "$dir/sia"
@@ -162,6 +163,9 @@ grep -qE "registered, serial $(serial): valid for another (60|59) min, renewal i
 	"True register refresh 0" ] || fail "status: $(ask --json)"
 [ "$(field serial)" = "$(serial)" ] || fail "another serial"
 [[ $(ask) == "READY      acme.host, valid for another "[56]?" min"* ]] || fail "text: $(ask)"
+[ "$(sed -n '/^\.Ss Status as JSON/,/^\.El/s/^\.It Li //p' "$page" | tr -d ' ' | tr , '\n' | LC_ALL=C sort)" = \
+	"$(ask --json | python3 -c 'import json, sys; print(*sorted(json.load(sys.stdin)), sep="\n")')" ] ||
+	fail "certd(8) names other members: $(ask --json)"
 grep -q '^postern_certd_ready 1$' "$dir/run/certd/certd.prom" || fail "no metric of readiness"
 grep -q 'renewals_total{result="ok",code=""} 1$' "$dir/run/certd/certd.prom" || fail "not counted"
 grep -qE '^postern_certd_certificate_expiry_timestamp_seconds [0-9]{10}$' "$dir/run/certd/certd.prom" ||
@@ -181,14 +185,18 @@ echo "# resident: $rss kB"
 ldd "$certd" | grep asan >/dev/null || [ "$rss" -le 4096 ] || fail "resident $rss kB"
 
 echo "# a second one is refused"
-status=0
-timeout 20 "$certd" --config "$dir/postern.conf" --state-dir "$dir/state2" --run-dir "$dir/run/certd" \
-	2>"$dir/log2" || status=$?
-{ [ $status = 1 ] && grep -q "another certd listens there" "$dir/log2"; } || fail "the second: $status"
-status=0
-timeout 20 "$certd" --config "$dir/postern.conf" --state-dir "$dir/state2" --run-dir "$dir/run2" \
-	2>"$dir/log2" || status=$?
-{ [ $status = 1 ] && grep -q "another certd works there" "$dir/log2"; } || fail "the second: $status"
+sed "s|^sia_dir = .*|sia_dir = $dir/sia2|" "$dir/postern.conf" >"$dir/postern2.conf"
+mkdir -m 755 "$dir/sia2"
+second()
+{
+	local status=0
+	timeout 20 "$certd" --config "$1" --state-dir "$dir/state2" --run-dir "$2" 2>"$dir/log2" || status=$?
+	{ [ $status = 1 ] && grep -q "$3" "$dir/log2"; } || fail "the second: $status $(cat "$dir/log2")"
+	ready || fail "the first cannot be asked any more"
+}
+second "$dir/postern2.conf" "$dir/run/certd" "another certd listens there"
+second "$dir/postern.conf" "$dir/run2" "another certd works there"
+second "$dir/postern.conf" "$dir/run/certd" "another certd works there"
 
 echo "# renewal on demand, by command and by signal"
 old=$(serial)

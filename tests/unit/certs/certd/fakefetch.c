@@ -114,10 +114,12 @@ static void fakefetch_check(const struct fetchjob_start *job, struct fetchjob_re
 		return;
 	}
 	fakefetch_parse(cert, ret);
-	if (strcmp(job->self.instance_id, ret->self.instance_id) != 0)
-		fakefetch_say(ret, PST_INSTANCE_CHANGED, "another instance");
+	if (strcmp(job->self.provider, ret->self.provider) != 0)
+		fakefetch_say(ret, PST_PROVIDER_DENIED, "another provider");
 	else if (strcmp(job->self.principal, ret->self.principal) != 0)
-		fakefetch_say(ret, PST_PAIR_UNUSABLE, "another principal");
+		fakefetch_say(ret, PST_PRINCIPAL_UNEXPECTED, "another principal");
+	else if (strcmp(job->self.instance_id, ret->self.instance_id) != 0)
+		fakefetch_say(ret, PST_INSTANCE_CHANGED, "another instance");
 	else if (ret->not_before_wall > now + FAKEFETCH_FAR_S)
 		fakefetch_say(ret, PST_CLOCK_WRONG, "not yet valid");
 	else if (ret->not_after_wall <= now)
