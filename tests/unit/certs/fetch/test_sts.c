@@ -163,15 +163,21 @@ static void test_sts_header(const char *request, const char *name, char *ret, si
 	snprintf(ret, cap, "%.*s", (int)strcspn(at, "\r"), at);
 }
 
-/* What is signed is what is sent: host, path, body and the keys, made again from the request. */
+/* What is signed is what is sent: host, path, body, region, keys, made again from the request. */
 static void test_sts_signs(void)
 {
+	static const struct standca_spec cert = {
+		.san = "DNS:sts.us-east-1.api.example,DNS:sts.eu-west-3.api.example"
+	};
 	static const struct {
-		const char *url, *host, *path;
+		const char *url, *host, *path, *region;
 	} rows[] = {
-		{ "https://sts.{region}.api.example", "sts.us-east-1.api.example", "/" },
-		{ "https://sts.{region}.api.example:4444", "sts.us-east-1.api.example:4444", "/" },
-		{ "https://sts.{region}.api.example/a/b", "sts.us-east-1.api.example", "/a/b/" },
+		{ "https://sts.{region}.api.example", "sts.us-east-1.api.example", "/",
+		  "us-east-1" },
+		{ "https://sts.{region}.api.example:4444", "sts.us-east-1.api.example:4444", "/",
+		  "us-east-1" },
+		{ "https://sts.{region}.api.example/a/b", "sts.eu-west-3.api.example", "/a/b/",
+		  "eu-west-3" },
 	};
 	static const struct sigv4_header type = { "content-type",
 						  "application/x-www-form-urlencoded" };
@@ -184,14 +190,15 @@ static void test_sts_signs(void)
 					    .path = rows[i].path,
 					    .headers = &type,
 					    .n_headers = 1,
-					    .region = "us-east-1",
+					    .region = rows[i].region,
 					    .service = "sts" };
 		struct stubsts sts = { 0 };
 		struct sigv4_signed want;
 		struct webstub server;
 		struct tm tm = { 0 };
 
-		test_sts_start(&sts, &test_sts_good_cert, &server);
+		test_sts_start(&sts, &cert, &server);
+		snprintf(test_sts_self.region, sizeof(test_sts_self.region), "%s", rows[i].region);
 		snprintf(test_sts_conf.sts_url, sizeof(test_sts_conf.sts_url), "%s", rows[i].url);
 		CU_ASSERT_EQUAL(test_sts_assume(), 0);
 		snprintf(line, sizeof(line), "POST %s HTTP/1.1\r\nHost: %s\r\n", rows[i].path,
