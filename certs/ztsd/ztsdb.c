@@ -472,6 +472,21 @@ static const char *ztsdb_judge(const struct ztsdb_instance *record, uint64_t epo
 	return ztsdb_is_reset(record, epoch, issue) ? issue->presented : NULL;
 }
 
+static int ztsdb_advance(struct ztsdb *db, const struct ztsdb_issue *issue, const char *previous)
+{
+	ztsdb_bind_issue(db, ZTSDB_REFRESH, issue);
+	ztsdb_bind_text(db, ZTSDB_REFRESH, 9, previous);
+	return ztsdb_change(db, ZTSDB_REFRESH);
+}
+
+/* A record that was lost, as it would be now: this answer, too, may have to be asked for again. */
+static int ztsdb_restore(struct ztsdb *db, const struct ztsdb_issue *issue)
+{
+	int r = ztsdb_register(db, issue);
+
+	return r == 0 ? ztsdb_advance(db, issue, issue->presented) : r;
+}
+
 static int ztsdb_refresh_record(struct ztsdb *db, const struct ztsdb_issue *issue)
 {
 	struct ztsdb_instance record = { .reset_wall = 0 };
@@ -483,7 +498,7 @@ static int ztsdb_refresh_record(struct ztsdb *db, const struct ztsdb_issue *issu
 	if (r < 0)
 		return r;
 	if (found == ZTSDB_E_NONE)
-		return epoch && issue->presented_wall <= epoch ? ztsdb_register(db, issue) :
+		return epoch && issue->presented_wall <= epoch ? ztsdb_restore(db, issue) :
 								 ZTSDB_E_NONE;
 	previous = ztsdb_judge(&record, epoch, issue);
 	if (!previous) {
@@ -491,9 +506,7 @@ static int ztsdb_refresh_record(struct ztsdb *db, const struct ztsdb_issue *issu
 			r = ztsdb_mark(db, ZTSDB_MARK_STALE, &issue->key);
 		return r < 0 ? r : ZTSDB_E_REVOKED;
 	}
-	ztsdb_bind_issue(db, ZTSDB_REFRESH, issue);
-	ztsdb_bind_text(db, ZTSDB_REFRESH, 9, previous);
-	return ztsdb_change(db, ZTSDB_REFRESH);
+	return ztsdb_advance(db, issue, previous);
 }
 
 int ztsdb_refresh(struct ztsdb *db, const struct ztsdb_issue *issue)

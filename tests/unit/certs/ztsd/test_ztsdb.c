@@ -286,8 +286,10 @@ static void test_ztsdb_reset_all(void)
 	CU_ASSERT_EQUAL(ztsdb_reset_all(test_ztsdb, epoch), 0);
 	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("aa", "bb", epoch + 1), ZTSDB_E_NONE);
 	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("aa", "bb", epoch), 0); /* a lost record */
-	test_ztsdb_expect("bb", "", ZTSDB_LIVE);
-	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("xx", "cc", epoch), ZTSDB_E_REVOKED);
+	test_ztsdb_expect("bb", "aa", ZTSDB_LIVE);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("aa", "cc", epoch), 0); /* that answer was lost */
+	test_ztsdb_expect("cc", "aa", ZTSDB_LIVE);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("xx", "dd", epoch), ZTSDB_E_REVOKED);
 	test_ztsdb_expect("-1", "-1", ZTSDB_STALE);
 	CU_ASSERT_EQUAL(ztsdb_reset_all(test_ztsdb, epoch + 1), 0);
 	CU_ASSERT_EQUAL(test_ztsdb_refresh_at("yy", "cc", epoch + 1), 0);
