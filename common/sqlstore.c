@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of the log of changes once nobody needs more of it: somewhat above the 1000 pages at which
+ * SQLite empties it. A backup that took hours may have made it grow. */
+#define SQLSTORE_LOG_MAX (6 * 1024 * 1024)
+
 int sqlstore_errno(int rc)
 {
 	switch (rc & 0xff) {
@@ -108,15 +112,16 @@ static int sqlstore_create(const char *path)
 
 static int sqlstore_set_up(struct sqlstore *s, const struct sqlstore_spec *spec)
 {
-	char pragma[192];
+	char pragma[256];
 	int r;
 
 	sqlite3_extended_result_codes(s->sqlite, 1);
 	sqlite3_busy_timeout(s->sqlite, (int)spec->busy_ms);
 	snprintf(pragma, sizeof(pragma),
 		 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-		 "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -%u;",
-		 spec->cache_kib);
+		 "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -%u;"
+		 "PRAGMA journal_size_limit = %d;",
+		 spec->cache_kib, SQLSTORE_LOG_MAX);
 	r = sqlstore_exec(s, pragma);
 	if (r == 0)
 		r = sqlstore_check_schema(s, spec);

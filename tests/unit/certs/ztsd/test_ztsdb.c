@@ -395,6 +395,53 @@ static void test_ztsdb_two_programs(void)
 	ztsdb_close(other);
 }
 
+#define TEST_ZTSDB_LOG_MAX (8 * 1024 * 1024)
+
+static off_t test_ztsdb_log_size(void)
+{
+	char path[PATH_MAX + 8];
+	struct stat st = { .st_size = 0 };
+
+	snprintf(path, sizeof(path), "%s-wal", test_ztsdb_path);
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* Each time with other serials: SQLite writes no page that stays as it is. */
+static void test_ztsdb_register_many(unsigned int n, int round)
+{
+	char id[32], serial[32];
+
+	CU_ASSERT_EQUAL(ztsdb_begin(test_ztsdb), 0);
+	for (unsigned int i = 0; i < n; i++) {
+		struct ztsdb_issue issue = test_ztsdb_issue(serial);
+
+		snprintf(serial, sizeof(serial), "%08x", (unsigned int)round);
+		snprintf(id, sizeof(id), "i-%u", i);
+		issue.key.instance_id = id;
+		CU_ASSERT_EQUAL(ztsdb_register(test_ztsdb, &issue), 0);
+	}
+	CU_ASSERT_EQUAL(ztsdb_commit(test_ztsdb), 0);
+}
+
+/* While somebody reads, the log of changes grows; afterwards the disk has its room again. */
+static void test_ztsdb_log(void)
+{
+	sqlite3 *reader = NULL;
+
+	CU_ASSERT_EQUAL(sqlite3_open(test_ztsdb_path, &reader), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM instance", NULL, NULL,
+				     NULL),
+			SQLITE_OK);
+	for (int i = 0; i < 100 && test_ztsdb_log_size() <= TEST_ZTSDB_LOG_MAX; i++)
+		test_ztsdb_register_many(4000, i);
+	CU_ASSERT_TRUE(test_ztsdb_log_size() > TEST_ZTSDB_LOG_MAX);
+	sqlite3_close(reader);
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_register("bb"), 0);
+	CU_ASSERT_TRUE(test_ztsdb_log_size() < TEST_ZTSDB_LOG_MAX);
+}
+
 /* A full disk, made with the limit on file sizes. */
 static void test_ztsdb_full_disk(void)
 {
@@ -516,6 +563,7 @@ static const struct tap_test test_ztsdb_tests[] = {
 	{ "many changes in one transaction", test_ztsdb_transactions },
 	{ "syncs of the disk", test_ztsdb_syncs },
 	{ "beside another program", test_ztsdb_two_programs },
+	{ "a log that grew", test_ztsdb_log },
 	{ "a full disk", test_ztsdb_full_disk },
 	{ "a newer schema, garbage, nothing", test_ztsdb_refuses },
 	{ "killed at any moment", test_ztsdb_killed },
