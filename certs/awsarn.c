@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/attr.h"
-
 /* The last one has all regions that the others have not. Those of secret clouds are left out. */
 static const struct {
 	const char *region, *partition;
@@ -51,20 +49,4 @@ int awsarn_session(const char *region, const char *account, const char *role,
 		return -EINVAL;
 	memcpy(ret, arn, (size_t)n + 1);
 	return 0;
-}
-
-const char *awsarn_skip_partition(const char *arn)
-{
-	static const char begin[] = "arn:";
-	const char *at = arn + strlen(begin);
-	size_t n;
-
-	if (strncmp(arn, begin, strlen(begin)) != 0)
-		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(awsarn_partitions); i++) {
-		n = strlen(awsarn_partitions[i].partition);
-		if (!strncmp(at, awsarn_partitions[i].partition, n) && at[n] == ':')
-			return at + n + 1;
-	}
-	return NULL;
 }

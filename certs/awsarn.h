@@ -21,6 +21,3 @@ int awsarn_role(const char *region, const char *account, const char *path, const
  * "arn:aws:sts::<account>:assumed-role/<role>/". Errors: as awsarn_role(). */
 int awsarn_session(const char *region, const char *account, const char *role,
 		   char ret[static AWSARN_MAX]) _warn_unused_;
-
-/* What stands in @arn behind "arn:<one of the partitions>:"; NULL when it does not begin so. */
-const char *awsarn_skip_partition(const char *arn);

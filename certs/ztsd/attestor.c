@@ -195,8 +195,10 @@ static bool is_listed(const char *const *list, size_t n, const char *what)
 static int check_jwt(struct attestor *a, const struct attestor_claim *claim,
 		     const struct athenz_evidence *e, char why[static ATTESTOR_WHY_MAX])
 {
-	const struct jwt_rule rule = { a->spec->jwt_issuer, a->spec->jwt_audience,
-				       claim->now_wall };
+	const struct jwt_rule rule = { .issuer = a->spec->jwt_issuer,
+				       .audience = a->spec->jwt_audience,
+				       .region = a->region,
+				       .now_wall = claim->now_wall };
 	struct jwt_claims claims;
 	const char *reason = "web-identity tokens are not taken here";
 	char trouble[JWT_WHY_MAX];

@@ -488,29 +488,23 @@ static bool is_for(const json_t *payload, const char *audience)
 }
 
 /* "arn:<partition>:iam::<account>:role/[path/]<role>" */
-static int parse_subject(const char *sub, struct jwt_claims *ret)
+static int parse_subject(const char *sub, const char *region, struct jwt_claims *ret)
 {
-	static const char begin[] = "iam::";
-	static const char middle[] = ":role/";
-	size_t account = strlen(ret->account);
-	const char *at = awsarn_skip_partition(sub), *role;
+	char begin[AWSARN_MAX];
+	const char *role;
 
-	if (!at || strncmp(at, begin, strlen(begin)) != 0)
+	if (awsarn_role(region, ret->account, "", "", begin) < 0 ||
+	    strncmp(sub, begin, strlen(begin)) != 0)
 		return -EBADMSG;
-	at += strlen(begin);
-	if (strncmp(at, ret->account, account) != 0)
-		return -EBADMSG;
-	at += account;
-	if (strncmp(at, middle, strlen(middle)) != 0)
-		return -EBADMSG;
-	role = strrchr(at, '/') + 1;
+	role = strrchr(sub, '/') + 1;
 	if (!*role || strlen(role) >= sizeof(ret->role))
 		return -EBADMSG;
 	memcpy(ret->role, role, strlen(role) + 1);
 	return 0;
 }
 
-static int take_claims(const json_t *payload, struct jwt_claims *ret, const char **ret_why)
+static int take_claims(const json_t *payload, const char *region, struct jwt_claims *ret,
+		       const char **ret_why)
 {
 	const json_t *aws;
 	char sub[1024];
@@ -520,7 +514,7 @@ static int take_claims(const json_t *payload, struct jwt_claims *ret, const char
 	    strspn(ret->account, "0123456789") != strlen(ret->account) ||
 	    jsonin_str(aws, "org_id", ret->org_id, sizeof(ret->org_id)) < 0)
 		return refuse(ret_why, "the token does not say which account and organisation");
-	if (jsonin_str(payload, "sub", sub, sizeof(sub)) < 0 || parse_subject(sub, ret) < 0)
+	if (jsonin_str(payload, "sub", sub, sizeof(sub)) < 0 || parse_subject(sub, region, ret) < 0)
 		return refuse(ret_why, "the token's subject is not a role of its account");
 	return 0;
 }
@@ -542,7 +536,7 @@ static int check_payload(const struct jwt_parts *parts, const struct jwt_rule *r
 	r = check_times(payload, rule->now_wall, ret_why);
 	if (r < 0)
 		return r;
-	return take_claims(payload, ret, ret_why);
+	return take_claims(payload, rule->region, ret, ret_why);
 }
 
 int jwt_verify(const struct jwt_keys *keys, const char *token, const struct jwt_rule *rule,

@@ -27,6 +27,7 @@ struct jwt_keys; /* the keys of one issuer */
 struct jwt_rule {
 	const char *issuer;
 	const char *audience;
+	const char *region; /* whose partition the role is of */
 	uint64_t now_wall;
 };
 

@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct jwt_rule rule = { "https://issuer", "aud", 1700000000 };
+static const struct jwt_rule rule = { "https://issuer", "aud", "us-east-1", 1700000000 };
 
 static void check(bool ok)
 {

@@ -67,29 +67,10 @@ static void test_awsarn_limits(void)
 	}
 }
 
-static void test_awsarn_skips(void)
-{
-	static const char *const good[] = { "arn:aws:x", "arn:aws-cn:x", "arn:aws-us-gov:x",
-					    "arn:aws-eusc:x" };
-	static const char *const bad[] = { "",           "arn:",          "arn:aws",  "arn:aws-",
-					   "arn::x",     "arn:aws-iso:x", "arn:aw:x", "ARN:aws:x",
-					   "arn:awsx:x", "aws:x" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-		const char *rest = awsarn_skip_partition(good[i]);
-
-		CU_ASSERT_TRUE(rest && !strcmp(rest, "x"));
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		CU_ASSERT_PTR_NULL(awsarn_skip_partition(bad[i]));
-	CU_ASSERT_STRING_EQUAL(awsarn_skip_partition("arn:aws:"), "");
-}
-
 static const struct tap_test test_awsarn_tests[] = {
 	{ "partitions of regions", test_awsarn_regions },
 	{ "names", test_awsarn_names },
 	{ "limits", test_awsarn_limits },
-	{ "the beginning of a name", test_awsarn_skips },
 	{ 0 },
 };
 

@@ -32,7 +32,7 @@
 #define WITH_AUD(aud) PAYLOAD("\"" ISSUER "\"", aud, TIMES, SUB, GOOD_AWS)
 #define WITH_ISS(iss) PAYLOAD(iss, AUDIENCE, TIMES, SUB, GOOD_AWS)
 
-static const struct jwt_rule rule = { ISSUER, "https://zts.example/zts/v1", NOW };
+static const struct jwt_rule rule = { ISSUER, "https://zts.example/zts/v1", "us-east-1", NOW };
 static struct mkjwt_key ec, rsa, stranger;
 static struct jwt_keys *keys;
 static char document[MKJWT_TEXT_MAX];
@@ -80,9 +80,11 @@ static int verify(const char *token, const char **ret_why)
 static void test_good(void)
 {
 	char token[MKJWT_TEXT_MAX];
+	struct jwt_rule in_gov = rule;
 	struct jwt_claims claims;
 	const char *why = "";
 
+	in_gov.region = "us-gov-west-1";
 	mkjwt_sign(&ec, HEADER_EC, GOOD, token);
 	CU_ASSERT_EQUAL(jwt_verify(keys, token, &rule, &claims, &why), 0);
 	CU_ASSERT_STRING_EQUAL(claims.account, "123456789012");
@@ -99,7 +101,7 @@ static void test_good(void)
 	CU_ASSERT_STRING_EQUAL(claims.role, "host");
 	mkjwt_sign(&ec, HEADER_EC, WITH_SUB("\"arn:aws-us-gov:iam::123456789012:role/gov\""),
 		   token);
-	CU_ASSERT_EQUAL(jwt_verify(keys, token, &rule, &claims, &why), 0);
+	CU_ASSERT_EQUAL(jwt_verify(keys, token, &in_gov, &claims, &why), 0);
 	CU_ASSERT_STRING_EQUAL(claims.role, "gov");
 }
 
@@ -143,6 +145,8 @@ static const struct {
 	{ WITH_SUB("\"arn:aws:iam::123456789012:role/\""), "not a role of its account" },
 	{ WITH_SUB("\"arn:aws:iam::123456789012:role/a/\""), "not a role of its account" },
 	{ WITH_SUB("\"arn:aws:sts::123456789012:role/vespa.host\""), "not a role of its account" },
+	{ WITH_SUB("\"arn:aws-cn:iam::123456789012:role/vespa.host\""),
+	  "not a role of its account" },
 	{ WITH_SUB("\"arn:other:iam::123456789012:role/vespa.host\""),
 	  "not a role of its account" },
 	{ WITH_SUB("\"vespa.host\""), "not a role of its account" },
@@ -272,6 +276,11 @@ static void test_signatures(void)
 		CU_ASSERT_EQUAL(verify(token, &why), -EBADMSG);
 		token[i] = was;
 	}
+	/* As many bytes as the two numbers have, not more and not fewer. */
+	memcpy(token + len, "AAAA", sizeof("AAAA"));
+	refuse(token, "signature is wrong");
+	token[len - 4] = '\0';
+	refuse(token, "signature is wrong");
 }
 
 static void parse(const char *text, int want, const char *want_why)
