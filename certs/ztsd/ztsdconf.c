@@ -287,8 +287,8 @@ static const struct conf_item ztsdconf_items[] = {
 	  .range = "an absolute path, the system's CAs when absent",
 	  .doc = "Certificates of the CAs that sign STS, PEM." },
 	{ "provider", "sts_timeout_ms", ztsdconf_provider_u32, ZTSDCONF_OF_PROVIDER(sts_timeout_ms),
-	  .min = 100, .max = 60000, .fallback = "5000", .range = "100...60000 ms",
-	  .doc = "How long STS may take." },
+	  .min = 100, .max = 60000, .fallback = "5000",
+	  .range = "100...60000 ms, below request_timeout_ms", .doc = "How long STS may take." },
 	{ "provider", "jwt_issuer", ztsdconf_provider_https, ZTSDCONF_OF_PROVIDER(jwt_issuer),
 	  .range = "https://...",
 	  .doc = "Issuer of web-identity tokens; without it tokens are refused." },
@@ -344,7 +344,7 @@ static void ztsdconf_fill_spec(struct ztsdconf_provider *p)
 }
 
 /* NULL, or what is missing in a provider of kind aws. */
-static const char *ztsdconf_judge_aws(const struct ztsdconf_provider *p)
+static const char *ztsdconf_judge_aws(const struct ztsdconf_provider *p, uint32_t request_ms)
 {
 	/* Credentials and tokens prove a role; only the document proves the instance. */
 	if (!p->aws_certs.n)
@@ -355,16 +355,19 @@ static const char *ztsdconf_judge_aws(const struct ztsdconf_provider *p)
 		return "need_credentials = yes needs sts_url or jwt_issuer";
 	if (*p->jwt_issuer && (!*p->jwt_keys || !*p->jwt_audience || !p->jwt_orgs.n))
 		return "jwt_issuer needs jwt_keys, jwt_audience and jwt_orgs";
+	/* Else the connection is gone before there is an answer for it. */
+	if (*p->sts_url && p->sts_timeout_ms >= request_ms)
+		return "sts_timeout_ms must be below request_timeout_ms";
 	return NULL;
 }
 
-static int ztsdconf_check_provider(struct ztsdconf_provider *p, const char *file,
-				   struct conf_error *ret_error)
+static int ztsdconf_check_provider(struct ztsdconf_provider *p, const struct ztsdconf *c,
+				   const char *file, struct conf_error *ret_error)
 {
 	const char *wrong = NULL;
 
 	if (!p->is_token)
-		wrong = ztsdconf_judge_aws(p);
+		wrong = ztsdconf_judge_aws(p, c->request_timeout_ms);
 	else if (!*p->token_key)
 		wrong = "kind = token needs token_key";
 	if (wrong) {
@@ -392,7 +395,7 @@ static int ztsdconf_check(struct ztsdconf *c, const char *file, struct conf_erro
 	ztsdconf_point(&c->organizations);
 	ztsdconf_point(&c->organizational_units);
 	for (size_t i = 0; i < c->n_providers && r == 0; i++)
-		r = ztsdconf_check_provider(&c->providers[i], file, ret_error);
+		r = ztsdconf_check_provider(&c->providers[i], c, file, ret_error);
 	return r;
 }
 
