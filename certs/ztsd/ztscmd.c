@@ -142,6 +142,34 @@ static int open_store(const struct ztscmd *c, bool create, struct ztsdb **ret)
 	return r < 0 ? fail(ZTSCMD_FAILURE, path, ztsdb_explain(r)) : ZTSCMD_OK;
 }
 
+/* ---- output ---- */
+
+/* Lists are made in memory and printed afterwards: while a question is open SQLite cannot shorten
+ * its log, and that would grow for as long as somebody reads our output in a pager. */
+struct text {
+	FILE *to;
+	char *bytes;
+	size_t len;
+};
+
+static int text_open(struct text *ret)
+{
+	*ret = (struct text){ .to = NULL };
+	ret->to = open_memstream(&ret->bytes, &ret->len);
+	return ret->to ? 0 : -ENOMEM;
+}
+
+/* Prints it unless @r says that it is of no use. Gives @r, or what went wrong here. */
+static int text_close(struct text *t, int r)
+{
+	if (t->to && fclose(t->to) != 0 && r == 0)
+		r = -ENOMEM;
+	if (r == 0)
+		fwrite(t->bytes, 1, t->len, stdout);
+	free(t->bytes);
+	return r;
+}
+
 /* ---- domains ---- */
 
 static int put_rights(struct ztsdb *db, const struct ztscmd *c, const char *service)
@@ -333,25 +361,33 @@ static int domain_object(const struct ztsdb_domain *d, void *user)
 	return ztsshow_json_domain(&l->json, l->db, d);
 }
 
-static int print_domains(struct listing *l, bool json)
+static int write_domains(struct listing *l, bool json, FILE *to)
 {
 	static const char *const head[] = { "DOMAIN", "ACCOUNT", "MAX LIFETIME S", "SERVICE",
 					    "PROVIDER" };
 	int r = 0;
 
 	if (json) {
-		ztsshow_json_begin(&l->json, stdout);
+		ztsshow_json_begin(&l->json, to);
 		r = ztsdb_list_domains(l->db, domain_object, l);
 		ztsshow_json_end(&l->json);
 		return r;
 	}
-	l->table = (struct ztsshow_table){ .to = stdout, .n_columns = ARRAY_SIZE(head) };
+	l->table = (struct ztsshow_table){ .to = to, .n_columns = ARRAY_SIZE(head) };
 	for (int pass = 0; pass < 2 && r == 0; pass++) {
 		l->table.is_printing = pass == 1;
 		ztsshow_row(&l->table, head);
 		r = ztsdb_list_domains(l->db, domain_rows, l);
 	}
 	return r;
+}
+
+static int print_domains(struct listing *l, bool json)
+{
+	struct text text;
+	int r = text_open(&text);
+
+	return text_close(&text, r == 0 ? write_domains(l, json, text.to) : r);
 }
 
 int ztscmd_domain_list(const struct ztscmd *c)
@@ -389,9 +425,9 @@ static int instance_object(const struct ztsdb_instance *i, void *user)
 	return ztsshow_json_instance(user, i);
 }
 
-static int list_text(struct ztsdb *db, const struct ztsdb_filter *filter)
+static int list_text(struct ztsdb *db, const struct ztsdb_filter *filter, FILE *to)
 {
-	struct ztsshow_table table = { .to = stdout };
+	struct ztsshow_table table = { .to = to };
 	int r = 0;
 
 	for (int pass = 0; pass < 2 && r == 0; pass++) {
@@ -402,12 +438,12 @@ static int list_text(struct ztsdb *db, const struct ztsdb_filter *filter)
 	return r;
 }
 
-static int list_json(struct ztsdb *db, const struct ztsdb_filter *filter)
+static int list_json(struct ztsdb *db, const struct ztsdb_filter *filter, FILE *to)
 {
 	struct ztsshow_json json;
 	int r;
 
-	ztsshow_json_begin(&json, stdout);
+	ztsshow_json_begin(&json, to);
 	r = ztsdb_list_instances(db, filter, instance_object, &json);
 	ztsshow_json_end(&json);
 	return r;
@@ -417,13 +453,15 @@ int ztscmd_list(const struct ztscmd *c)
 {
 	_cleanup_(ztsdb_closep) struct ztsdb *db = NULL;
 	struct ztsdb_filter filter = filter_of(c);
+	struct text text;
 	int r = open_store(c, false, &db);
 
 	if (r != ZTSCMD_OK)
 		return r;
-	/* No transaction: ztsd would wait for whoever reads our output. */
-	r = c->json ? list_json(db, &filter) : list_text(db, &filter);
-	return r == 0 ? ZTSCMD_OK : fail_store(db, "instances");
+	r = text_open(&text);
+	if (r == 0)
+		r = c->json ? list_json(db, &filter, text.to) : list_text(db, &filter, text.to);
+	return text_close(&text, r) == 0 ? ZTSCMD_OK : fail_store(db, "instances");
 }
 
 /* The one record that the filter is to name. */

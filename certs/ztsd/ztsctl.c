@@ -286,7 +286,7 @@ int main(int argc, char **argv)
 		return r;
 	jsonin_warm_up();
 	r = run(argv + optind, (size_t)(argc - optind), &c, seen);
-	if (fflush(stdout) != 0) {
+	if (fflush(stdout) != 0 || ferror(stdout)) {
 		perror("ztsctl: standard output");
 		return r ? r : ZTSCMD_FAILURE;
 	}

@@ -158,6 +158,23 @@ ends 1 "i-9: no record" "${with[@]}" show i-9
 ends 1 "i-2: more than one record" "${with[@]}" show i-2
 ends 0 "serial           c1" "${with[@]}" show i-2 --service third
 
+# Whoever reads a long list in a pager does not keep SQLite's log from being shortened.
+"$mkrecord" "$state/ztsd.db" lab.token vespa.tenant host p a1 2000
+mkfifo "$dir/pager"
+for json in "" --json; do
+	"${with[@]}" list $json >"$dir/pager" &
+	list=$!
+	exec {pager}<"$dir/pager"
+	read -rN1 -u "$pager" _ || fail "no list"
+	[ -d "/proc/$list" ] || fail "the list is too short for this test"
+	"$mkrecord" "$state/ztsd.db" lab.token vespa.tenant host p "b$json" 2000
+	"$mkrecord" "$state/ztsd.db" || fail "a list that nobody reads to its end holds the store"
+	cat <&"$pager" >"$dir/out"
+	exec {pager}<&-
+	wait "$list" || fail "exit status $?"
+	says p-2000
+done
+
 # Changes.
 ends 1 "more than one record" "${with[@]}" revoke i-2
 ends 1 "i-9: no record" "${with[@]}" revoke i-9
