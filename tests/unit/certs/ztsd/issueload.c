@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Registers instances by tokens at a running ztsd, one after the other, and notes each that was
- * acknowledged; or looks whether a store still has all that were noted.
+ * Hosts of a running ztsd that note each answer they got; or looks whether a store still has all
+ * that was noted.
  *
- * issueload register PORT KEYFILE PREFIX COUNT: instances PREFIX-1, PREFIX-2 ... of dom.a.svc and
- * prov.tok at [::1]:PORT; a line "ID SERIAL" for each that was given a certificate. COUNT 0: until
- * ztsd is gone.
- * issueload check STORE: reads such lines from standard input.
+ * issueload register PORT KEYFILE PREFIX COUNT: registers instances PREFIX-1, PREFIX-2 ... of
+ * dom.a.svc and prov.tok at [::1]:PORT, one after the other, by tokens; a line "ID SERIAL" for each
+ * that was given a certificate. COUNT 0: until ztsd is gone.
+ * issueload refresh PORT KEYFILE DIR ID COUNT: is one host. Registers unless DIR has its
+ * certificate, then refreshes with the last one that it got; lines as above. Exit status 3 when it
+ * is refused.
+ * issueload check STORE: reads such lines from standard input; of those with one ID the last
+ * counts. The store may be one answer ahead, which was lost.
  */
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -17,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "certs/athenz.h"
 #include "certs/keypair.h"
@@ -25,6 +30,7 @@
 #include "certs/ztsd/ztsdb.h"
 #include "common/buf.h"
 #include "common/clk.h"
+#include "common/files.h"
 #include "tests/unit/certs/mkcsr.h"
 #include "tests/unit/tunneld/gateway/client.h"
 
@@ -67,15 +73,17 @@ static char *make_body(EVP_PKEY *key, const struct regtoken_key *secret, const c
 	return body;
 }
 
-static struct client_reply ask(uint16_t port, const char *body)
+/* One request, with NAME.cert.pem and NAME.key.pem of @dir unless @name is NULL. */
+static struct client_reply ask(uint16_t port, const char *body, const char *dir, const char *name)
 {
 	_cleanup_(buf_release) struct buf b = buf_init(ATHENZ_REQUEST_MAX + 1024);
 	struct client_reply reply = { .status = 0 };
 	struct client c;
 
-	buf_addf(&b, "POST /zts/v1/instance HTTP/1.1\r\nHost: zts\r\nContent-Length: %zu\r\n\r\n%s",
-		 strlen(body), body);
-	if (client_connect(&c, port) && client_shake(&c, "", NULL, TLS1_3_VERSION) &&
+	buf_addf(&b, "POST /zts/v1/instance%s%s HTTP/1.1\r\nHost: zts\r\n",
+		 name ? "/prov.tok/dom.a/svc/" : "", name ? name : "");
+	buf_addf(&b, "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	if (client_connect(&c, port) && client_shake(&c, dir, name, TLS1_3_VERSION) &&
 	    client_write(&c, b.text, b.len))
 		reply = client_read(&c);
 	client_close(&c);
@@ -83,26 +91,34 @@ static struct client_reply ask(uint16_t port, const char *body)
 	return reply;
 }
 
-/* Prints the serial of what was issued; a half of an answer is none. */
-static bool note(const char *id, const struct client_reply *reply)
+static bool print_serial(const char *id, const char *pem)
 {
-	const char *body = client_body(reply);
-	struct athenz_identity identity;
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 	struct peerid peer;
 	enum pst code;
-	BIO *bio;
-	X509 *cert;
-	bool ok;
+	bool ok = cert && peerid_read(cert, &(struct peerid_rule){ 0 }, &peer, &code) == 0;
 
-	if (reply->status != 201 || athenz_decode_identity(body, strlen(body), &identity) < 0)
-		return false;
-	bio = BIO_new_mem_buf(identity.cert, -1);
-	cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-	ok = cert && peerid_read(cert, &(struct peerid_rule){ 0 }, &peer, &code) == 0;
 	if (ok)
 		printf("%s %s\n", id, peer.serial);
 	X509_free(cert);
 	BIO_free(bio);
+	return ok;
+}
+
+/* Notes what was issued, after it went to @path unless that is NULL; a half of an answer is
+ * none. */
+static bool note(const char *id, const struct client_reply *reply, const char *path)
+{
+	const char *body = client_body(reply);
+	struct athenz_identity identity;
+	bool ok;
+
+	if ((reply->status != 201 && reply->status != 200) ||
+	    athenz_decode_identity(body, strlen(body), &identity) < 0)
+		return false;
+	ok = (!path || files_write(path, identity.cert, strlen(identity.cert), 0600) == 0) &&
+	     print_serial(id, identity.cert);
 	athenz_identity_release(&identity);
 	return ok;
 }
@@ -124,9 +140,9 @@ static int run_register(char **args)
 
 		snprintf(id, sizeof(id), "%s-%lu", args[2], i);
 		body = make_body(key, &secret, id);
-		reply = ask(port, body);
+		reply = ask(port, body, "", NULL);
 		free(body);
-		goes_on = note(id, &reply);
+		goes_on = note(id, &reply, NULL);
 		n_good += goes_on;
 		must(goes_on || !count, reply.text);
 	}
@@ -134,24 +150,84 @@ static int run_register(char **args)
 	return n_good ? 0 : 1;
 }
 
+/* The host's key, the same in all its life. */
+static EVP_PKEY *keep_key(const char *dir, const char *id)
+{
+	char path[256], *pem = NULL;
+	EVP_PKEY *key = NULL;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s.key.pem", dir, id);
+	f = fopen(path, "r");
+	if (f) {
+		key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
+		fclose(f);
+		must(key, path);
+		return key;
+	}
+	must(keypair_generate(CERTCONF_EC_P256, &key) == 0 && keypair_write_key(key, &pem) == 0 &&
+		     files_write(path, pem, strlen(pem), 0600) == 0,
+	     path);
+	free(pem);
+	return key;
+}
+
+static int run_refresh(char **args)
+{
+	uint16_t port = (uint16_t)strtoul(args[0], NULL, 10);
+	const char *dir = args[2], *id = args[3];
+	unsigned long count = strtoul(args[4], NULL, 10), n_good = 0;
+	char why[REGTOKEN_WHY_MAX] = "", path[256], *body;
+	struct client_reply reply = { .status = 200 };
+	struct regtoken_key secret;
+	EVP_PKEY *key = keep_key(dir, id);
+
+	must(regtoken_load_key(args[1], &secret, why) == 0, why);
+	body = make_body(key, &secret, id);
+	snprintf(path, sizeof(path), "%s/%s.cert.pem", dir, id);
+	while (reply.status && (!count || n_good < count)) {
+		reply = ask(port, body, dir, access(path, F_OK) == 0 ? id : NULL);
+		if (note(id, &reply, path))
+			n_good++;
+		else if (reply.status)
+			break;
+	}
+	free(body);
+	EVP_PKEY_free(key);
+	if (reply.status >= 400)
+		fprintf(stderr, "issueload: %s: %s\n", id, reply.text);
+	return reply.status >= 400 ? 3 : !n_good;
+}
+
+/* Whether the record has @serial, or is one answer ahead of it. */
+static void check_one(struct ztsdb *db, const char *id, const char *serial)
+{
+	struct ztsdb_key key = { "prov.tok", "dom.a", "svc", id };
+	struct ztsdb_instance record = { .current = "" };
+
+	must(ztsdb_find_instance(db, &key, &record) == 0, id);
+	must(!strcmp(record.current, serial) || !strcmp(record.previous, serial), serial);
+}
+
 static int run_check(const char *path)
 {
+	char line[256], id[128] = "", serial[128] = "", *save;
 	struct ztsdb *db = NULL;
-	char line[256], *save;
 	unsigned long n = 0;
 
 	must(ztsdb_open(path, false, &db) == 0, path);
 	while (fgets(line, sizeof(line), stdin)) {
-		const char *id = strtok_r(line, " \n", &save);
-		const char *serial = strtok_r(NULL, " \n", &save);
-		struct ztsdb_key key = { "prov.tok", "dom.a", "svc", id };
-		struct ztsdb_instance record = { .current = "" };
+		const char *next = strtok_r(line, " \n", &save);
+		const char *its = strtok_r(NULL, " \n", &save);
 
-		must(id && serial, "a line without two words");
-		must(ztsdb_find_instance(db, &key, &record) == 0, id);
-		must(!strcmp(record.current, serial), serial);
-		n++;
+		must(next && its, "a line without two words");
+		if (n++ && strcmp(id, next) != 0)
+			check_one(db, id, serial);
+		snprintf(id, sizeof(id), "%s", next);
+		snprintf(serial, sizeof(serial), "%s", its);
 	}
+	if (n)
+		check_one(db, id, serial);
 	ztsdb_close(db);
 	printf("%lu\n", n);
 	return n ? 0 : 1;
@@ -163,8 +239,11 @@ int main(int argc, char **argv)
 	setlinebuf(stdout);
 	if (argc == 6 && !strcmp(argv[1], "register"))
 		return run_register(argv + 2);
+	if (argc == 7 && !strcmp(argv[1], "refresh"))
+		return run_refresh(argv + 2);
 	if (argc == 3 && !strcmp(argv[1], "check"))
 		return run_check(argv[2]);
-	fprintf(stderr, "usage: issueload register PORT KEYFILE PREFIX COUNT | check STORE\n");
+	fprintf(stderr, "usage: issueload register PORT KEYFILE PREFIX COUNT |\n"
+			"       refresh PORT KEYFILE DIR ID COUNT | check STORE\n");
 	return 64;
 }

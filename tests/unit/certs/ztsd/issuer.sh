@@ -15,11 +15,11 @@ fi
 
 dir=$(mktemp -d)
 pid=
-load=
+loads=()
 finish()
 {
 	[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
-	[ -z "$load" ] || kill -KILL "$load" 2>/dev/null || true
+	for load in "${loads[@]}"; do kill -KILL "$load" 2>/dev/null || true; done
 	rm -rf "$dir"
 }
 trap finish EXIT
@@ -255,25 +255,40 @@ start
 refresh five
 expect 200 x509Certificate
 
-# kill -9 while hosts register.
+# kill -9 while hosts register and refresh, several at a time, so that a transaction has more than one of
+# them: no answer that was given is forgotten, and no host is locked out by one that was not.
+mkdir "$dir/hosts"
 acknowledged()
 {
-	[ "$(grep -c . "$dir/acknowledged")" -gt "$1" ]
+	[ "$(cat "$dir"/acknowledged.* | wc -l)" -gt "$1" ]
 }
 
-for round in 1 2 3 4 5; do
+for round in {1..6}; do
 	# what the round before left there must not count
-	: >"$dir/acknowledged"
-	"$issueload" register "$port" "$dir/token.key" "r$round" 0 >"$dir/acknowledged" 2>/dev/null &
-	load=$!
-	until_ok "registrations" acknowledged $((round * 7))
+	rm -f "$dir"/acknowledged.*
+	loads=()
+	for i in 1 2 3; do
+		"$issueload" register "$port" "$dir/token.key" "r$round-$i" 0 >"$dir/acknowledged.r$i" 2>/dev/null &
+		loads+=($!)
+		"$issueload" refresh "$port" "$dir/token.key" "$dir/hosts" "h$i" 0 >"$dir/acknowledged.h$i" \
+			2>"$dir/said.h$i" &
+		loads+=($!)
+	done
+	enough=$((RANDOM % 150))
+	until_ok "answers" acknowledged $enough
 	kill -KILL "$pid"
 	wait "$pid" 2>/dev/null || true
-	wait "$load" || fail "nothing was registered"
-	load=
-	"$issueload" check "$dir/state/ztsd.db" <"$dir/acknowledged" >"$dir/said" 2>&1 ||
-		fail "a record is lost: $(cat "$dir/said")"
+	for load in "${loads[@]}"; do
+		wait "$load" || [ $? = 1 ] || fail "a host was refused: $(cat "$dir"/said.h*)"
+	done
+	loads=()
+	cat "$dir"/acknowledged.* | "$issueload" check "$dir/state/ztsd.db" >"$dir/said" 2>&1 ||
+		fail "after $enough answers a record is lost: $(cat "$dir/said")"
 	start
+done
+for i in 1 2 3; do
+	"$issueload" refresh "$port" "$dir/token.key" "$dir/hosts" "h$i" 2 >"$dir/said" 2>&1 ||
+		fail "host h$i is locked out: $(cat "$dir/said")"
 done
 
 stop
