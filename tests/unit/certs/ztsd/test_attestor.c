@@ -224,6 +224,12 @@ static void test_good(void)
 
 static void test_names(void)
 {
+	static const char *const roles[] = { "vespa.tenant.other",
+					     "vespa.tenant.hostess",
+					     "vespa.tenant.hos",
+					     "tenant.host",
+					     "hostess",
+					     "VESPA.tenant.host" };
 	struct attempt t = good_attempt();
 
 	t.claim.account = "";
@@ -232,8 +238,10 @@ static void test_names(void)
 	t.claim.provider = "athenz.aws.us-west-2";
 	expect_refused(&t, "The provider is another one");
 	t = good_attempt();
-	snprintf(t.evidence.role, sizeof(t.evidence.role), "vespa.tenant.other");
-	expect_refused(&t, "Role is neither domain.service nor service");
+	for (size_t i = 0; i < ARRAY_SIZE(roles); i++) {
+		snprintf(t.evidence.role, sizeof(t.evidence.role), "%s", roles[i]);
+		expect_refused(&t, "Role is neither domain.service nor service");
+	}
 	t.evidence.role[0] = '\0';
 	expect_refused(&t, "Role is neither domain.service nor service");
 	t = good_attempt();
@@ -296,6 +304,9 @@ static void test_dns(void)
 
 static void test_document(void)
 {
+	static const char *const regions[] = { "us-east-2", "us-east-10", "us-east-", "east-1" };
+	static const char *const accounts[] = { "210987654321", "1234567890123", "12345678901",
+						"23456789012" };
 	struct attempt t = good_attempt();
 
 	t.is_stranger = true;
@@ -304,11 +315,15 @@ static void test_document(void)
 	t.is_altered = true;
 	expect_refused(&t, "Unable to validate AWS document");
 	t = good_attempt();
-	snprintf(t.document.region, sizeof(t.document.region), "us-east-2");
-	expect_refused(&t, "The document's region is not that of the provider");
+	for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
+		snprintf(t.document.region, sizeof(t.document.region), "%s", regions[i]);
+		expect_refused(&t, "The document's region is not that of the provider");
+	}
 	t = good_attempt();
-	snprintf(t.document.account, sizeof(t.document.account), "210987654321");
-	expect_refused(&t, "The document's account is not that of the domain");
+	for (size_t i = 0; i < ARRAY_SIZE(accounts); i++) {
+		snprintf(t.document.account, sizeof(t.document.account), "%s", accounts[i]);
+		expect_refused(&t, "The document's account is not that of the domain");
+	}
 	t = good_attempt();
 	snprintf(t.document.instance_id, sizeof(t.document.instance_id), "i-other");
 	expect_refused(&t, "The document's instance id is not that of the request");

@@ -275,6 +275,177 @@ static void test_issuance_requests(void)
 	free(other);
 }
 
+#define CN(literal) MKCSR_FIELD(NID_commonName, literal)
+#define DNS(literal) MKCERT_NAME(GEN_DNS, literal)
+#define URI(literal) MKCERT_NAME(GEN_URI, literal)
+#define ID URI("athenz://instanceid/prov.tok/i-01")
+#define BAD "CSR validation failed - "
+
+/* Real requests, of each kind that has words of its own in Athenz. */
+static void test_issuance_rules(void)
+{
+	static const struct {
+		struct mkcsr csr;
+		const char *message; /* NULL = good */
+	} cases[] = {
+		{ { .fields = { CN("dom.a.svc") }, .sans = { DNS("svc.dom-a.aws.example"), ID } },
+		  NULL },
+		{ { .fields = { CN("dom.a.svc"), CN("dom.a.svc") }, .sans = { ID } },
+		  "unable to parse PKCS10 CSR: a field of the subject is there twice" },
+		{ { .fields = { CN("dom.a.web") }, .sans = { ID } },
+		  BAD "Unable to validate CSR common name" },
+		{ { .fields = { CN("dom.a.svc") } }, BAD "InstanceId cannot be empty" },
+		{ { .fields = { CN("dom.a.svc") }, .sans = { ID, DNS("svc.dom-a.evil.example") } },
+		  BAD "svc.dom-a.evil.example does not end with provider/service configured suffix "
+		      "or hostname" },
+		{ { .fields = { MKCSR_FIELD(NID_organizationName, "Other"), CN("dom.a.svc") },
+		    .sans = { ID } },
+		  BAD "Unable to validate Subject O Field" },
+		{ { .fields = { CN("dom.a.svc") }, .sans = { ID, URI("spiffe://dom.a/sa/web") } },
+		  BAD "Unable to validate SPIFFE URI" },
+		{ { .fields = { CN("dom.a.svc") },
+		    .sans = { ID, URI("spiffe://dom.a/sa/svc"), URI("spiffe://dom.a/sa/svc") } },
+		  BAD "Invalid SPIFFE URI present in CSR" },
+		{ { .fields = { CN("dom.a.svc") },
+		    .sans = { ID, URI("athenz://instanceid/prov.tok/i-02") } },
+		  BAD "more than one instance id" },
+		{ { .fields = { CN("dom.a.svc") },
+		    .sans = { ID, MKCERT_NAME(GEN_EMAIL, "dom.a.svc@aws.example") } },
+		  BAD "unsupported email" },
+		{ { .fields = { CN("dom.a.svc") },
+		    .sans = { ID, MKCERT_NAME(GEN_IPADD, "\x0a\x00\x00\x01") } },
+		  BAD "Unable to validate IP address: 10.0.0.1" },
+	};
+
+	test_issuance_reopen("organizations = Acme", "");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct mkcsr spec = cases[i].csr;
+		uint64_t n = 9;
+		char *csr;
+
+		spec.key = test_issuance.key;
+		csr = mkcsr_make(&spec);
+		test_issuance_register(&(struct ztsfixture_body){ .csr = csr });
+		test_issuance_expect(cases[i].message ? 400 : 201,
+				     cases[i].message ? PST_CSR_REFUSED : PST_NONE,
+				     cases[i].message ? cases[i].message : "");
+		CU_ASSERT_EQUAL(ztsdb_count(test_issuance.db, &n), 0);
+		CU_ASSERT_EQUAL(n, 1); /* the good one, which came first */
+		free(csr);
+	}
+}
+
+/* A certificate has what was checked and no more, whatever else was asked for. */
+static void test_issuance_drops_extensions(void)
+{
+	static const struct mkcsr asked = { .fields = { CN("dom.a.svc") },
+					    .sans = { ID },
+					    .has_challenge = true,
+					    .has_usage = true };
+	static const int expect[] = { NID_basic_constraints, NID_key_usage,
+				      NID_authority_key_identifier, NID_ext_key_usage,
+				      NID_subject_alt_name };
+	struct mkcsr spec = asked;
+	X509 *cert;
+	char *csr;
+
+	spec.key = test_issuance.key;
+	csr = mkcsr_make(&spec);
+	test_issuance_register(&(struct ztsfixture_body){ .csr = csr });
+	free(csr);
+	test_issuance_expect(201, PST_NONE, "");
+	if (!test_issuance_got.cert)
+		return;
+	cert = ztsfixture_parse(test_issuance_got.cert);
+	CU_ASSERT_EQUAL(X509_get_ext_count(cert), ARRAY_SIZE(expect));
+	for (size_t i = 0; i < ARRAY_SIZE(expect); i++)
+		CU_ASSERT_TRUE(X509_get_ext_by_NID(cert, expect[i], -1) >= 0);
+	CU_ASSERT_EQUAL(X509_check_ca(cert), 0);
+	CU_ASSERT_EQUAL(X509_get_key_usage(cert), KU_DIGITAL_SIGNATURE);
+	X509_free(cert);
+}
+
+/* One of several requests that are under way together. */
+struct test_issuance_flight {
+	unsigned int status;
+	char serial[SIGNER_SERIAL_MAX];
+};
+
+static void test_issuance_landed(void *user, const struct issuance_result *r)
+{
+	struct test_issuance_flight *f = user;
+
+	test_issuance_got.n_done++;
+	f->status = r->status;
+	snprintf(f->serial, sizeof(f->serial), "%s", r->serial);
+}
+
+/* A refresh with @serial, or a registration when that is NULL. */
+static void test_issuance_send(const char *serial, struct test_issuance_flight *ret)
+{
+	struct ztsroute route = ROUTE;
+	struct peerid id = test_issuance_id(serial ? serial : "");
+	struct issuance_asker asker = { .route = serial ? &route : NULL,
+					.id = serial ? &id : NULL,
+					.source = in6addr_loopback };
+	char *body = ztsfixture_make_body(&test_issuance,
+					  &(struct ztsfixture_body){ .refreshing = serial });
+
+	asker.body = body;
+	asker.body_len = strlen(body);
+	issuance_start(&test_issuance.env, &asker, test_issuance_landed, ret);
+	free(body);
+}
+
+static void test_issuance_land(unsigned int n)
+{
+	while (test_issuance_got.n_done < n &&
+	       event_base_loop(test_issuance.base, EVLOOP_ONCE) == 0)
+		;
+	test_issuance_forget();
+}
+
+/* Two at a time with one certificate: both are answered and the second counts. Who was given the
+ * first is found out when he comes again: there must be two of them. */
+static void test_issuance_two_at_a_time(void)
+{
+	struct test_issuance_flight one = { 0 }, two = { 0 };
+	char first[SIGNER_SERIAL_MAX];
+
+	test_issuance_register(&(struct ztsfixture_body){ 0 });
+	memcpy(first, test_issuance_got.serial, sizeof(first));
+	test_issuance_forget();
+	test_issuance_send(first, &one);
+	test_issuance_send(first, &two);
+	test_issuance_land(2);
+	CU_ASSERT_EQUAL(one.status, 200);
+	CU_ASSERT_EQUAL(two.status, 200);
+	test_issuance_refresh(two.serial);
+	test_issuance_expect(200, PST_NONE, "");
+	test_issuance_refresh(one.serial);
+	test_issuance_expect(403, PST_INSTANCE_REVOKED, "Certificate revoked");
+}
+
+/* A registration behind a refresh that is under way ends all certificates from before. */
+static void test_issuance_registers_meanwhile(void)
+{
+	struct test_issuance_flight refresh = { 0 }, again = { 0 };
+	char first[SIGNER_SERIAL_MAX];
+
+	test_issuance_register(&(struct ztsfixture_body){ 0 });
+	memcpy(first, test_issuance_got.serial, sizeof(first));
+	test_issuance_forget();
+	test_issuance_send(first, &refresh);
+	test_issuance_send(NULL, &again);
+	test_issuance_land(2);
+	CU_ASSERT_EQUAL(refresh.status, 200);
+	CU_ASSERT_EQUAL(again.status, 201);
+	test_issuance_refresh(again.serial);
+	test_issuance_expect(200, PST_NONE, "");
+	test_issuance_refresh(refresh.serial);
+	test_issuance_expect(403, PST_INSTANCE_REVOKED, "Certificate revoked");
+}
+
 static void test_issuance_attestation(void)
 {
 	static const struct {
@@ -610,6 +781,10 @@ static const struct tap_test test_issuance_tests[] = {
 	{ "the registry says no", test_issuance_registry },
 	{ "bodies that are none", test_issuance_bodies },
 	{ "signing requests that break a rule", test_issuance_requests },
+	{ "requests that are refused in Athenz' words", test_issuance_rules },
+	{ "other extensions", test_issuance_drops_extensions },
+	{ "two refreshes at a time", test_issuance_two_at_a_time },
+	{ "a registration while a refresh is under way", test_issuance_registers_meanwhile },
 	{ "attestation says no", test_issuance_attestation },
 	{ "a refresh in the name of another", test_issuance_refresh_names },
 	{ "sources that are allowed", test_issuance_sources },

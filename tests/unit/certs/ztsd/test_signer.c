@@ -134,6 +134,7 @@ static void test_signer_profile(void)
 	CU_ASSERT_EQUAL(X509_verify(cert, test_signer_ca_key), 1);
 	CU_ASSERT_EQUAL(EVP_PKEY_eq(X509_get0_pubkey(cert), test_signer_key), 1);
 	CU_ASSERT_EQUAL(X509_check_ca(cert), 0);
+	CU_ASSERT_FALSE(X509_get_extension_flags(cert) & EXFLAG_CA);
 	CU_ASSERT_EQUAL(X509_get_key_usage(cert), KU_DIGITAL_SIGNATURE);
 	CU_ASSERT_EQUAL(X509_get_extended_key_usage(cert), XKU_SSL_CLIENT | XKU_SSL_SERVER);
 	CU_ASSERT_PTR_NOT_NULL(X509_get0_authority_key_id(cert));

@@ -19,6 +19,7 @@
 #include "certs/ztsd/ztsserve.h"
 #include "common/buf.h"
 #include "common/clk.h"
+#include "common/httpsd.h"
 #include "common/log.h"
 #include "common/tlsserver.h"
 #include "tests/support/tap.h"
@@ -265,6 +266,105 @@ static void test_ztsserve_routes(void)
 
 		test_ztsserve_expect(&r, cases[i].status, cases[i].text);
 	}
+}
+
+/* Bytes as they are. */
+static struct client_reply test_ztsserve_send(const char *text)
+{
+	struct client_reply reply = { .status = 0 };
+	struct client c;
+
+	if (client_connect(&c, test_ztsserve.port) &&
+	    client_shake(&c, test_ztsserve.f.dir, NULL, TLS1_3_VERSION) &&
+	    client_write(&c, text, strlen(text)))
+		reply = client_read(&c);
+	client_close(&c);
+	return reply;
+}
+
+/* Whoever stands in front may see two requests where we see one: one is all that a connection has,
+ * whatever follows. */
+static void test_ztsserve_smuggled(void)
+{
+#define POST "POST /zts/v1/instance HTTP/1.1\r\nHost: zts\r\n"
+#define SECOND "GET /zts/v1/status HTTP/1.1\r\nHost: zts\r\n\r\n"
+	static const struct {
+		const char *text;
+		int status;
+	} cases[] = {
+		{ SECOND SECOND, 200 },
+		{ POST "Content-Length: 2\r\n\r\n{}" SECOND, 400 },
+		{ POST "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SECOND,
+		  400 },
+		{ POST "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n" SECOND,
+		  400 },
+		{ POST "Content-Length: 2\r\nContent-Length: 60\r\n\r\n{}" SECOND, 400 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct client_reply r = test_ztsserve_send(cases[i].text);
+		const char *first = strstr(r.text, "HTTP/1.1 ");
+
+		test_ztsserve_expect(&r, cases[i].status, "Connection: close\r\n");
+		if (first && strstr(first + 1, "HTTP/1.1 "))
+			tap_fail(__FILE__, __LINE__, "%s: answered twice", cases[i].text);
+	}
+#undef POST
+#undef SECOND
+}
+
+/* A request line and headers at their limit. */
+static void test_ztsserve_bombs(void)
+{
+	static const char head[] = "GET /zts/v1/status HTTP/1.1\r\nX: ";
+	struct client_reply r;
+	char text[16384];
+	int fits = HTTPSD_HEADERS_MAX - (int)strlen(head) - 64, over = 12000;
+
+	snprintf(text, sizeof(text), "%s%0*d\r\n\r\n", head, fits, 0);
+	r = test_ztsserve_send(text);
+	test_ztsserve_expect(&r, 200, "OK");
+	snprintf(text, sizeof(text), "%s%0*d\r\n\r\n", head, over, 0);
+	r = test_ztsserve_send(text);
+	CU_ASSERT_NOT_EQUAL(r.status, 200);
+	CU_ASSERT_PTR_NULL(strstr(r.text, "\"OK\""));
+}
+
+/* The same instance, written in another way. */
+static void test_ztsserve_encoded(void)
+{
+	static const struct {
+		const char *target;
+		int status;
+		const char *text;
+	} cases[] = {
+		{ "/zts/v1/instance/prov%2Etok/DOM.a/s%76c/%69-01", 200, "x509Certificate" },
+		{ "/zts/v1/instance/prov.tok/dom.a/svc/i-01?x=y", 200, "x509Certificate" },
+		{ "/zts/v1/instance/prov.tok/dom.a/svc/I-01", 400, "instance id mismatch" },
+		{ "/zts/v1/instance/prov.tok/dom.a/svc%2Fi-01", 400, "pattern mismatch" },
+		{ "/zts/v1/instance/prov.tok/dom.a/svc/i-01%00", 400, "pattern mismatch" },
+		{ INSTANCE "/", 400, "pattern mismatch" },
+	};
+	char *body = ztsfixture_make_body(&test_ztsserve.f,
+					  &(struct ztsfixture_body){ .refreshing = true });
+
+	test_ztsserve_register("one");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct client_reply r = test_ztsserve_ask("one", "POST", cases[i].target, body);
+
+		test_ztsserve_expect(&r, cases[i].status, cases[i].text);
+	}
+	free(body);
+}
+
+/* As Vespa's client registers. */
+static void test_ztsserve_slash(void)
+{
+	char *body = ztsfixture_make_body(&test_ztsserve.f, &(struct ztsfixture_body){ 0 });
+	struct client_reply r = test_ztsserve_ask(NULL, "POST", "/zts/v1/instance/", body);
+
+	test_ztsserve_expect(&r, 201, "Location: " INSTANCE "\r\n");
+	free(body);
 }
 
 /* Each certificate of ours that is not good enough. */
@@ -540,6 +640,10 @@ static void test_ztsserve_denied_serial(void)
 static const struct tap_test test_ztsserve_tests[] = {
 	{ "register, refresh, revoke, heal", test_ztsserve_life },
 	{ "every route", test_ztsserve_routes },
+	{ "one request in a connection", test_ztsserve_smuggled },
+	{ "headers at their limit", test_ztsserve_bombs },
+	{ "paths in other writings", test_ztsserve_encoded },
+	{ "a slash behind the path", test_ztsserve_slash },
 	{ "certificates that are not good enough", test_ztsserve_credentials },
 	{ "an expired certificate", test_ztsserve_expired },
 	{ "a registration with a certificate", test_ztsserve_register_with_cert },
