@@ -7,10 +7,39 @@
 #include <sys/socket.h>
 
 #include "common/clk.h"
-#include "common/files.h"
-#include "common/wire.h"
 
 #define PARCEL_FRONT 4 /* bytes in front of every message */
+
+int parcel_begin(size_t len, size_t max, struct wire *ret)
+{
+	uint8_t *bytes;
+
+	if (len > max)
+		return -EFBIG;
+	bytes = malloc(len + 1);
+	if (!bytes)
+		return -ENOMEM;
+	*ret = wire_writer(bytes, len);
+	return 0;
+}
+
+int parcel_seal(struct wire *w, struct parcel *ret)
+{
+	uint8_t *bytes = steal_ptr(w->bytes);
+
+	if (wire_done(w) < 0) {
+		free(bytes);
+		return -EFBIG;
+	}
+	*ret = (struct parcel){ bytes, w->pos };
+	return 0;
+}
+
+void parcel_release(struct parcel *p)
+{
+	free(p->bytes);
+	*p = (struct parcel){ 0 };
+}
 
 /* Waits until @fd is ready or the deadline is over. */
 static int parcel_wait(int fd, short events, uint64_t deadline_ns)
@@ -47,17 +76,17 @@ static int parcel_write_all(int fd, const uint8_t *bytes, size_t len, uint64_t d
 	return 0;
 }
 
-int parcel_send(int fd, const void *bytes, size_t len, uint64_t deadline_ns)
+int parcel_send(int fd, const struct parcel *p, uint64_t deadline_ns)
 {
 	uint8_t front[PARCEL_FRONT];
 	struct wire w = wire_writer(front, sizeof(front));
 	int r;
 
-	if (len > UINT32_MAX)
+	if (p->len > UINT32_MAX)
 		return -EFBIG;
-	wire_put_u32(&w, (uint32_t)len);
+	wire_put_u32(&w, (uint32_t)p->len);
 	r = parcel_write_all(fd, front, sizeof(front), deadline_ns);
-	return r < 0 ? r : parcel_write_all(fd, bytes, len, deadline_ns);
+	return r < 0 ? r : parcel_write_all(fd, p->bytes, p->len, deadline_ns);
 }
 
 static int parcel_read_all(int fd, uint8_t *to, size_t len, uint64_t deadline_ns)
@@ -78,26 +107,23 @@ static int parcel_read_all(int fd, uint8_t *to, size_t len, uint64_t deadline_ns
 	return 0;
 }
 
-int parcel_receive(int fd, size_t max, uint64_t deadline_ns, uint8_t **ret, size_t *ret_len)
+int parcel_receive(int fd, size_t max, uint64_t deadline_ns, struct parcel *ret)
 {
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
+	_cleanup_(parcel_release) struct parcel p = { 0 };
 	uint8_t front[PARCEL_FRONT] = { 0 };
 	struct wire w = wire_reader(front, sizeof(front));
-	uint32_t len;
 	int r = parcel_read_all(fd, front, sizeof(front), deadline_ns);
 
 	if (r < 0)
 		return r;
-	len = wire_get_u32(&w);
-	if (len > max)
+	p.len = wire_get_u32(&w);
+	if (p.len > max)
 		return -EBADMSG;
-	bytes = malloc(len + (size_t)1);
-	if (!bytes)
+	p.bytes = malloc(p.len + 1);
+	if (!p.bytes)
 		return -ENOMEM;
-	r = parcel_read_all(fd, bytes, len, deadline_ns);
-	if (r < 0)
-		return r;
-	*ret = steal_ptr(bytes);
-	*ret_len = len;
-	return 0;
+	r = parcel_read_all(fd, p.bytes, p.len, deadline_ns);
+	if (r == 0)
+		*ret = (struct parcel){ steal_ptr(p.bytes), p.len };
+	return r;
 }

@@ -5,60 +5,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/files.h"
 #include "common/wire.h"
 
-/* The writer has exactly as much room as is needed, or the sizes are wrong. */
-static int compilewire_seal(const struct wire *w, uint8_t **bytes, uint8_t **ret, size_t *ret_len)
-{
-	if (wire_done(w) < 0 || w->pos != w->len)
-		return -EFBIG;
-	*ret = steal_ptr(*bytes);
-	*ret_len = w->pos;
-	return 0;
-}
-
-int compilewire_put_request(const struct compilewire_request *q, uint8_t **ret, size_t *ret_len)
+int compilewire_put_request(const struct compilewire_request *q, struct parcel *ret)
 {
 	size_t len = 1 + 4 + q->text_len;
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
 	struct wire w;
+	int r;
 
 	for (size_t i = 0; i < q->n_devices; i++)
 		len += 2 + strlen(q->devices[i]);
-	if (len > COMPILEWIRE_REQUEST_MAX)
-		return -EFBIG;
-	bytes = malloc(len);
-	if (!bytes)
-		return -ENOMEM;
-	w = wire_writer(bytes, len);
+	r = parcel_begin(len, COMPILEWIRE_REQUEST_MAX, &w);
+	if (r < 0)
+		return r;
 	wire_put_u8(&w, q->n_devices);
 	for (size_t i = 0; i < q->n_devices; i++)
 		wire_put_str(&w, q->devices[i]);
 	wire_put_u32(&w, (uint32_t)q->text_len);
 	wire_put_bytes(&w, q->text, q->text_len);
-	return compilewire_seal(&w, &bytes, ret, ret_len);
+	return parcel_seal(&w, ret);
 }
 
-int compilewire_put_reply(const struct compilewire_reply *p, uint8_t **ret, size_t *ret_len)
+int compilewire_put_reply(const struct compilewire_reply *p, struct parcel *ret)
 {
 	size_t len = 4 + 1 + 2 + strlen(p->error) + 4 + p->batch_len + kdump_size(&p->expected);
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
 	struct wire w;
+	int r = parcel_begin(len, COMPILEWIRE_REPLY_MAX, &w);
 
-	if (len > COMPILEWIRE_REPLY_MAX)
-		return -EFBIG;
-	bytes = malloc(len);
-	if (!bytes)
-		return -ENOMEM;
-	w = wire_writer(bytes, len);
+	if (r < 0)
+		return r;
 	wire_put_u32(&w, (uint32_t)-p->result);
 	wire_put_u8(&w, p->mode);
 	wire_put_str(&w, p->error);
 	wire_put_u32(&w, (uint32_t)p->batch_len);
 	wire_put_bytes(&w, p->batch, p->batch_len);
 	kdump_put(&w, &p->expected);
-	return compilewire_seal(&w, &bytes, ret, ret_len);
+	return parcel_seal(&w, ret);
 }
 
 /* @len bytes and a NUL. Gives *ret (free() it), or NULL without bytes. */

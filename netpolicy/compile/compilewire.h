@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/attr.h"
+#include "common/parcel.h"
 #include "netpolicy/apply/batch.h"
 #include "netpolicy/apply/kdump.h"
 
@@ -40,12 +41,10 @@ struct compilewire_reply {
 	struct kdump expected; /* owned */
 };
 
-/* Encode. Give *ret (free() it). Errors: 0; -EFBIG; -ENOMEM. */
-int compilewire_put_request(const struct compilewire_request *q, uint8_t **ret,
-			    size_t *ret_len) _warn_unused_;
+/* Encode. Give *ret. Errors: 0; -EFBIG; -ENOMEM. */
+int compilewire_put_request(const struct compilewire_request *q, struct parcel *ret) _warn_unused_;
 /* As compilewire_put_request(). */
-int compilewire_put_reply(const struct compilewire_reply *p, uint8_t **ret,
-			  size_t *ret_len) _warn_unused_;
+int compilewire_put_reply(const struct compilewire_reply *p, struct parcel *ret) _warn_unused_;
 
 /* Decode. @ret needs no value before and is released by the caller also
  * after an error. Errors: 0; -EBADMSG; -ENOMEM. */

@@ -26,7 +26,6 @@
 #include <nftables/libnftables.h>
 
 #include "common/attr.h"
-#include "common/files.h"
 #include "common/parcel.h"
 #include "common/sandbox.h"
 #include "common/spawn.h"
@@ -330,14 +329,13 @@ static int compile_work(const struct compilewire_request *q, struct compilewire_
 
 static int compile_answer(struct compilewire_reply *reply)
 {
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len;
+	_cleanup_(parcel_release) struct parcel p = { 0 };
 	int r;
 
 	if (reply->result < 0 && !reply->error[0])
 		compile_say(reply, strerror(-reply->result));
-	r = compilewire_put_reply(reply, &bytes, &len);
-	return r < 0 ? r : parcel_send(SPAWN_CHAN_FD, bytes, len, 0);
+	r = compilewire_put_reply(reply, &p);
+	return r < 0 ? r : parcel_send(SPAWN_CHAN_FD, &p, 0);
 }
 
 /* The process of one text. */
@@ -409,11 +407,10 @@ static int compile_next(const struct compilewire_request *q, uint8_t *mode)
 
 static int compile_receive(struct compilewire_request *ret)
 {
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len;
-	int r = parcel_receive(SPAWN_CHAN_FD, COMPILEWIRE_REQUEST_MAX, 0, &bytes, &len);
+	_cleanup_(parcel_release) struct parcel p = { 0 };
+	int r = parcel_receive(SPAWN_CHAN_FD, COMPILEWIRE_REQUEST_MAX, 0, &p);
 
-	return r < 0 ? r : compilewire_get_request(bytes, len, ret);
+	return r < 0 ? r : compilewire_get_request(p.bytes, p.len, ret);
 }
 
 int main(int argc, char **argv)

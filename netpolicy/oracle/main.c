@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 
 #include "common/attr.h"
-#include "common/files.h"
 #include "common/ip6.h"
 #include "common/parcel.h"
 #include "common/spawn.h"
@@ -519,23 +518,21 @@ static int main_work(struct main_world *w)
 
 static int main_receive(struct oraclewire_request *ret)
 {
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len;
-	int r = parcel_receive(SPAWN_CHAN_FD, ORACLEWIRE_REQUEST_MAX, 0, &bytes, &len);
+	_cleanup_(parcel_release) struct parcel p = { 0 };
+	int r = parcel_receive(SPAWN_CHAN_FD, ORACLEWIRE_REQUEST_MAX, 0, &p);
 
-	return r < 0 ? r : oraclewire_get_request(bytes, len, ret);
+	return r < 0 ? r : oraclewire_get_request(p.bytes, p.len, ret);
 }
 
 static int main_answer(struct oraclewire_reply *reply)
 {
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len;
+	_cleanup_(parcel_release) struct parcel p = { 0 };
 	int r;
 
 	if (reply->result < 0 && !reply->error[0])
 		snprintf(reply->error, sizeof(reply->error), "%s", strerror(-reply->result));
-	r = oraclewire_put_reply(reply, &bytes, &len);
-	return r < 0 ? r : parcel_send(SPAWN_CHAN_FD, bytes, len, 0);
+	r = oraclewire_put_reply(reply, &p);
+	return r < 0 ? r : parcel_send(SPAWN_CHAN_FD, &p, 0);
 }
 
 /* One question. After an error of its own the parent takes a new child. */

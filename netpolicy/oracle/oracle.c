@@ -2,25 +2,18 @@
 #include "netpolicy/oracle/oracle.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
-#include "common/clk.h"
-#include "common/files.h"
-#include "common/parcel.h"
-#include "common/spawn.h"
+#include "common/errand.h"
 #include "netpolicy/apply/batch.h"
 #include "netpolicy/oracle/oraclewire.h"
 
 #define ORACLE_SPARE_UID 60000 /* the first one that is tried */
 
 struct oracle {
-	pid_t pid; /* 0: no child now */
-	int fd;
+	struct errand child;
 	struct oraclewire_links links; /* those it has made */
 	size_t n_sent;                 /* packets */
 };
@@ -67,66 +60,15 @@ static void oracle_describe(const struct oracle_job *job, const struct terms_pac
 		memcpy(ret->grants[i], p->grants[i].name, sizeof(ret->grants[i]));
 }
 
-static int oracle_start(struct oracle *o, const struct oraclewire_links *links)
-{
-	static const char *const argv[] = { ORACLE_PROGRAM, NULL };
-	_cleanup_(closep) int ours = -1;
-	_cleanup_(closep) int theirs = -1;
-	char path[FILES_PATH_MAX];
-	int pair[2];
-	int r = spawn_find(ORACLE_PROGRAM, path, sizeof(path));
-
-	if (r < 0)
-		return r;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	ours = pair[0];
-	theirs = pair[1];
-	r = spawn_start(&(struct spawn_spec){ path, argv, theirs, -1 }, &o->pid);
-	if (r < 0)
-		return r;
-	o->fd = steal_fd(&ours);
-	o->links = *links;
-	o->n_sent = 0;
-	return 0;
-}
-
-/* Ends the child, whatever it does. Gives how it ended. */
-static int oracle_end(struct oracle *o)
-{
-	int status = 0;
-
-	if (!o->pid)
-		return 0;
-	kill(o->pid, SIGKILL);
-	if (TEMP_FAILURE_RETRY(waitpid(o->pid, &status, 0)) < 0)
-		status = 0;
-	o->pid = 0;
-	closep(&o->fd);
-	return status;
-}
-
 /* Makes a child ready for @q: this one, or a new one. */
 static int oracle_ready(struct oracle *o, const struct oraclewire_request *q)
 {
 	if (!oraclewire_same_links(&o->links, &q->links) || q->n > ORACLE_PACKETS_MAX - o->n_sent)
-		(void)oracle_end(o);
-	return o->pid ? 0 : oracle_start(o, &q->links);
-}
-
-static void oracle_explain(int r, int status, char ret_error[static ORACLE_ERROR_MAX])
-{
-	if (ret_error[0])
-		return;
-	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
-		snprintf(ret_error, ORACLE_ERROR_MAX, "%s was ended by signal %d (%s)",
-			 ORACLE_PROGRAM, WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		snprintf(ret_error, ORACLE_ERROR_MAX, "%s: %s", ORACLE_PROGRAM,
-			 r == -EPIPE     ? "it ended without an answer" :
-			 r == -ETIMEDOUT ? "no answer within 60 seconds" :
-			 r == -EBADMSG   ? "its answer is not one" :
-					   strerror(-r));
+		errand_end(&o->child);
+	if (!o->child.pid)
+		o->n_sent = 0;
+	o->links = q->links;
+	return errand_start(&o->child, ORACLE_PROGRAM);
 }
 
 static void oracle_fill(const struct oraclewire_reply *reply, struct oracle_answer *ret)
@@ -152,18 +94,15 @@ static void oracle_fill(const struct oraclewire_reply *reply, struct oracle_answ
 static int oracle_exchange(struct oracle *o, const struct oraclewire_request *q,
 			   struct oraclewire_reply *ret)
 {
-	_cleanup_(files_freep) uint8_t *request = NULL;
-	_cleanup_(files_freep) uint8_t *reply = NULL;
-	uint64_t deadline = clk_now_ns() + ORACLE_DEADLINE_MS * CLK_NS_PER_MS;
-	size_t request_len = 0, reply_len = 0;
-	int r = oraclewire_put_request(q, &request, &request_len);
+	_cleanup_(parcel_release) struct parcel request = { 0 };
+	_cleanup_(parcel_release) struct parcel reply = { 0 };
+	int r = oraclewire_put_request(q, &request);
 
-	if (r == 0)
-		r = parcel_send(o->fd, request, request_len, deadline);
 	o->n_sent += q->n;
 	if (r == 0)
-		r = parcel_receive(o->fd, ORACLEWIRE_REPLY_MAX, deadline, &reply, &reply_len);
-	return r < 0 ? r : oraclewire_get_reply(reply, reply_len, ret);
+		r = errand_ask(&o->child, &request, ORACLE_DEADLINE_MS, ORACLEWIRE_REPLY_MAX,
+			       &reply);
+	return r < 0 ? r : oraclewire_get_reply(reply.bytes, reply.len, ret);
 }
 
 static int oracle_talk(struct oracle *o, const struct oraclewire_request *q,
@@ -186,7 +125,7 @@ static int oracle_talk(struct oracle *o, const struct oraclewire_request *q,
 int oracle_ask(const struct oracle_job *job, const struct terms_packet *packets, size_t n,
 	       struct oracle_answer *ret, char ret_error[static ORACLE_ERROR_MAX])
 {
-	struct oracle alone = { .fd = -1 };
+	struct oracle alone = { 0 };
 	struct oracle *o = job->session ? job->session : &alone;
 	struct oraclewire_request q;
 	int r;
@@ -199,8 +138,8 @@ int oracle_ask(const struct oracle_job *job, const struct terms_packet *packets,
 	if (r == 0)
 		r = oracle_talk(o, &q, ret, ret_error);
 	if (r < 0)
-		oracle_explain(r, oracle_end(o), ret_error);
-	(void)oracle_end(&alone);
+		errand_explain(&o->child, r, ret_error, ORACLE_ERROR_MAX);
+	errand_end(&alone.child);
 	return r;
 }
 
@@ -210,7 +149,6 @@ int oracle_open(struct oracle **ret)
 
 	if (!o)
 		return -ENOMEM;
-	o->fd = -1;
 	*ret = o;
 	return 0;
 }
@@ -219,7 +157,7 @@ void oracle_close(struct oracle *o)
 {
 	if (!o)
 		return;
-	(void)oracle_end(o);
+	errand_end(&o->child);
 	free(o);
 }
 

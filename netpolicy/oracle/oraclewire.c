@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/files.h"
 #include "common/wire.h"
 
 #define ORACLEWIRE_PACKET 72  /* bytes of one packet */
@@ -68,28 +67,17 @@ static void oraclewire_get_packet(struct wire *w, struct terms_packet *ret)
 		wire_fail(w);
 }
 
-/* The writer has exactly as much room as is needed, or the sizes above are wrong. */
-static int oraclewire_seal(const struct wire *w, uint8_t **bytes, uint8_t **ret, size_t *ret_len)
-{
-	if (wire_done(w) < 0)
-		return -EFBIG;
-	*ret = steal_ptr(*bytes);
-	*ret_len = w->pos;
-	return 0;
-}
-
-int oraclewire_put_request(const struct oraclewire_request *q, uint8_t **ret, size_t *ret_len)
+int oraclewire_put_request(const struct oraclewire_request *q, struct parcel *ret)
 {
 	size_t len = sizeof(*q) + 64 + q->batch_len + q->n * ORACLEWIRE_PACKET;
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
 	struct wire w;
+	int r;
 
 	if (q->batch_len > ORACLEWIRE_BATCH_MAX || q->n > ORACLE_PACKETS_MAX)
 		return -EFBIG;
-	bytes = malloc(len);
-	if (!bytes)
-		return -ENOMEM;
-	w = wire_writer(bytes, len);
+	r = parcel_begin(len, ORACLEWIRE_REQUEST_MAX, &w);
+	if (r < 0)
+		return r;
 	oraclewire_put_names(&w, q->links.n_uplinks, q->links.uplinks[0], IFNAMSIZ);
 	oraclewire_put_names(&w, q->links.n_tunnels, q->links.tunnels[0], IFNAMSIZ);
 	oraclewire_put_names(&w, q->n_grants, q->grants[0], sizeof(q->grants[0]));
@@ -99,7 +87,7 @@ int oraclewire_put_request(const struct oraclewire_request *q, uint8_t **ret, si
 	wire_put_u32(&w, (uint32_t)q->n);
 	for (size_t i = 0; i < q->n; i++)
 		oraclewire_put_packet(&w, &q->packets[i]);
-	return oraclewire_seal(&w, &bytes, ret, ret_len);
+	return parcel_seal(&w, ret);
 }
 
 static void oraclewire_get_names(struct wire *w, uint8_t *ret_n, uint8_t max, char *ret,
@@ -166,18 +154,13 @@ static size_t oraclewire_reply_size(const struct oraclewire_reply *p)
 	return len;
 }
 
-int oraclewire_put_reply(const struct oraclewire_reply *p, uint8_t **ret, size_t *ret_len)
+int oraclewire_put_reply(const struct oraclewire_reply *p, struct parcel *ret)
 {
-	size_t len = oraclewire_reply_size(p);
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
 	struct wire w;
+	int r = parcel_begin(oraclewire_reply_size(p), ORACLEWIRE_REPLY_MAX, &w);
 
-	if (len > ORACLEWIRE_REPLY_MAX)
-		return -EFBIG;
-	bytes = malloc(len);
-	if (!bytes)
-		return -ENOMEM;
-	w = wire_writer(bytes, len);
+	if (r < 0)
+		return r;
 	wire_put_u32(&w, (uint32_t)-p->result);
 	wire_put_str(&w, p->error);
 	wire_put_u32(&w, (uint32_t)p->n_rules);
@@ -196,7 +179,7 @@ int oraclewire_put_reply(const struct oraclewire_reply *p, uint8_t **ret, size_t
 		wire_put_u8(&w, (uint8_t)v->verdict);
 		wire_put_u8(&w, (uint8_t)v->ct);
 	}
-	return oraclewire_seal(&w, &bytes, ret, ret_len);
+	return parcel_seal(&w, ret);
 }
 
 static void oraclewire_get_verdict(struct wire *w, size_t n_rules, struct oraclewire_verdict *ret)

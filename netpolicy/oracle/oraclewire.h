@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/attr.h"
+#include "common/parcel.h"
 #include "netpolicy/model/policy.h"
 #include "netpolicy/model/terms.h"
 #include "netpolicy/oracle/oracle.h"
@@ -63,12 +64,10 @@ struct oraclewire_reply {
 	size_t n;
 };
 
-/* Encode. Give *ret (free() it). Errors: 0; -EFBIG; -ENOMEM. */
-int oraclewire_put_request(const struct oraclewire_request *q, uint8_t **ret,
-			   size_t *ret_len) _warn_unused_;
+/* Encode. Give *ret. Errors: 0; -EFBIG; -ENOMEM. */
+int oraclewire_put_request(const struct oraclewire_request *q, struct parcel *ret) _warn_unused_;
 /* As oraclewire_put_request(). */
-int oraclewire_put_reply(const struct oraclewire_reply *p, uint8_t **ret,
-			 size_t *ret_len) _warn_unused_;
+int oraclewire_put_reply(const struct oraclewire_reply *p, struct parcel *ret) _warn_unused_;
 
 /* Decode. @ret needs no value before and is released by the caller also after an error.
  * Errors: 0; -EBADMSG; -ENOMEM. */

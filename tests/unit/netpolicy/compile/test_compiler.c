@@ -61,13 +61,11 @@ static void test_compiler_golden(void)
 
 static bool test_is_same(const struct compilewire_reply *a, const struct compilewire_reply *b)
 {
-	_cleanup_(files_freep) uint8_t *one = NULL;
-	_cleanup_(files_freep) uint8_t *other = NULL;
-	size_t one_len, other_len;
+	_cleanup_(parcel_release) struct parcel one = { 0 };
+	_cleanup_(parcel_release) struct parcel other = { 0 };
 
-	return compilewire_put_reply(a, &one, &one_len) == 0 &&
-	       compilewire_put_reply(b, &other, &other_len) == 0 && one_len == other_len &&
-	       !memcmp(one, other, one_len);
+	return compilewire_put_reply(a, &one) == 0 && compilewire_put_reply(b, &other) == 0 &&
+	       one.len == other.len && !memcmp(one.bytes, other.bytes, one.len);
 }
 
 /* @text by a child of its own and by that of @c, whatever it has compiled before. */

@@ -5,7 +5,6 @@
 
 #include "netpolicy/compile/compilewire.h"
 #include "common/attr.h"
-#include "common/files.h"
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
 
@@ -15,17 +14,16 @@ static void test_compilewire_request(void)
 		.n_devices = 1, .devices = { "eth0" }, .text = (char *)"abc", .text_len = 3
 	};
 	_cleanup_(compilewire_release_request) struct compilewire_request back = { 0 };
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len = 0;
+	_cleanup_(parcel_release) struct parcel made = { 0 };
 
-	CU_ASSERT_EQUAL(compilewire_put_request(&q, &bytes, &len), 0);
-	if (!bytes)
+	CU_ASSERT_EQUAL(compilewire_put_request(&q, &made), 0);
+	if (!made.bytes)
 		return;
-	for (size_t cut = 0; cut < len; cut++) {
-		CU_ASSERT_EQUAL(compilewire_get_request(bytes, cut, &back), -EBADMSG);
+	for (size_t cut = 0; cut < made.len; cut++) {
+		CU_ASSERT_EQUAL(compilewire_get_request(made.bytes, cut, &back), -EBADMSG);
 		compilewire_release_request(&back);
 	}
-	CU_ASSERT_EQUAL(compilewire_get_request(bytes, len, &back), 0);
+	CU_ASSERT_EQUAL(compilewire_get_request(made.bytes, made.len, &back), 0);
 	CU_ASSERT_STRING_EQUAL(back.text, "abc");
 	CU_ASSERT_STRING_EQUAL(back.devices[0], "eth0");
 }
@@ -37,15 +35,15 @@ static void test_compilewire_reply(void)
 				       .error = "x",
 				       .batch = (uint8_t *)"12345678",
 				       .batch_len = 8 };
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len = 0;
+	_cleanup_(parcel_release) struct parcel made = { 0 };
 
-	CU_ASSERT_EQUAL(compilewire_put_reply(&p, &bytes, &len), 0);
-	for (size_t cut = 0; bytes && cut <= len; cut++) {
+	CU_ASSERT_EQUAL(compilewire_put_reply(&p, &made), 0);
+	for (size_t cut = 0; made.bytes && cut <= made.len; cut++) {
 		_cleanup_(compilewire_release_reply) struct compilewire_reply back = { 0 };
-		bool is_whole = cut == len;
+		bool is_whole = cut == made.len;
 
-		CU_ASSERT_EQUAL(compilewire_get_reply(bytes, cut, &back), is_whole ? 0 : -EBADMSG);
+		CU_ASSERT_EQUAL(compilewire_get_reply(made.bytes, cut, &back),
+				is_whole ? 0 : -EBADMSG);
 		if (is_whole)
 			CU_ASSERT_TRUE(back.result == -ENOENT && back.batch_len == 8);
 	}
@@ -54,11 +52,10 @@ static void test_compilewire_reply(void)
 static void test_compilewire_too_large(void)
 {
 	struct compilewire_request q = { .text_len = COMPILEWIRE_REQUEST_MAX };
-	uint8_t *bytes = NULL;
-	size_t len;
+	struct parcel made = { 0 };
 
-	CU_ASSERT_EQUAL(compilewire_put_request(&q, &bytes, &len), -EFBIG);
-	CU_ASSERT_PTR_NULL(bytes);
+	CU_ASSERT_EQUAL(compilewire_put_request(&q, &made), -EFBIG);
+	CU_ASSERT_PTR_NULL(made.bytes);
 }
 
 static int test_reply_once(void *ctx)

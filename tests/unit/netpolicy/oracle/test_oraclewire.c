@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/files.h"
 #include "netpolicy/oracle/oraclewire.h"
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
@@ -46,16 +45,15 @@ static const struct oraclewire_reply test_reply = {
 /* Every cut is an error, the whole comes back. */
 static void test_oraclewire_request(void)
 {
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len = 0;
+	_cleanup_(parcel_release) struct parcel made = { 0 };
 
-	CU_ASSERT_EQUAL(oraclewire_put_request(&test_request, &bytes, &len), 0);
-	for (size_t cut = 0; bytes && cut <= len; cut++) {
+	CU_ASSERT_EQUAL(oraclewire_put_request(&test_request, &made), 0);
+	for (size_t cut = 0; made.bytes && cut <= made.len; cut++) {
 		_cleanup_(oraclewire_release_request) struct oraclewire_request back = { 0 };
-		int r = oraclewire_get_request(bytes, cut, &back);
+		int r = oraclewire_get_request(made.bytes, cut, &back);
 
-		CU_ASSERT_EQUAL(r, cut == len ? 0 : -EBADMSG);
-		if (cut < len)
+		CU_ASSERT_EQUAL(r, cut == made.len ? 0 : -EBADMSG);
+		if (cut < made.len)
 			continue;
 		CU_ASSERT_STRING_EQUAL(back.links.uplinks[1], "eth1");
 		CU_ASSERT_STRING_EQUAL(back.grants[0], "ssh");
@@ -66,16 +64,15 @@ static void test_oraclewire_request(void)
 
 static void test_oraclewire_reply(void)
 {
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len = 0;
+	_cleanup_(parcel_release) struct parcel made = { 0 };
 
-	CU_ASSERT_EQUAL(oraclewire_put_reply(&test_reply, &bytes, &len), 0);
-	for (size_t cut = 0; bytes && cut <= len; cut++) {
+	CU_ASSERT_EQUAL(oraclewire_put_reply(&test_reply, &made), 0);
+	for (size_t cut = 0; made.bytes && cut <= made.len; cut++) {
 		_cleanup_(oraclewire_release_reply) struct oraclewire_reply back = { 0 };
-		int r = oraclewire_get_reply(bytes, cut, &back);
+		int r = oraclewire_get_reply(made.bytes, cut, &back);
 
-		CU_ASSERT_EQUAL(r, cut == len ? 0 : -EBADMSG);
-		if (cut < len)
+		CU_ASSERT_EQUAL(r, cut == made.len ? 0 : -EBADMSG);
+		if (cut < made.len)
 			continue;
 		CU_ASSERT_STRING_EQUAL(back.rules[0].chain, "egress_eth0");
 		CU_ASSERT_TRUE(back.rules[0].is_guard && back.n == 2);
@@ -89,11 +86,10 @@ static void test_oraclewire_reply(void)
 static int test_request_with(const struct oraclewire_request *q)
 {
 	_cleanup_(oraclewire_release_request) struct oraclewire_request back = { 0 };
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len = 0;
-	int r = oraclewire_put_request(q, &bytes, &len);
+	_cleanup_(parcel_release) struct parcel made = { 0 };
+	int r = oraclewire_put_request(q, &made);
 
-	return r < 0 ? r : oraclewire_get_request(bytes, len, &back);
+	return r < 0 ? r : oraclewire_get_request(made.bytes, made.len, &back);
 }
 
 /* Values that are none, at their limits. */
@@ -129,14 +125,13 @@ static int test_reply_with(struct oraclewire_verdict verdict)
 {
 	_cleanup_(oraclewire_release_reply) struct oraclewire_reply back = { 0 };
 	struct oraclewire_reply p = test_reply;
-	_cleanup_(files_freep) uint8_t *bytes = NULL;
-	size_t len = 0;
+	_cleanup_(parcel_release) struct parcel made = { 0 };
 	int r;
 
 	p.verdicts = &verdict;
 	p.n = 1;
-	r = oraclewire_put_reply(&p, &bytes, &len);
-	return r < 0 ? r : oraclewire_get_reply(bytes, len, &back);
+	r = oraclewire_put_reply(&p, &made);
+	return r < 0 ? r : oraclewire_get_reply(made.bytes, made.len, &back);
 }
 
 static void test_oraclewire_verdicts(void)
