@@ -23,9 +23,6 @@
 #define CSR_DIGEST EVP_sha256()
 #define CSR_SEPARATE_RDN 0 /* X509_NAME_add_entry(3): a set of its own */
 
-/* The fields of a subject that are known. */
-enum csr_field { CSR_COUNTRY, CSR_ORGANIZATION, CSR_UNIT, CSR_COMMON_NAME, CSR_FIELDS };
-
 static void csr_free_bio(BIO **bio)
 {
 	BIO_free(*bio);
@@ -351,38 +348,22 @@ static const char *csr_take_block(BIO *bio, unsigned char **ret_der, long *ret_l
 	return csr_is_space(rest, left) ? NULL : "something follows the PEM block";
 }
 
-static const char *csr_decode(const char *pem, size_t len, struct csrform **ret)
+static const char *csr_read_pem(const char *pem, size_t len, unsigned char **ret_der, long *ret_len)
 {
 	static const char begin[] = "-----BEGIN ";
 	_cleanup_(csr_free_bio) BIO *bio = NULL;
-	_cleanup_(csr_free_bytes) unsigned char *der = NULL;
-	const char *why;
-	long der_len = 0;
-	bool is_left;
 
 	if (len > CSR_PEM_MAX)
 		return "it is longer than 16384 bytes";
 	if (len < sizeof(begin) || memcmp(pem, begin, sizeof(begin) - 1) != 0)
 		return "it does not begin with a PEM block";
 	bio = BIO_new_mem_buf(pem, (int)len);
-	why = bio ? csr_take_block(bio, &der, &der_len) : csr_no_memory;
-	if (why)
-		return why;
-	*ret = csrform_decode(der, der_len, &is_left);
-	if (is_left)
-		return "something follows the request in its PEM block";
-	return *ret ? NULL : "it is not a PKCS#10 request";
-}
-
-/* Only digests without known collisions; a name can be in a request that somebody else signed. */
-static bool csr_is_digest(int nid)
-{
-	return nid == NID_sha256 || nid == NID_sha384 || nid == NID_sha512;
+	return bio ? csr_take_block(bio, ret_der, ret_len) : csr_no_memory;
 }
 
 static const char *csr_read_key(const struct csrform *f, struct csr *c)
 {
-	if (ASN1_INTEGER_get(f->info->version) != X509_REQ_VERSION_1)
+	if (!der_is(&f->version, "\0", 1))
 		return "its version is unknown";
 	c->key = csrform_decode_key(f);
 	return c->key ? keypair_judge_key(c->key) : "its key cannot be read";
@@ -390,234 +371,284 @@ static const char *csr_read_key(const struct csrform *f, struct csr *c)
 
 static const char *csr_check_signature(const struct csrform *f, EVP_PKEY *key)
 {
-	int digest;
-
-	if (OBJ_find_sigid_algs(OBJ_obj2nid(f->algorithm->algorithm), &digest, NULL) != 1 ||
-	    !csr_is_digest(digest))
+	if (!csrform_knows_algorithm(f))
 		return "its signature is not made with SHA-256, SHA-384 or SHA-512";
 	if (!csrform_is_signed_by(f, key))
 		return "its signature is not made with its key";
 	return NULL;
 }
 
+/* Where a field goes to. */
 struct csr_room {
 	char *to;
 	size_t size;
 };
 
-static enum csr_field csr_find_field(const X509_NAME_ENTRY *entry)
+/* Bytes of one character, 0 for what is no text of a name. Source: RFC 5280, DirectoryString. */
+static size_t csr_width(unsigned int tag)
 {
-	switch (OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry))) {
-	case NID_countryName:
-		return CSR_COUNTRY;
-	case NID_organizationName:
-		return CSR_ORGANIZATION;
-	case NID_organizationalUnitName:
-		return CSR_UNIT;
-	case NID_commonName:
-		return CSR_COMMON_NAME;
+	switch (tag) {
+	case DER_UTF8:
+	case DER_PRINTABLE:
+	case DER_T61:
+	case DER_IA5:
+		return 1;
+	case DER_BMP:
+		return 2;
+	case DER_UNIVERSAL:
+		return 4;
 	default:
-		return CSR_FIELDS;
+		return 0;
 	}
 }
 
-/* Copies text of at least one byte, all of it in @from...'~'. */
-static bool csr_copy_text(const unsigned char *bytes, size_t len, unsigned char from,
+/* Copies text of at least one character, all of it in @from...'~'. */
+static bool csr_copy_text(const struct der_in *text, size_t width, unsigned char from,
 			  struct csr_room room)
 {
-	if (len == 0 || len >= room.size)
+	size_t n = der_len(text) / width;
+
+	if (n == 0 || n >= room.size || der_len(text) % width)
 		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (bytes[i] < from || bytes[i] > '~')
+	for (size_t i = 0; i < der_len(text); i++) {
+		bool is_last = i % width == width - 1;
+
+		if (is_last ? text->at[i] < from || text->at[i] > '~' : text->at[i] != 0)
 			return false;
+		room.to[i / width] = (char)text->at[i];
 	}
-	memcpy(room.to, bytes, len);
-	room.to[len] = '\0';
+	room.to[n] = '\0';
 	return true;
 }
 
-static const char *csr_take_field(const X509_NAME_ENTRY *entry, struct csr_room room)
+/* NULL in .to for what a subject must not hold. Source: RFC 5280, appendix A.1 */
+static struct csr_room csr_find_room(const struct der_in *oid, struct csr *c)
 {
-	_cleanup_(csr_free_bytes) unsigned char *utf8 = NULL;
-	int len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(entry));
+	const struct {
+		const char *oid;
+		struct csr_room room;
+	} fields[] = {
+		{ "\x55\x04\x03", { c->common_name, sizeof(c->common_name) } },
+		{ "\x55\x04\x06", { c->country, sizeof(c->country) } },
+		{ "\x55\x04\x0a", { c->organization, sizeof(c->organization) } },
+		{ "\x55\x04\x0b", { c->organizational_unit, sizeof(c->organizational_unit) } },
+	};
 
-	if (len < 0 || !csr_copy_text(utf8, (size_t)len, ' ', room))
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (der_is(oid, fields[i].oid, 3))
+			return fields[i].room;
+	return (struct csr_room){ NULL, 0 };
+}
+
+static const char *csr_take_field(struct der_in *field, struct csr *c)
+{
+	struct der_in oid = der_enter(field, DER_OID);
+	struct csr_room room = csr_find_room(&oid, c);
+	size_t width = csr_width(der_tag(field));
+	struct der_in text = der_enter(field, der_tag(field));
+
+	der_end(field);
+	if (*field->failed)
+		return "its subject cannot be read";
+	if (!room.to)
+		return "the subject holds something else than C, O, OU and CN";
+	if (room.to[0] != '\0')
+		return "a field of the subject is there twice";
+	if (!width || !csr_copy_text(&text, width, ' ', room))
 		return "a field of the subject is empty, too long, or not printable ASCII";
 	return NULL;
 }
 
-/* OpenSSL numbers the sets: two entries of one number are in one set. */
-static const char *csr_read_subject(const X509_NAME *subject, struct csr *c)
+static const char *csr_read_subject(const struct csrform *f, struct csr *c)
 {
-	const struct csr_room rooms[CSR_FIELDS] = {
-		[CSR_COUNTRY] = { c->country, sizeof(c->country) },
-		[CSR_ORGANIZATION] = { c->organization, sizeof(c->organization) },
-		[CSR_UNIT] = { c->organizational_unit, sizeof(c->organizational_unit) },
-		[CSR_COMMON_NAME] = { c->common_name, sizeof(c->common_name) },
-	};
-	int n = X509_NAME_entry_count(subject);
+	struct der_in subject = f->subject;
+	const char *why = NULL;
 
-	for (int i = 0, set = -1; i < n; i++) {
-		const X509_NAME_ENTRY *entry = X509_NAME_get_entry(subject, i);
-		enum csr_field field = csr_find_field(entry);
-		const char *why;
+	while (!why && der_len(&subject)) {
+		struct der_in set = der_enter(&subject, DER_SET);
+		struct der_in field = der_enter(&set, DER_SEQUENCE);
 
-		if (X509_NAME_ENTRY_set(entry) == set)
-			return "two fields of the subject are in one set";
-		if (field == CSR_FIELDS)
-			return "the subject holds something else than C, O, OU and CN";
-		if (rooms[field].to[0] != '\0')
-			return "a field of the subject is there twice";
-		why = csr_take_field(entry, rooms[field]);
-		if (why)
-			return why;
-		set = X509_NAME_ENTRY_set(entry);
+		why = csr_take_field(&field, c);
+		if (!why && der_len(&set))
+			why = "two fields of the subject are in one set";
 	}
-	return NULL;
+	return why;
 }
 
-static const char *csr_take_ip(const ASN1_STRING *string, struct csr_name *name)
+static const char *csr_take_ip(const struct der_in *bytes, struct csr_name *name)
 {
-	size_t len = (size_t)ASN1_STRING_length(string);
+	size_t len = der_len(bytes);
 	int family = len == sizeof(struct in_addr) ? AF_INET : AF_INET6;
 
 	if (len != sizeof(struct in_addr) && len != sizeof(struct in6_addr))
 		return "an alternative name is an address of neither 4 nor 16 bytes";
-	name->kind = CSR_IP;
-	if (!inet_ntop(family, ASN1_STRING_get0_data(string), name->text, sizeof(name->text)))
+	if (!inet_ntop(family, bytes->at, name->text, sizeof(name->text)))
 		return "an alternative name is an address that has no text form";
 	return NULL;
 }
 
-static const char *csr_take_san(const GENERAL_NAME *san, struct csr_name *name)
+/* Source: RFC 5280, section 4.2.1.6 */
+static const char *csr_take_san(struct der_in *sans, struct csr_name *name)
 {
 	const struct csr_room room = { name->text, sizeof(name->text) };
-	int type;
-	const ASN1_STRING *string = GENERAL_NAME_get0_value(san, &type);
+	unsigned int tag = der_tag(sans);
+	struct der_in text = der_enter(sans, tag);
 
-	switch (type) {
-	case GEN_DNS:
-		name->kind = CSR_DNS;
-		break;
-	case GEN_URI:
-		name->kind = CSR_URI;
-		break;
-	case GEN_EMAIL:
+	switch (tag) {
+	case DER_CONTEXT(1):
 		name->kind = CSR_EMAIL;
 		break;
-	case GEN_IPADD:
-		return csr_take_ip(string, name);
+	case DER_CONTEXT(2):
+		name->kind = CSR_DNS;
+		break;
+	case DER_CONTEXT(6):
+		name->kind = CSR_URI;
+		break;
+	case DER_CONTEXT(7):
+		name->kind = CSR_IP;
+		return csr_take_ip(&text, name);
 	default:
 		return "an alternative name is of another kind than DNS, URI, IP and mail";
 	}
-	if (!csr_copy_text(ASN1_STRING_get0_data(string), (size_t)ASN1_STRING_length(string), '!',
-			   room))
+	if (!csr_copy_text(&text, 1, '!', room))
 		return "an alternative name is empty, too long, or holds a blank or something that "
 		       "is not printable ASCII";
 	return NULL;
 }
 
-static const char *csr_take_sans(const GENERAL_NAMES *sans, struct csr *c)
+static size_t csr_count(struct der_in list)
 {
-	int n = sk_GENERAL_NAME_num(sans);
+	size_t n = 0;
+
+	for (; der_len(&list); n++)
+		(void)der_enter(&list, der_tag(&list));
+	return n;
+}
+
+static const char *csr_take_sans(struct der_in sans, struct csr *c)
+{
+	size_t n = csr_count(sans);
 	const char *why = NULL;
 
+	if (*sans.failed)
+		return "its alternative names cannot be read";
 	if (n > CSR_SANS_MAX)
 		return "it has more than 64 alternative names";
 	if (n == 0)
 		return NULL;
-	c->names = calloc((size_t)n, sizeof(*c->names));
+	c->names = calloc(n, sizeof(*c->names));
 	if (!c->names)
 		return csr_no_memory;
-	c->n_names = (size_t)n;
-	for (int i = 0; !why && i < n; i++)
-		why = csr_take_san(sk_GENERAL_NAME_value(sans, i), &c->names[i]);
+	c->n_names = n;
+	for (size_t i = 0; !why && i < n; i++)
+		why = csr_take_san(&sans, &c->names[i]);
 	return why;
 }
 
-static const char *csr_decode_sans(X509_EXTENSION *extension, struct csr *c)
+/* The value of an extension is a text of its own. */
+static const char *csr_decode_sans(const struct der_in *value, struct csr *c)
 {
-	_cleanup_(csr_free_sans) GENERAL_NAMES *sans = NULL;
-	const ASN1_STRING *content = X509_EXTENSION_get_data(extension);
-	const unsigned char *bytes = ASN1_STRING_get0_data(content), *at = bytes;
+	bool failed;
+	struct der_in all = der_open(value->at, der_len(value), &failed);
+	struct der_in sans = der_enter(&all, DER_SEQUENCE);
 
-	sans = d2i_GENERAL_NAMES(NULL, &at, ASN1_STRING_length(content));
-	if (!sans || at != bytes + ASN1_STRING_length(content))
-		return "its alternative names cannot be read";
+	der_end(&all);
 	return csr_take_sans(sans, c);
 }
 
-/* X509_REQ_get_extensions() would take the first of several. Gives the one value of the one
- * attribute, or NULL in *ret when there is none. */
-static const char *csr_find_extensions(const STACK_OF(X509_ATTRIBUTE) * attributes,
-				       const ASN1_STRING **ret)
+/* Gives the value of the one attribute with extensions, empty when there is none. */
+static const char *csr_find_extensions(struct der_in attributes, struct der_in *ret)
 {
-	int at = X509at_get_attr_by_NID(attributes, NID_ext_req, -1);
-	X509_ATTRIBUTE *attribute;
-	const ASN1_TYPE *value;
+	static const char microsoft[] = "\x2b\x06\x01\x04\x01\x82\x37\x02\x01\x0e";
+	static const char pkcs9[] = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e"; /* RFC 2985 */
+	size_t n = 0;
 
-	if (X509at_get_attr_by_NID(attributes, NID_ms_ext_req, -1) >= 0)
-		return "it asks for extensions in Microsoft's way";
-	*ret = NULL;
-	if (at < 0)
+	*ret = (struct der_in){ attributes.end, attributes.end, attributes.failed };
+	while (der_len(&attributes)) {
+		struct der_in attribute = der_enter(&attributes, DER_SEQUENCE);
+		struct der_in oid = der_enter(&attribute, DER_OID);
+		struct der_in values = der_enter(&attribute, DER_SET);
+
+		der_end(&attribute);
+		if (der_is(&oid, microsoft, sizeof(microsoft) - 1))
+			return "it asks for extensions in Microsoft's way";
+		if (!der_is(&oid, pkcs9, sizeof(pkcs9) - 1))
+			continue;
+		if (n++ || csr_count(values) != 1)
+			return "it asks for extensions twice";
+		*ret = values;
+	}
+	return *attributes.failed ? "the extensions it asks for cannot be read" : NULL;
+}
+
+/* One extension; that of alternative names goes to @ret_san. */
+static const char *csr_take_extension(struct der_in *list, struct der_in *ret_san)
+{
+	struct der_in extension = der_enter(list, DER_SEQUENCE);
+	struct der_in oid = der_enter(&extension, DER_OID);
+	struct der_in value;
+
+	if (der_tag(&extension) == DER_BOOLEAN) /* whether it is critical */
+		(void)der_enter(&extension, DER_BOOLEAN);
+	value = der_enter(&extension, DER_OCTET_STRING);
+	der_end(&extension);
+	if (!der_is(&oid, "\x55\x1d\x11", 3)) /* RFC 5280, section 4.2.1.6 */
 		return NULL;
-	attribute = X509at_get_attr(attributes, at);
-	if (X509at_get_attr_by_NID(attributes, NID_ext_req, at) >= 0 ||
-	    X509_ATTRIBUTE_count(attribute) != 1)
-		return "it asks for extensions twice";
-	value = X509_ATTRIBUTE_get0_type(attribute, 0);
-	if (!value || value->type != V_ASN1_SEQUENCE)
-		return "the extensions it asks for cannot be read";
-	*ret = value->value.sequence;
+	if (ret_san->at)
+		return "it has alternative names twice";
+	*ret_san = value;
 	return NULL;
 }
 
 static const char *csr_read_extensions(const struct csrform *f, struct csr *c)
 {
-	_cleanup_(csr_free_extensions) X509_EXTENSIONS *extensions = NULL;
-	const ASN1_STRING *list;
-	const unsigned char *bytes, *at;
-	const char *why = csr_find_extensions(f->info->attributes, &list);
-	int san;
+	struct der_in value, list, san = { .at = NULL };
+	const char *why = csr_find_extensions(f->attributes, &value);
 
-	if (why || !list)
+	if (why || !der_len(&value))
 		return why;
-	bytes = at = ASN1_STRING_get0_data(list);
-	extensions = d2i_X509_EXTENSIONS(NULL, &at, ASN1_STRING_length(list));
-	if (!extensions || at != bytes + ASN1_STRING_length(list))
-		return "the extensions it asks for cannot be read";
-	san = X509v3_get_ext_by_NID(extensions, NID_subject_alt_name, -1);
-	if (san < 0)
-		return NULL;
-	if (X509v3_get_ext_by_NID(extensions, NID_subject_alt_name, san) >= 0)
-		return "it has alternative names twice";
-	return csr_decode_sans(X509v3_get_ext(extensions, san), c);
+	list = der_enter(&value, DER_SEQUENCE);
+	while (!why && der_len(&list))
+		why = csr_take_extension(&list, &san);
+	if (!why && *list.failed)
+		why = "the extensions it asks for cannot be read";
+	if (!why && san.at)
+		why = csr_decode_sans(&san, c);
+	return why;
 }
 
-static const char *csr_take(const char *pem, size_t len, struct csr *c)
+static const char *csr_take(const unsigned char *der, size_t len, struct csr *c)
 {
-	_cleanup_(csrform_freep) struct csrform *f = NULL;
-	const char *why = csr_decode(pem, len, &f);
+	struct csrform f;
+	bool failed;
+	int r = csrform_decode(der, len, &failed, &f);
+	const char *why;
 
+	if (r < 0)
+		return r == -E2BIG ? "something follows the request in its PEM block" :
+				     "it is not a PKCS#10 request";
+	why = csr_read_key(&f, c);
 	if (!why)
-		why = csr_read_key(f, c);
+		why = csr_read_subject(&f, c);
 	if (!why)
-		why = csr_read_subject(f->info->subject, c);
-	if (!why)
-		why = csr_read_extensions(f, c);
+		why = csr_read_extensions(&f, c);
 	/* The last, because it costs most. */
 	if (!why)
-		why = csr_check_signature(f, c->key);
+		why = csr_check_signature(&f, c->key);
 	return why;
 }
 
 int csr_read(const char *pem, size_t len, struct csr *ret, const char **ret_why)
 {
 	_cleanup_(csr_release) struct csr c = { 0 };
+	_cleanup_(csr_free_bytes) unsigned char *der = NULL;
 	const char *why;
+	long der_len = 0;
 
 	ERR_clear_error();
-	why = csr_take(pem, len, &c);
+	why = csr_read_pem(pem, len, &der, &der_len);
+	if (!why)
+		why = csr_take(der, (size_t)der_len, &c);
 	if (csr_drain_errors() && why)
 		why = csr_no_memory;
 	if (why == csr_no_memory)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "certs/ztsd/signer.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/store.h>
@@ -18,29 +18,51 @@
 #include <time.h>
 
 #include "certs/keypair.h"
+#include "certs/ztsd/certbody.h"
 #include "common/files.h"
 #include "common/secret.h"
 
-#define SIGNER_SERIAL_BYTES 20 /* the most that RFC 5280, section 4.1.2.2 allows */
+#define SIGNER_SERIAL_BYTES 20    /* the most that RFC 5280, section 4.1.2.2 allows */
+#define SIGNER_HASH_BYTES 20      /* SHA-1, which names keys. Source: RFC 5280, section 4.2.1.2 */
+#define SIGNER_SIGNATURE_MAX 4096 /* bytes of a signature or a key: twice those of RSA 16384 */
 
-/* What is the same in every certificate is encoded once. */
+/* How keys of one kind sign. */
+struct signer_algorithm {
+	const char *key;
+	const char *digest; /* NULL = the key brings its own */
+	unsigned char id[15];
+	size_t id_len; /* of the AlgorithmIdentifier */
+};
+
+/* Source: RFC 5758, section 3.2; RFC 4055, section 5; RFC 8410, section 3 */
+static const struct signer_algorithm signer_algorithms[] = {
+	{ "EC", SN_sha256, { 0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2 }, 12 },
+	{ "RSA",
+	  SN_sha256,
+	  { 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11, 5, 0 },
+	  15 },
+	{ SN_ED25519, NULL, { 0x30, 5, 6, 3, 0x2b, 0x65, 0x70 }, 7 },
+	{ SN_ED448, NULL, { 0x30, 5, 6, 3, 0x2b, 0x65, 0x71 }, 7 },
+};
+
 struct signer {
 	EVP_PKEY *key;
 	X509 *cert;
-	const EVP_MD *digest;
-	X509_EXTENSION *constraints, *authority_key, *usage, *usage_rsa;
+	const struct signer_algorithm *algorithm;
+	struct certbody_ca ca; /* parts of @cert, or @hash */
+	unsigned char hash[SIGNER_HASH_BYTES];
 	char *bundle;
 	uint64_t expires_wall;
 };
 
-static void signer_free_cert(X509 **p)
+static void signer_free_md(EVP_MD_CTX **p)
 {
-	X509_free(*p);
+	EVP_MD_CTX_free(*p);
 }
 
-static void signer_free_names(GENERAL_NAMES **p)
+static void signer_free_bytes(unsigned char **p)
 {
-	GENERAL_NAMES_free(*p);
+	free(*p);
 }
 
 static void signer_free_bio(BIO **p)
@@ -55,14 +77,13 @@ static int signer_fail(char ret_why[static SIGNER_WHY_MAX], const char *what, co
 	return -EINVAL;
 }
 
-/* Ed25519 and its like bring their own digest; for them there is none to name. */
-static const EVP_MD *signer_digest(EVP_PKEY *key)
+/* NULL for a key that signs in none of these ways. */
+static const struct signer_algorithm *signer_find_algorithm(const EVP_PKEY *key)
 {
-	int nid = NID_undef;
-
-	if (EVP_PKEY_get_default_digest_nid(key, &nid) == 2 && nid == NID_undef)
-		return NULL;
-	return EVP_sha256();
+	for (size_t i = 0; i < ARRAY_SIZE(signer_algorithms); i++)
+		if (EVP_PKEY_is_a(key, signer_algorithms[i].key))
+			return &signer_algorithms[i];
+	return NULL;
 }
 
 /* Whoever has this key can be anybody: a file that all may read is not taken. */
@@ -153,50 +174,30 @@ static int signer_load(struct signer *s, const char *cert_path, const char *key,
 		return signer_fail(ret_why, "the key does not belong to the CA's certificate", key);
 	if (X509_check_ca(s->cert) != 1 || !(X509_get_key_usage(s->cert) & KU_KEY_CERT_SIGN))
 		return signer_fail(ret_why, "not the certificate of a CA", cert_path);
-	s->digest = signer_digest(s->key);
+	s->algorithm = signer_find_algorithm(s->key);
+	if (!s->algorithm)
+		return signer_fail(ret_why, "the key is none of EC, RSA, Ed25519 and Ed448", key);
 	return 0;
 }
 
-static X509_EXTENSION *signer_make_usage(bool rsa)
-{
-	ASN1_BIT_STRING *bits = ASN1_BIT_STRING_new();
-	X509_EXTENSION *ext = NULL;
-
-	/* Bit 0: digitalSignature; bit 2: keyEncipherment. Source: RFC 5280, section 4.2.1.3 */
-	if (bits && ASN1_BIT_STRING_set_bit(bits, 0, 1) == 1 &&
-	    (!rsa || ASN1_BIT_STRING_set_bit(bits, 2, 1) == 1))
-		ext = X509V3_EXT_i2d(NID_key_usage, 1, bits);
-	ASN1_BIT_STRING_free(bits);
-	return ext;
-}
-
-static X509_EXTENSION *signer_make_constraints(void)
-{
-	BASIC_CONSTRAINTS *none = BASIC_CONSTRAINTS_new();
-	X509_EXTENSION *ext = none ? X509V3_EXT_i2d(NID_basic_constraints, 1, none) : NULL;
-
-	BASIC_CONSTRAINTS_free(none);
-	return ext;
-}
-
 /* The CA's own key identifier; a CA without one is named by the hash of its key. */
-static X509_EXTENSION *signer_make_authority_key(const X509 *cert)
+static int signer_describe(struct signer *s)
 {
-	const ASN1_OCTET_STRING *own = X509_get0_subject_key_id((X509 *)cert);
-	AUTHORITY_KEYID *id = AUTHORITY_KEYID_new();
-	X509_EXTENSION *ext = NULL;
-	unsigned char hash[EVP_MAX_MD_SIZE];
-	unsigned int len;
+	const ASN1_OCTET_STRING *own = X509_get0_subject_key_id(s->cert);
+	unsigned int len = 0;
 
-	if (id && own)
-		id->keyid = ASN1_OCTET_STRING_dup(own);
-	else if (id && X509_pubkey_digest(cert, EVP_sha1(), hash, &len) == 1 &&
-		 (id->keyid = ASN1_OCTET_STRING_new()))
-		(void)ASN1_OCTET_STRING_set(id->keyid, hash, (int)len);
-	if (id && id->keyid)
-		ext = X509V3_EXT_i2d(NID_authority_key_identifier, 0, id);
-	AUTHORITY_KEYID_free(id);
-	return ext;
+	s->ca.algorithm = s->algorithm->id;
+	s->ca.algorithm_len = s->algorithm->id_len;
+	if (X509_NAME_get0_der(X509_get_subject_name(s->cert), &s->ca.name, &s->ca.name_len) != 1)
+		return -ENOMEM;
+	if (own) {
+		s->ca.key_id = ASN1_STRING_get0_data(own);
+		s->ca.key_id_len = (size_t)ASN1_STRING_length(own);
+		return 0;
+	}
+	s->ca.key_id = s->hash;
+	s->ca.key_id_len = sizeof(s->hash);
+	return X509_pubkey_digest(s->cert, EVP_sha1(), s->hash, &len) == 1 ? 0 : -ENOMEM;
 }
 
 int signer_open(const char *cert_path, const char *key, struct signer **ret,
@@ -210,12 +211,9 @@ int signer_open(const char *cert_path, const char *key, struct signer **ret,
 	r = signer_load(s, cert_path, key, ret_why);
 	if (r < 0)
 		return r;
-	s->constraints = signer_make_constraints();
-	s->authority_key = signer_make_authority_key(s->cert);
-	s->usage = signer_make_usage(false);
-	s->usage_rsa = signer_make_usage(true);
-	if (!s->constraints || !s->authority_key || !s->usage || !s->usage_rsa)
-		return -ENOMEM;
+	r = signer_describe(s);
+	if (r < 0)
+		return r;
 	*ret = steal_ptr(s);
 	return 0;
 }
@@ -247,274 +245,124 @@ int signer_make_serial(char ret[static SIGNER_SERIAL_MAX])
 	return 0;
 }
 
-/* 0 when OpenSSL took it. */
-static int signer_said(int ok)
+/* How a certificate is signed. */
+struct signer_pen {
+	EVP_PKEY *key;
+	const struct signer_algorithm *algorithm;
+};
+
+/* A new context for each: not every token can copy one. Puts the signature of @body. */
+static int signer_sign(const struct signer_pen *pen, const struct der_out *body,
+		       struct der_out *out)
 {
-	return ok == 1 ? 0 : -EIO;
-}
+	_cleanup_(signer_free_md) EVP_MD_CTX *md = EVP_MD_CTX_new();
+	unsigned char bytes[SIGNER_SIGNATURE_MAX];
+	size_t len = sizeof(bytes), mark = der_mark(out);
 
-/* V_ASN1_UTF8STRING and not MBSTRING_UTF8, which would refuse more than 64 characters. */
-static int signer_add_name(X509_NAME *subject, int nid, int type, const char *text)
-{
-	if (!text || !*text)
-		return 0;
-	return signer_said(X509_NAME_add_entry_by_NID(subject, nid, type,
-						      (const unsigned char *)text, -1, -1, 0));
-}
-
-static int signer_add_subject(X509 *cert, const struct signer_order *o)
-{
-	X509_NAME *subject = X509_get_subject_name(cert);
-	int r = signer_add_name(subject, NID_countryName, V_ASN1_PRINTABLESTRING, o->country);
-
-	if (r == 0)
-		r = signer_add_name(subject, NID_organizationName, V_ASN1_UTF8STRING,
-				    o->organization);
-	if (r == 0)
-		r = signer_add_name(subject, NID_organizationalUnitName, V_ASN1_UTF8STRING,
-				    o->organizational_unit);
-	if (r == 0)
-		r = signer_add_name(subject, NID_commonName, V_ASN1_UTF8STRING, o->common_name);
-	return r;
-}
-
-static int signer_set_serial(X509 *cert, const char *hex)
-{
-	BIGNUM *number = NULL;
-	int r = -EIO;
-
-	if (BN_hex2bn(&number, hex) > 0 && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert)))
-		r = 0;
-	BN_free(number);
-	return r;
-}
-
-/* Whole times only: UTCTime until 2049, as RFC 5280 wants it. */
-static int signer_set_times(X509 *cert, const struct signer_order *o)
-{
-	if (!ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)o->not_before_wall) ||
-	    !ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)o->not_after_wall))
+	if (!md ||
+	    EVP_DigestSignInit_ex(md, NULL, pen->algorithm->digest, NULL, NULL, pen->key, NULL) !=
+		    1 ||
+	    EVP_DigestSign(md, bytes, &len, body->at, der_mark(body)) != 1)
 		return -EIO;
+	der_put(out, bytes, len);
+	der_put(out, "", 1); /* bits of it that do not count */
+	der_wrap(out, DER_BIT_STRING, mark);
 	return 0;
 }
 
-static int signer_set_address(GENERAL_NAME *name, const char *text)
+/* Puts the whole certificate. */
+static int signer_put(const struct signer_pen *pen, const struct der_out *body, struct der_out *out)
 {
-	unsigned char bytes[16];
-	ASN1_OCTET_STRING *string = ASN1_OCTET_STRING_new();
-	int len = inet_pton(AF_INET, text, bytes) == 1  ? 4 :
-		  inet_pton(AF_INET6, text, bytes) == 1 ? 16 :
-							  0;
+	size_t mark = der_mark(out);
+	int r = signer_sign(pen, body, out);
 
-	if (!string || !len || ASN1_OCTET_STRING_set(string, bytes, len) != 1) {
-		ASN1_OCTET_STRING_free(string);
-		return -EIO;
-	}
-	GENERAL_NAME_set0_value(name, GEN_IPADD, string);
-	return 0;
-}
-
-static int signer_set_text(GENERAL_NAME *name, int type, const char *text)
-{
-	ASN1_IA5STRING *string = ASN1_IA5STRING_new();
-
-	if (!string || ASN1_STRING_set(string, text, -1) != 1) {
-		ASN1_IA5STRING_free(string);
-		return -EIO;
-	}
-	GENERAL_NAME_set0_value(name, type, string);
-	return 0;
-}
-
-static int signer_set_name(GENERAL_NAME *to, const struct csr_name *name)
-{
-	switch (name->kind) {
-	case CSR_DNS:
-		return signer_set_text(to, GEN_DNS, name->text);
-	case CSR_URI:
-		return signer_set_text(to, GEN_URI, name->text);
-	case CSR_IP:
-		return signer_set_address(to, name->text);
-	case CSR_EMAIL:
-		break; /* no rule lets one through */
-	}
-	return -EIO;
-}
-
-static int signer_add_sans(X509 *cert, const struct signer_order *o)
-{
-	_cleanup_(signer_free_names) GENERAL_NAMES *sans = GENERAL_NAMES_new();
-
-	if (!sans)
-		return -ENOMEM;
-	for (size_t i = 0; i < o->n_names; i++) {
-		GENERAL_NAME *name = GENERAL_NAME_new();
-
-		if (!name || signer_set_name(name, o->names[i]) < 0 ||
-		    sk_GENERAL_NAME_push(sans, name) <= 0) {
-			GENERAL_NAME_free(name);
-			return -EIO;
-		}
-	}
-	if (!o->n_names)
-		return 0;
-	return signer_said(X509_add1_ext_i2d(cert, NID_subject_alt_name, sans, 0, 0));
-}
-
-static int signer_add_purposes(X509 *cert, unsigned int purposes)
-{
-	EXTENDED_KEY_USAGE *usage = sk_ASN1_OBJECT_new_null();
-	int r = usage ? 0 : -ENOMEM;
-
-	if (r == 0 && (purposes & SIGNER_PURPOSE_CLIENT))
-		r = sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(NID_client_auth)) > 0 ? 0 : -ENOMEM;
-	if (r == 0 && (purposes & SIGNER_PURPOSE_SERVER))
-		r = sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(NID_server_auth)) > 0 ? 0 : -ENOMEM;
-	if (r == 0)
-		r = signer_said(X509_add1_ext_i2d(cert, NID_ext_key_usage, usage, 0, 0));
-	sk_ASN1_OBJECT_free(usage); /* the objects are static */
-	return r;
-}
-
-static int signer_add_extensions(const struct signer *s, X509 *cert, const struct signer_order *o)
-{
-	X509_EXTENSION *usage = EVP_PKEY_is_a(o->key, "RSA") ? s->usage_rsa : s->usage;
-	int r = 0;
-
-	if (X509_add_ext(cert, s->constraints, -1) != 1 || X509_add_ext(cert, usage, -1) != 1 ||
-	    X509_add_ext(cert, s->authority_key, -1) != 1)
-		r = -EIO;
-	if (r == 0)
-		r = signer_add_purposes(cert, o->purposes);
-	if (r == 0)
-		r = signer_add_sans(cert, o);
-	return r;
-}
-
-/* An EC key goes in as the bytes that it is. X509_set_pubkey() encodes a key and decodes the result
- * again, which costs more than the signature. */
-static int signer_set_ec_key(X509 *cert, EVP_PKEY *key)
-{
-	X509_PUBKEY *to = X509_get_X509_PUBKEY(cert);
-	unsigned char *point = NULL;
-	char group[64];
-	size_t len, group_len;
-	int curve;
-
-	if (EVP_PKEY_get_group_name(key, group, sizeof(group), &group_len) != 1)
-		return -EIO;
-	curve = OBJ_txt2nid(group);
-	len = EVP_PKEY_get1_encoded_public_key(key, &point);
-	if (curve != NID_undef && len &&
-	    X509_PUBKEY_set0_param(to, OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
-				   OBJ_nid2obj(curve), point, (int)len) == 1)
-		return 0; /* has taken the point */
-	OPENSSL_free(point);
-	return -EIO;
-}
-
-static int signer_set_key(X509 *cert, EVP_PKEY *key)
-{
-	if (EVP_PKEY_is_a(key, "EC"))
-		return signer_set_ec_key(cert, key);
-	return signer_said(X509_set_pubkey(cert, key));
-}
-
-/* What a root and what it signs have in common. */
-static int signer_fill(X509 *cert, const struct signer_order *o)
-{
-	int r = X509_set_version(cert, X509_VERSION_3) == 1 ? 0 : -EIO;
-
-	if (r == 0)
-		r = signer_set_serial(cert, o->serial);
-	if (r == 0)
-		r = signer_set_times(cert, o);
-	if (r == 0)
-		r = signer_add_subject(cert, o);
-	if (r == 0)
-		r = signer_set_key(cert, o->key);
-	return r;
+	der_put(out, pen->algorithm->id, pen->algorithm->id_len);
+	der_put(out, body->at, der_mark(body));
+	der_wrap(out, DER_SEQUENCE, mark);
+	return r == 0 && out->failed ? -EIO : r;
 }
 
 /* Gives *ret as PEM. */
-static int signer_write(X509 *cert, char **ret)
+static int signer_write(const struct der_out *whole, char **ret)
 {
 	_cleanup_(signer_free_bio) BIO *bio = BIO_new(BIO_s_mem());
 	char *text = NULL;
 	long len;
 
-	if (!bio || PEM_write_bio_X509(bio, cert) != 1)
+	if (!bio || PEM_write_bio(bio, PEM_STRING_X509, "", whole->at, (long)der_mark(whole)) <= 0)
 		return -EIO;
 	len = BIO_get_mem_data(bio, &text);
 	*ret = strndup(text, (size_t)len);
 	return *ret ? 0 : -ENOMEM;
 }
 
-int signer_issue(const struct signer *s, const struct signer_order *order, char **ret)
+static int signer_make(const struct signer_pen *pen, const struct signer_order *order,
+		       const struct certbody_ca *ca, char **ret)
 {
-	_cleanup_(signer_free_cert) X509 *cert = X509_new();
-	int r = cert ? 0 : -ENOMEM;
+	size_t room = certbody_room(order, ca) + SIGNER_SIGNATURE_MAX;
+	_cleanup_(signer_free_bytes) unsigned char *bytes = malloc(2 * room);
+	struct der_out body, whole;
+	int r;
 
+	if (!bytes)
+		return -ENOMEM;
+	body = der_begin(bytes, room);
+	whole = der_begin(bytes + room, room);
+	r = certbody_put(order, ca, &body);
 	if (r == 0)
-		r = signer_fill(cert, order);
+		r = signer_put(pen, &body, &whole);
 	if (r == 0)
-		r = signer_said(X509_set_issuer_name(cert, X509_get_subject_name(s->cert)));
-	if (r == 0)
-		r = signer_add_extensions(s, cert, order);
-	if (r == 0)
-		r = X509_sign(cert, s->key, s->digest) > 0 ? 0 : -EIO;
-	if (r == 0)
-		r = signer_write(cert, ret);
+		r = signer_write(&whole, ret);
 	ERR_clear_error();
 	return r;
 }
 
-static int signer_add_root_extension(X509 *cert, int nid, const char *value)
+int signer_issue(const struct signer *s, const struct signer_order *order, char **ret)
 {
-	X509V3_CTX ctx;
-	X509_EXTENSION *ext;
-	int r;
+	const struct signer_pen pen = { s->key, s->algorithm };
 
-	X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
-	ext = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-	r = ext ? signer_said(X509_add_ext(cert, ext, -1)) : -EIO;
-	X509_EXTENSION_free(ext);
-	return r;
+	return signer_make(&pen, order, &s->ca, ret);
+}
+
+/* The hash of the key's bits. */
+static int signer_hash_key(EVP_PKEY *key, unsigned char ret[static SIGNER_HASH_BYTES])
+{
+	unsigned char bytes[SIGNER_SIGNATURE_MAX];
+	struct der_out out = der_begin(bytes, sizeof(bytes));
+	struct der_in all, info, bits;
+	bool failed;
+
+	if (certbody_put_key(key, &out) < 0 || out.failed)
+		return -EIO;
+	all = der_open(out.at, der_mark(&out), &failed);
+	info = der_enter(&all, DER_SEQUENCE);
+	(void)der_enter(&info, DER_SEQUENCE);
+	bits = der_enter(&info, DER_BIT_STRING);
+	if (!der_len(&bits) ||
+	    EVP_Digest(bits.at + 1, der_len(&bits) - 1, ret, NULL, EVP_sha1(), NULL) != 1)
+		return -EIO;
+	return 0;
 }
 
 int signer_make_root(const struct signer_order *order, char **ret)
 {
-	_cleanup_(signer_free_cert) X509 *cert = X509_new();
-	int r = cert ? 0 : -ENOMEM;
+	const struct signer_pen pen = { order->key, signer_find_algorithm(order->key) };
+	unsigned char hash[SIGNER_HASH_BYTES];
+	struct certbody_ca ca = { .key_id = hash, .key_id_len = sizeof(hash) };
 
-	if (r == 0)
-		r = signer_fill(cert, order);
-	if (r == 0)
-		r = signer_said(X509_set_issuer_name(cert, X509_get_subject_name(cert)));
-	/* It signs end entities only. */
-	if (r == 0)
-		r = signer_add_root_extension(cert, NID_basic_constraints,
-					      "critical,CA:TRUE,pathlen:0");
-	if (r == 0)
-		r = signer_add_root_extension(cert, NID_key_usage, "critical,keyCertSign,cRLSign");
-	if (r == 0)
-		r = signer_add_root_extension(cert, NID_subject_key_identifier, "hash");
-	if (r == 0)
-		r = X509_sign(cert, order->key, signer_digest(order->key)) > 0 ? 0 : -EIO;
-	if (r == 0)
-		r = signer_write(cert, ret);
-	ERR_clear_error();
-	return r;
+	if (!pen.algorithm || signer_hash_key(order->key, hash) < 0) {
+		ERR_clear_error();
+		return -EIO;
+	}
+	ca.algorithm = pen.algorithm->id;
+	ca.algorithm_len = pen.algorithm->id_len;
+	return signer_make(&pen, order, &ca, ret);
 }
 
 void signer_free(struct signer *s)
 {
 	if (!s)
 		return;
-	X509_EXTENSION_free(s->constraints);
-	X509_EXTENSION_free(s->authority_key);
-	X509_EXTENSION_free(s->usage);
-	X509_EXTENSION_free(s->usage_rsa);
 	X509_free(s->cert);
 	EVP_PKEY_free(s->key);
 	free(s->bundle);

@@ -152,6 +152,136 @@ static void test_signer_profile(void)
 	X509_free(cert);
 }
 
+/* What was written is what OpenSSL would write: in the shortest form, nothing left out. */
+static void test_signer_canonical(void)
+{
+	struct signer_order order = test_signer_order(test_signer_key);
+	struct signer *s = test_signer_open();
+	char *name = NULL, *header = NULL, *pem = NULL;
+	unsigned char *der = NULL, *again = NULL;
+	BIO *bio;
+	X509 *cert;
+	long len = 0;
+
+	order.country = "NO";
+	CU_ASSERT_EQUAL_FATAL(signer_issue(s, &order, &pem), 0);
+	cert = test_signer_parse(pem);
+	bio = BIO_new_mem_buf(pem, -1);
+	CU_ASSERT_EQUAL(PEM_read_bio(bio, &name, &header, &der, &len), 1);
+	CU_ASSERT_STRING_EQUAL(name, "CERTIFICATE");
+	CU_ASSERT_EQUAL(i2d_re_X509_tbs(cert, NULL) > 0, 1); /* forgets the bytes it came from */
+	CU_ASSERT_EQUAL(i2d_X509(cert, &again), len);
+	CU_ASSERT_EQUAL(memcmp(der, again, (size_t)len), 0);
+	CU_ASSERT_EQUAL(X509_get_signature_nid(cert), NID_ecdsa_with_SHA256);
+	OPENSSL_free(name);
+	OPENSSL_free(header);
+	OPENSSL_free(der);
+	OPENSSL_free(again);
+	BIO_free(bio);
+	X509_free(cert);
+	free(pem);
+	signer_free(s);
+}
+
+/* Seconds since 1970 of the last second of 2049 and the first of 2050, when the form changes. */
+static void test_signer_times(void)
+{
+	struct signer_order order = test_signer_order(test_signer_key);
+	X509 *cert;
+
+	order.not_before_wall = UINT64_C(2524607999);
+	order.not_after_wall = UINT64_C(2524608000);
+	cert = test_signer_issue(&order);
+	CU_ASSERT_PTR_NOT_NULL(cert);
+	if (!cert)
+		return;
+	CU_ASSERT_EQUAL(ASN1_STRING_type(X509_get0_notBefore(cert)), V_ASN1_UTCTIME);
+	CU_ASSERT_EQUAL(ASN1_STRING_type(X509_get0_notAfter(cert)), V_ASN1_GENERALIZEDTIME);
+	CU_ASSERT_EQUAL(ASN1_TIME_cmp_time_t(X509_get0_notBefore(cert), 2524607999), 0);
+	CU_ASSERT_EQUAL(ASN1_TIME_cmp_time_t(X509_get0_notAfter(cert), 2524608000), 0);
+	X509_free(cert);
+}
+
+/* A key of any kind in PEM; free() it. */
+static char *test_signer_write_key(EVP_PKEY *key)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *bytes, *text;
+	long len;
+
+	if (PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+		exit(2);
+	len = BIO_get_mem_data(bio, &bytes);
+	text = strndup(bytes, (size_t)len);
+	BIO_free(bio);
+	return text;
+}
+
+/* Makes a CA of @key and issues by it. */
+static void test_signer_ca_of(EVP_PKEY *key, int want_nid)
+{
+	struct signer_order order = test_signer_order(key),
+			    leaf = test_signer_order(test_signer_key);
+	char *key_pem = test_signer_write_key(key), *pem = NULL, cert_path[PATH_MAX],
+	     key_path[PATH_MAX];
+	char why[SIGNER_WHY_MAX] = "";
+	unsigned char hash[EVP_MAX_MD_SIZE];
+	unsigned int hash_len = 0;
+	struct signer *s = NULL;
+	X509 *root = NULL, *cert = NULL;
+
+	order.common_name = "Other CA";
+	order.not_after_wall = TEST_SIGNER_NOW + 100000;
+	CU_ASSERT_EQUAL_FATAL(signer_make_root(&order, &pem), 0);
+	test_signer_write("other.ca.key.pem", key_pem, key_path);
+	test_signer_write("other.ca.cert.pem", pem, cert_path);
+	root = test_signer_parse(pem);
+	free(key_pem);
+	free(pem);
+	pem = NULL;
+	CU_ASSERT_EQUAL(X509_verify(root, key), 1);
+	CU_ASSERT_EQUAL(X509_check_ca(root), 1);
+	CU_ASSERT_EQUAL(X509_get_pathlen(root), 0);
+	CU_ASSERT_EQUAL(X509_get_key_usage(root), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
+	CU_ASSERT_EQUAL(X509_get_ext_count(root), 3);
+	CU_ASSERT_EQUAL(X509_check_issued(root, root), X509_V_OK);
+	CU_ASSERT_EQUAL(X509_pubkey_digest(root, EVP_sha1(), hash, &hash_len), 1);
+	CU_ASSERT_EQUAL(ASN1_STRING_length(X509_get0_subject_key_id(root)), (int)hash_len);
+	CU_ASSERT_EQUAL(
+		memcmp(ASN1_STRING_get0_data(X509_get0_subject_key_id(root)), hash, hash_len), 0);
+	CU_ASSERT_EQUAL(signer_open(cert_path, key_path, &s, why), 0);
+	if (s && signer_issue(s, &leaf, &pem) == 0)
+		cert = test_signer_parse(pem);
+	CU_ASSERT_PTR_NOT_NULL(cert);
+	if (cert) {
+		CU_ASSERT_EQUAL(X509_verify(cert, key), 1);
+		CU_ASSERT_EQUAL(X509_get_signature_nid(cert), want_nid);
+		CU_ASSERT_EQUAL(X509_check_issued(root, cert), X509_V_OK);
+		CU_ASSERT_EQUAL(ASN1_OCTET_STRING_cmp(X509_get0_authority_key_id(cert),
+						      X509_get0_subject_key_id(root)),
+				0);
+	}
+	free(pem);
+	X509_free(root);
+	X509_free(cert);
+	signer_free(s);
+}
+
+static void test_signer_cas(void)
+{
+	EVP_PKEY *p384 = EVP_EC_gen("P-384");
+	EVP_PKEY *ed25519 = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	EVP_PKEY *ed448 = EVP_PKEY_Q_keygen(NULL, NULL, "ED448");
+
+	test_signer_ca_of(p384, NID_ecdsa_with_SHA256);
+	test_signer_ca_of(test_signer_rsa, NID_sha256WithRSAEncryption);
+	test_signer_ca_of(ed25519, NID_ED25519);
+	test_signer_ca_of(ed448, NID_ED448);
+	EVP_PKEY_free(p384);
+	EVP_PKEY_free(ed25519);
+	EVP_PKEY_free(ed448);
+}
+
 static void test_signer_rsa_usage(void)
 {
 	struct signer_order order = test_signer_order(test_signer_rsa);
@@ -214,6 +344,10 @@ static void test_signer_long_name(void)
 static void test_signer_bad_names(void)
 {
 	static const struct csr_name bad[] = { { CSR_EMAIL, "a@b" }, { CSR_IP, "10.1.2" } };
+	/* none, negative, zero, not the shortest form, longer than RFC 5280 allows */
+	static const char *const bad_serials[] = {
+		"", "80", "00", "0001", "010203040506070809101112131415161718192021",
+	};
 	struct signer_order order = test_signer_order(test_signer_key);
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -222,8 +356,10 @@ static void test_signer_bad_names(void)
 		CU_ASSERT_PTR_NULL(test_signer_issue(&order));
 	}
 	order.n_names = 0;
-	order.serial = "";
-	CU_ASSERT_PTR_NULL(test_signer_issue(&order));
+	for (size_t i = 0; i < ARRAY_SIZE(bad_serials); i++) {
+		order.serial = bad_serials[i];
+		CU_ASSERT_PTR_NULL(test_signer_issue(&order));
+	}
 }
 
 static void test_signer_serials(void)
@@ -323,6 +459,9 @@ static void test_signer_open_key(void)
 
 static const struct tap_test test_signer_tests[] = {
 	{ "the profile", test_signer_profile },
+	{ "the shortest form", test_signer_canonical },
+	{ "times around 2050", test_signer_times },
+	{ "CAs of every kind", test_signer_cas },
 	{ "RSA keys, and one purpose", test_signer_rsa_usage },
 	{ "keys of every kind", test_signer_keys },
 	{ "a common name of 255 bytes", test_signer_long_name },
