@@ -13,16 +13,12 @@
 #define DENYLIST_BLANKS " \t\r" /* editors of other systems leave the last one */
 #define DENYLIST_SERIAL_MAX 62  /* digits: as many as an accepted certificate may have */
 
-enum denylist_kind { DENYLIST_PRINCIPAL, DENYLIST_INSTANCE, DENYLIST_SERIAL };
-
-struct denylist_entry {
-	enum denylist_kind kind;
-	const char *value; /* as it is compared; lies in the list's text */
-};
-
 struct denylist {
-	char *text; /* the whole file, cut into values; owned */
+	char *text; /* holds the values: the whole file cut into them, or one after the other */
+	size_t text_cap; /* bytes */
+	size_t text_len; /* of the values of denylist_add() */
 	size_t n_entries;
+	size_t cap;
 	struct denylist_entry entries[]; /* sorted */
 };
 
@@ -84,17 +80,17 @@ static char *denylist_take_serial(char *value)
 
 static const struct denylist_row {
 	const char *word;
-	enum denylist_kind kind;
 	char *(*take)(char *value);
 	const char *range;
 } denylist_rows[] = {
-	{ "principal", DENYLIST_PRINCIPAL, denylist_take_principal,
-	  "'principal' wants one domain.service of at most 255 characters" },
-	{ "instance", DENYLIST_INSTANCE, denylist_take_instance,
-	  "'instance' wants one instance id of at most 127 characters of A-Z a-z 0-9 . _ ~ = + @ $ "
-	  ": -" },
-	{ "serial", DENYLIST_SERIAL, denylist_take_serial,
-	  "'serial' wants one number of at most 62 hexadecimal digits, without colons" },
+	[DENYLIST_PRINCIPAL] = { "principal", denylist_take_principal,
+				 "'principal' wants one domain.service of at most 255 characters" },
+	[DENYLIST_INSTANCE] = { "instance", denylist_take_instance,
+				"'instance' wants one instance id of at most 127 characters of "
+				"A-Z a-z 0-9 . _ ~ = + @ $ : -" },
+	[DENYLIST_SERIAL] = { "serial", denylist_take_serial,
+			      "'serial' wants one number of at most 62 hexadecimal digits, "
+			      "without colons" },
 };
 
 static const struct denylist_row *denylist_find_row(const char *word)
@@ -131,7 +127,7 @@ static int denylist_read_line(char *line, struct denylist_entry *ret,
 	if (!line)
 		return denylist_fail(e, row->range);
 	line += strspn(line, DENYLIST_BLANKS);
-	ret->kind = row->kind;
+	ret->kind = (enum denylist_kind)(row - denylist_rows);
 	ret->value = *line ? row->take(line) : NULL;
 	return ret->value ? 0 : denylist_fail(e, row->range);
 }
@@ -146,8 +142,8 @@ static size_t denylist_count_lines(const char *text, size_t len)
 	return n;
 }
 
-/* Reads the @len bytes in @d->text into @d->entries, which has @cap places. */
-static int denylist_read_lines(struct denylist *d, size_t len, size_t cap, struct denylist_error *e)
+/* Reads the @len bytes in @d->text into @d->entries. */
+static int denylist_read_lines(struct denylist *d, size_t len, struct denylist_error *e)
 {
 	char *at = d->text;
 	char *end = d->text + len;
@@ -166,7 +162,7 @@ static int denylist_read_lines(struct denylist *d, size_t len, size_t cap, struc
 		line = denylist_strip(line);
 		if (!*line)
 			continue;
-		if (d->n_entries == cap) {
+		if (d->n_entries == d->cap) {
 			(void)denylist_fail(e, "more than 65536 entries; the list is not used");
 			return -E2BIG;
 		}
@@ -185,20 +181,51 @@ static int denylist_compare(const void *a, const void *b)
 	return strcmp(one->value, other->value);
 }
 
-static struct denylist *denylist_new(const char *text, size_t len, size_t cap)
+int denylist_new(size_t n, size_t bytes, struct denylist **ret)
 {
-	_cleanup_(denylist_freep) struct denylist *d =
-		calloc(1, sizeof(*d) + cap * sizeof(d->entries[0]));
+	_cleanup_(denylist_freep) struct denylist *d = NULL;
 
+	if (n > DENYLIST_ENTRIES_MAX || bytes > DENYLIST_BYTES_MAX + 1)
+		return -E2BIG;
+	d = calloc(1, sizeof(*d) + n * sizeof(d->entries[0]));
 	if (!d)
-		return NULL;
-	d->text = malloc(len + 1);
+		return -ENOMEM;
+	d->text = malloc(bytes + 1);
 	if (!d->text)
-		return NULL;
-	if (len)
-		memcpy(d->text, text, len);
-	d->text[len] = '\0';
-	return steal_ptr(d);
+		return -ENOMEM;
+	d->text_cap = bytes;
+	d->cap = n;
+	*ret = steal_ptr(d);
+	return 0;
+}
+
+/* Whether @value is what the rule of its kind makes of it. */
+static bool denylist_is_trimmed(enum denylist_kind kind, const char *value)
+{
+	char copy[PRINCIPAL_MAX];
+	size_t len = strlen(value);
+
+	if (!len || len >= sizeof(copy))
+		return false;
+	memcpy(copy, value, len + 1);
+	return denylist_rows[kind].take(copy) && !strcmp(copy, value);
+}
+
+int denylist_add(struct denylist *d, enum denylist_kind kind, const char *value)
+{
+	struct denylist_entry entry = { .kind = kind };
+	size_t size = strlen(value) + 1;
+
+	if (d->n_entries == d->cap || size > d->text_cap - d->text_len)
+		return -ENOSPC;
+	if (kind >= ARRAY_SIZE(denylist_rows) || !denylist_is_trimmed(kind, value))
+		return -EINVAL;
+	entry.value = memcpy(d->text + d->text_len, value, size);
+	if (d->n_entries && denylist_compare(&d->entries[d->n_entries - 1], &entry) > 0)
+		return -EINVAL;
+	d->text_len += size;
+	d->entries[d->n_entries++] = entry;
+	return 0;
 }
 
 int denylist_parse(const char *name, const char *text, size_t len, struct denylist **ret,
@@ -217,12 +244,14 @@ int denylist_parse(const char *name, const char *text, size_t len, struct denyli
 	cap = denylist_count_lines(text, len);
 	if (cap > DENYLIST_ENTRIES_MAX)
 		cap = DENYLIST_ENTRIES_MAX;
-	d = denylist_new(text, len, cap);
-	if (!d) {
+	if (denylist_new(cap, len + 1, &d) < 0) {
 		snprintf(ret_error, DENYLIST_ERROR_MAX, "%.150s: out of memory", name);
 		return -ENOMEM;
 	}
-	r = denylist_read_lines(d, len, cap, &e);
+	if (len)
+		memcpy(d->text, text, len);
+	d->text[len] = '\0';
+	r = denylist_read_lines(d, len, &e);
 	if (r < 0)
 		return r;
 	qsort(d->entries, d->n_entries, sizeof(d->entries[0]), denylist_compare);
@@ -270,17 +299,41 @@ static bool denylist_has_serial(const struct denylist *d, const char *serial)
 	       denylist_has_one(d, DENYLIST_SERIAL, trimmed);
 }
 
+const char *denylist_find(const struct denylist *d, const char *principal, const char *instance_id,
+			  const char *serial)
+{
+	if (!d)
+		return NULL;
+	if (denylist_has_principal(d, principal))
+		return denylist_rows[DENYLIST_PRINCIPAL].word;
+	if (denylist_has_one(d, DENYLIST_INSTANCE, instance_id))
+		return denylist_rows[DENYLIST_INSTANCE].word;
+	return denylist_has_serial(d, serial) ? denylist_rows[DENYLIST_SERIAL].word : NULL;
+}
+
 bool denylist_has(const struct denylist *d, const char *principal, const char *instance_id,
 		  const char *serial)
 {
-	return d && (denylist_has_principal(d, principal) ||
-		     denylist_has_one(d, DENYLIST_INSTANCE, instance_id) ||
-		     denylist_has_serial(d, serial));
+	return denylist_find(d, principal, instance_id, serial) != NULL;
 }
 
 size_t denylist_size(const struct denylist *d)
 {
 	return d ? d->n_entries : 0;
+}
+
+const struct denylist_entry *denylist_at(const struct denylist *d, size_t i)
+{
+	return &d->entries[i];
+}
+
+size_t denylist_bytes(const struct denylist *d)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < denylist_size(d); i++)
+		bytes += strlen(d->entries[i].value) + 1;
+	return bytes;
 }
 
 void denylist_free(struct denylist *d)

@@ -68,6 +68,10 @@ static void test_denylist_finds(void)
 
 	CU_ASSERT_EQUAL(test_denylist_parse(TEXT(text), &d), 0);
 	CU_ASSERT_EQUAL(denylist_size(d), 5);
+	CU_ASSERT_STRING_EQUAL(denylist_find(d, "vespa.evil.host", "i-1", "01"), "principal");
+	CU_ASSERT_STRING_EQUAL(denylist_find(d, WHO, "i-b", "01"), "instance");
+	CU_ASSERT_STRING_EQUAL(denylist_find(d, WHO, "i-1", "abcdef"), "serial");
+	CU_ASSERT_PTR_NULL(denylist_find(d, WHO, "i-1", "01"));
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (denylist_has(d, rows[i].principal, rows[i].instance, rows[i].serial) !=
 		    rows[i].listed)
@@ -253,6 +257,92 @@ static void test_denylist_loads(void)
 	CU_ASSERT_PTR_NULL(d);
 }
 
+/* A list that comes entry by entry finds the same as the one that it was read from. */
+static void test_denylist_comes_in_entries(void)
+{
+	static const char text[] = "serial 00AB\ninstance i-b\nprincipal A.b\n"
+				   "instance i-b\nserial 0";
+	_cleanup_(denylist_freep) struct denylist *from = NULL, *to = NULL;
+
+	CU_ASSERT_EQUAL(denylist_bytes(NULL), 0);
+	CU_ASSERT_EQUAL(test_denylist_parse(TEXT(text), &from), 0);
+	CU_ASSERT_EQUAL(denylist_size(from), 5);
+	CU_ASSERT_EQUAL(denylist_bytes(from), 4 + 4 + 4 + 2 + 3);
+	CU_ASSERT_EQUAL(denylist_new(5, denylist_bytes(from), &to), 0);
+	if (!from || !to)
+		return;
+	for (size_t i = 0; i < denylist_size(from); i++) {
+		const struct denylist_entry *e = denylist_at(from, i);
+
+		CU_ASSERT_EQUAL(denylist_add(to, e->kind, e->value), 0);
+		CU_ASSERT_STRING_EQUAL(denylist_at(to, i)->value, e->value);
+	}
+	CU_ASSERT_EQUAL(denylist_add(to, DENYLIST_SERIAL, "c"), -ENOSPC);
+	CU_ASSERT_EQUAL(denylist_size(to), 5);
+	CU_ASSERT_STRING_EQUAL(denylist_find(to, "a.b", "", ""), "principal");
+	CU_ASSERT_STRING_EQUAL(denylist_find(to, "", "i-b", ""), "instance");
+	CU_ASSERT_STRING_EQUAL(denylist_find(to, "", "", "AB"), "serial");
+	CU_ASSERT_STRING_EQUAL(denylist_find(to, "", "", "0"), "serial");
+	CU_ASSERT_PTR_NULL(denylist_find(to, "a.c", "i-c", "ac"));
+}
+
+/* Who sends the entries may lie: nothing is added that the file's reader would not have made. */
+static void test_denylist_adds_only_the_form(void)
+{
+	static const struct {
+		enum denylist_kind kind;
+		const char *value;
+	} rows[] = {
+		{ DENYLIST_PRINCIPAL, "" },
+		{ DENYLIST_PRINCIPAL, "A.b" },
+		{ DENYLIST_PRINCIPAL, "host" },
+		{ DENYLIST_PRINCIPAL, "a.b c" },
+		{ DENYLIST_INSTANCE, "" },
+		{ DENYLIST_INSTANCE, "i,1" },
+		{ DENYLIST_INSTANCE, "i-1 " },
+		{ DENYLIST_SERIAL, "" },
+		{ DENYLIST_SERIAL, "0a" },
+		{ DENYLIST_SERIAL, "A" },
+		{ DENYLIST_SERIAL, "g" },
+		{ DENYLIST_SERIAL, ZEROS },
+		{ DENYLIST_SERIAL + 1, "a" },
+		{ DENYLIST_SERIAL, ZEROS ZEROS },
+		/* Before the last one. */
+		{ DENYLIST_PRINCIPAL, "c.d" },
+		{ DENYLIST_INSTANCE, "i-a" },
+	};
+	_cleanup_(denylist_freep) struct denylist *d = NULL;
+
+	CU_ASSERT_EQUAL(denylist_new(9, 1000, &d), 0);
+	CU_ASSERT_EQUAL(denylist_add(d, DENYLIST_INSTANCE, "i-b"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (denylist_add(d, rows[i].kind, rows[i].value) != -EINVAL)
+			tap_fail(__FILE__, __LINE__, "row %zu", i);
+	CU_ASSERT_EQUAL(denylist_size(d), 1);
+	CU_ASSERT_EQUAL(denylist_add(d, DENYLIST_INSTANCE, "i-b"), 0);
+	CU_ASSERT_EQUAL(denylist_add(d, DENYLIST_SERIAL, "0"), 0);
+}
+
+static void test_denylist_room(void)
+{
+	struct denylist *d = NULL;
+
+	CU_ASSERT_EQUAL(denylist_new(DENYLIST_ENTRIES_MAX + 1, 1, &d), -E2BIG);
+	CU_ASSERT_EQUAL(denylist_new(1, DENYLIST_BYTES_MAX + 2, &d), -E2BIG);
+	CU_ASSERT_PTR_NULL(d);
+	CU_ASSERT_EQUAL(denylist_new(DENYLIST_ENTRIES_MAX, DENYLIST_BYTES_MAX, &d), 0);
+	denylist_freep(&d);
+	/* One byte too few for the second; enough for a shorter one. */
+	CU_ASSERT_EQUAL(denylist_new(2, 7, &d), 0);
+	CU_ASSERT_EQUAL(denylist_add(d, DENYLIST_INSTANCE, "i-1"), 0);
+	CU_ASSERT_EQUAL(denylist_add(d, DENYLIST_INSTANCE, "i-2"), -ENOSPC);
+	CU_ASSERT_EQUAL(denylist_add(d, DENYLIST_INSTANCE, "i2"), 0);
+	denylist_freep(&d);
+	CU_ASSERT_EQUAL(denylist_new(0, 0, &d), 0);
+	CU_ASSERT_EQUAL(denylist_add(d, DENYLIST_SERIAL, "1"), -ENOSPC);
+	denylist_freep(&d);
+}
+
 static int test_denylist_tortured(void *ctx)
 {
 	_cleanup_(denylist_freep) struct denylist *d = NULL;
@@ -277,6 +367,9 @@ static const struct tap_test test_denylist_tests[] = {
 	{ "number of entries", test_denylist_entries_limit },
 	{ "number of bytes", test_denylist_bytes_limit },
 	{ "loads", test_denylist_loads },
+	{ "comes in entries", test_denylist_comes_in_entries },
+	{ "adds only what has the form", test_denylist_adds_only_the_form },
+	{ "room", test_denylist_room },
 	{ "out of memory", test_denylist_out_of_memory },
 	{ 0 },
 };
