@@ -24,6 +24,7 @@
 #include "common/spawn.h"
 #include "common/tlsserver.h"
 #include "config.h"
+#include "tunneld/gateway/denyfeed.h"
 #include "tunneld/gateway/gwconf.h"
 #include "tunneld/gateway/gwserve.h"
 #include "tunneld/gateway/starter.h"
@@ -31,6 +32,12 @@
 
 #define WORKER_OTHER_FDS 32 /* descriptors that are not connections */
 #define WORKER_LOAD_TRIES 5 /* the files may be switched between two reads */
+
+enum worker_mode {
+	WORKER_SERVE,
+	WORKER_CHECK, /* only reads its files */
+	WORKER_PROBE, /* the same for the keeper, which gets the deny-list */
+};
 
 /* What one worker reads before its sandbox closes. */
 struct worker_files {
@@ -57,7 +64,7 @@ static const int worker_syscalls[] = {
 
 static void worker_usage(FILE *to)
 {
-	fputs("usage: gatewayd-worker --config FILE [--check]\n"
+	fputs("usage: gatewayd-worker --config FILE [--check | --probe]\n"
 	      "Worker of gatewayd; it is not started by hand. See gatewayd(8).\n",
 	      to);
 }
@@ -157,31 +164,40 @@ static int worker_load_identity(struct worker_files *f)
 	return r;
 }
 
-/* Gives the exit status. Without its deny-list a worker would let in who must stay out. */
-static int worker_load(const char *path, struct worker_files *f)
+/* Without its deny-list a worker would let in who must stay out. */
+static int worker_load_denylist(struct worker_files *f)
+{
+	char why[DENYLIST_ERROR_MAX];
+	int r = *f->conf->deny_file ? denylist_load(f->conf->deny_file, &f->deny, why) : 0;
+
+	if (r < 0)
+		log_pst(LOG_LEVEL_ERROR, PST_DENYLIST_UNUSABLE,
+			"%s; no worker starts without its deny-list", why);
+	return r;
+}
+
+/* Gives the exit status. The keeper gets the deny-list even when a certificate is no good. */
+static int worker_load(const char *path, enum worker_mode mode, struct worker_files *f)
 {
 	struct conf_error error = { .text = "out of memory" };
-	char why[DENYLIST_ERROR_MAX];
 
 	if (gwconf_load(path, &f->conf, &error) < 0) {
 		log_error("%s", error.text);
 		return 1;
 	}
-	if (worker_load_identity(f) < 0)
+	if (worker_load_denylist(f) < 0)
+		return STARTER_EXIT_DENYLIST;
+	if (mode == WORKER_PROBE && denyfeed_send(SPAWN_CHAN_FD, f->deny) < 0)
 		return 1;
-	if (!*f->conf->deny_file || denylist_load(f->conf->deny_file, &f->deny, why) == 0)
-		return 0;
-	log_pst(LOG_LEVEL_ERROR, PST_DENYLIST_UNUSABLE,
-		"%s; no worker starts without its deny-list", why);
-	return STARTER_EXIT_DENYLIST;
+	return worker_load_identity(f) < 0 ? 1 : 0;
 }
 
-static int worker_run(const char *path, bool only_check)
+static int worker_run(const char *path, enum worker_mode mode)
 {
 	_cleanup_(worker_release) struct worker_files files = { .conf = NULL };
-	int exit_status = worker_load(path, &files);
+	int exit_status = worker_load(path, mode, &files);
 
-	if (exit_status != 0 || only_check)
+	if (exit_status != 0 || mode != WORKER_SERVE)
 		return exit_status;
 	worker_raise_fds(files.conf);
 	jsonin_warm_up();
@@ -195,8 +211,26 @@ static bool worker_is_socket(int fd)
 	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+/* Gives a mode, or -1 when nobody should call it so. */
+static int worker_read_mode(int argc, char **argv)
+{
+	const char *last = argc == 4 ? argv[3] : "";
+
+	if (argc < 3 || argc > 4 || strcmp(argv[1], "--config"))
+		return -1;
+	if (!strcmp(last, "--check"))
+		return WORKER_CHECK;
+	if (!worker_is_socket(SPAWN_CHAN_FD))
+		return -1;
+	if (!strcmp(last, "--probe"))
+		return WORKER_PROBE;
+	return argc == 3 && worker_is_socket(SPAWN_EXTRA_FD) ? WORKER_SERVE : -1;
+}
+
 int main(int argc, char **argv)
 {
+	int mode;
+
 	log_open("gatewayd-worker", LOG_LEVEL_INFO);
 	if (argc == 2 && !strcmp(argv[1], "--version")) {
 		puts("gatewayd-worker " POSTERN_VERSION);
@@ -206,13 +240,11 @@ int main(int argc, char **argv)
 		worker_usage(stdout);
 		return 0;
 	}
-	if (argc == 4 && !strcmp(argv[1], "--config") && !strcmp(argv[3], "--check"))
-		return worker_run(argv[2], true);
-	if (argc != 3 || strcmp(argv[1], "--config") || !worker_is_socket(SPAWN_CHAN_FD) ||
-	    !worker_is_socket(SPAWN_EXTRA_FD)) {
+	mode = worker_read_mode(argc, argv);
+	if (mode < 0) {
 		worker_usage(stderr);
 		return 64;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	return worker_run(argv[2], false);
+	return worker_run(argv[2], (enum worker_mode)mode);
 }

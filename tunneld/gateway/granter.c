@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certs/denylist.h"
 #include "tunneld/gateway/gate.h"
 #include "tunneld/kern/wgdev.h"
 
@@ -25,7 +26,18 @@ struct granter {
 	struct wgdev_peer *peers; /* as many; scratch of one batch */
 	struct wgkey *gone;       /* GATE_REMOVE_MAX times as many; replaced in this batch */
 	size_t n_gone;
+	const struct denylist *deny; /* NULL = nobody is denied */
+	struct wgkey swept;          /* the sweep has seen all keys up to this one */
+	struct gate_lease *looked;   /* GRANTER_SWEEP_MAX of them; scratch of one step */
 	char error[160];
+};
+
+/* What one step of the sweep cuts off. */
+struct granter_cuts {
+	struct wgkey keys[GRANTER_EXPIRE_MAX];
+	const struct gate_lease *leases[GRANTER_EXPIRE_MAX];
+	const char *by[GRANTER_EXPIRE_MAX];
+	size_t n;
 };
 
 int granter_new(const struct gwconf *conf, struct leasedb *db, struct gwstats *stats,
@@ -41,7 +53,8 @@ int granter_new(const struct gwconf *conf, struct leasedb *db, struct gwstats *s
 	g->items = calloc(conf->grants_max, sizeof(*g->items));
 	g->peers = calloc(conf->grants_max, sizeof(*g->peers));
 	g->gone = calloc((size_t)conf->grants_max * GATE_REMOVE_MAX, sizeof(*g->gone));
-	if (!g->items || !g->peers || !g->gone) {
+	g->looked = calloc(GRANTER_SWEEP_MAX, sizeof(*g->looked));
+	if (!g->items || !g->peers || !g->gone || !g->looked) {
 		granter_free(g);
 		return -ENOMEM;
 	}
@@ -112,6 +125,10 @@ static int granter_judge(struct granter *g, struct granter_item *item, uint64_t 
 	int r;
 
 	item->code = gate_check(g->conf, &item->grant, now_wall);
+	/* The worker looks, too; but it may have been started with an older list. */
+	if (item->code == PST_NONE && denylist_has(g->deny, item->grant.principal,
+						   item->grant.instance_id, item->grant.serial))
+		item->code = PST_PEER_DENIED;
 	if (item->code != PST_NONE)
 		return 0;
 	wanted = gate_make_lease(g->conf, &item->grant, now_wall);
@@ -228,14 +245,11 @@ int granter_run(struct granter *g, uint64_t now_wall, granter_answer_fn *answer,
 	return kernel;
 }
 
-int granter_expire(struct granter *g, uint64_t now_wall, size_t *ret_n)
+/* Takes the leases of @n keys out of the store. Errors: 0; -errno. */
+static int granter_forget(struct granter *g, const struct wgkey *keys, size_t n)
 {
-	struct wgkey keys[GRANTER_EXPIRE_MAX];
-	size_t n = 0;
-	int r = leasedb_list_expired(g->db, now_wall, ARRAY_SIZE(keys), keys, &n);
+	int r = n ? leasedb_begin(g->db) : 0;
 
-	if (r == 0 && n)
-		r = leasedb_begin(g->db);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = leasedb_remove(g->db, &keys[i]);
 	if (r == 0 && n)
@@ -243,11 +257,72 @@ int granter_expire(struct granter *g, uint64_t now_wall, size_t *ret_n)
 	if (r < 0)
 		snprintf(g->error, sizeof(g->error), "%s", leasedb_error(g->db));
 	leasedb_rollback(g->db);
+	return r;
+}
+
+int granter_expire(struct granter *g, uint64_t now_wall, size_t *ret_n)
+{
+	struct wgkey keys[GRANTER_EXPIRE_MAX];
+	size_t n = 0;
+	int r = leasedb_list_expired(g->db, now_wall, ARRAY_SIZE(keys), keys, &n);
+
+	if (r < 0)
+		snprintf(g->error, sizeof(g->error), "%s", leasedb_error(g->db));
+	if (r == 0)
+		r = granter_forget(g, keys, n);
 	if (r == 0 && n)
 		r = wgdev_remove_peers(g->conf->interface, keys, n);
 	if (r == 0)
 		*ret_n = n;
 	return r;
+}
+
+void granter_deny(struct granter *g, const struct denylist *deny)
+{
+	g->deny = deny;
+	g->swept = (struct wgkey){ 0 };
+}
+
+/* Finds who is listed among the @n leases looked at. Gives how many of them were compared: fewer
+ * when @ret is full. */
+static size_t granter_pick(const struct granter *g, size_t n, struct granter_cuts *ret)
+{
+	size_t i;
+
+	for (i = 0; i < n && ret->n < GRANTER_EXPIRE_MAX; i++) {
+		const struct gate_lease *lease = &g->looked[i];
+		const char *by = denylist_find(g->deny, lease->principal, lease->instance_id,
+					       lease->serial);
+
+		if (!by)
+			continue;
+		ret->keys[ret->n] = lease->key;
+		ret->leases[ret->n] = lease;
+		ret->by[ret->n++] = by;
+	}
+	return i;
+}
+
+/* The peers first: a disk that is full must not keep a tunnel up. */
+int granter_sweep(struct granter *g, granter_cut_fn *cut, void *ctx, bool *ret_more)
+{
+	struct granter_cuts cuts = { .n = 0 };
+	size_t n = 0, n_seen;
+	int r = leasedb_list_after(g->db, &g->swept, GRANTER_SWEEP_MAX, g->looked, &n);
+
+	if (r < 0)
+		snprintf(g->error, sizeof(g->error), "%s", leasedb_error(g->db));
+	n_seen = granter_pick(g, n, &cuts);
+	if (r == 0 && cuts.n)
+		r = wgdev_remove_peers(g->conf->interface, cuts.keys, cuts.n);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < cuts.n; i++)
+		cut(cuts.leases[i], cuts.by[i], ctx);
+	if (n_seen)
+		g->swept = g->looked[n_seen - 1].key;
+	*ret_more = n_seen < n || n == GRANTER_SWEEP_MAX;
+	return granter_forget(g, cuts.keys, cuts.n) < 0 ? GRANTER_E_STORE : 0;
 }
 
 void granter_free(struct granter *g)
@@ -259,6 +334,7 @@ void granter_free(struct granter *g)
 	free(g->items);
 	free(g->peers);
 	free(g->gone);
+	free(g->looked);
 	free(g);
 }
 

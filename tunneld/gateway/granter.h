@@ -4,6 +4,7 @@
  * Grants in batches: what has come in from all workers is judged, made durable in one transaction,
  * programmed into the kernel in one batch, and only then answered. A store that fails leaves the
  * kernel as it is; a kernel that fails leaves leases without peers, which gwkernel_adopt() drops.
+ * Whoever the deny-list names is granted nothing, and a sweep ends the leases that he has.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,8 +17,13 @@
 #include "tunneld/proto/gwframe.h"
 
 #define GRANTER_EXPIRE_MAX 16 /* peers removed at a time: about 16 ms of kernel time each */
+#define GRANTER_SWEEP_MAX 128 /* leases compared with the deny-list at a time: under 1 ms */
 #define GRANTER_RETRY_S 10    /* Retry-After when store or kernel failed, plus a slot */
 
+/* granter_sweep(): the peers are gone, their leases are not; gwkernel_adopt() drops them. */
+enum { GRANTER_E_STORE = 1 };
+
+struct denylist;
 struct granter;
 
 /* Whom to answer. */
@@ -31,6 +37,10 @@ struct granter_from {
  * PST_GATEWAY_WORKER it is not an answer: the worker is to be given up. */
 typedef void granter_answer_fn(const struct granter_from *from, const struct gwframe_grant *grant,
 			       const struct gwframe_answer *answer, void *ctx);
+
+/* Called once for every lease whose peer a sweep removed, borrowed for the call; @by is the kind of
+ * the entry, as of denylist_find(). */
+typedef void granter_cut_fn(const struct gate_lease *lease, const char *by, void *ctx);
 
 /* Keeps everything it is given. Gives *ret. Errors: 0; -ENOMEM. */
 int granter_new(const struct gwconf *conf, struct leasedb *db, struct gwstats *stats,
@@ -53,6 +63,16 @@ int granter_run(struct granter *g, uint64_t now_wall, granter_answer_fn *answer,
 /* Ends at most GRANTER_EXPIRE_MAX leases that are over, with their peers. Gives how many.
  * Errors: 0; -errno of store or kernel. */
 int granter_expire(struct granter *g, uint64_t now_wall, size_t *ret_n) _warn_unused_;
+
+/* From now on grants nothing to whoever is listed, and begins a sweep of the leases. Keeps @deny
+ * until the next call; NULL = nobody is denied. */
+void granter_deny(struct granter *g, const struct denylist *deny);
+
+/* The next step of the sweep: compares at most GRANTER_SWEEP_MAX leases with the deny-list, removes
+ * the peers of at most GRANTER_EXPIRE_MAX that are listed, and then their leases. Gives *ret_more,
+ * false at the end of the store. Errors: 0; GRANTER_E_STORE with *ret_more set; -errno of store or
+ * kernel, and the next call does the same step again. */
+int granter_sweep(struct granter *g, granter_cut_fn *cut, void *ctx, bool *ret_more) _warn_unused_;
 
 /* The reason of the last failure of the store, for people. Borrows. */
 const char *granter_error(const struct granter *g);

@@ -63,6 +63,8 @@ void gwstats_print(const struct gwstats *s, struct buf *b)
 		{ "swept_total", "counter", "Kernel peers without a lease, removed.", s->swept },
 		{ "dropped_total", "counter", "Leases without a kernel peer, dropped.",
 		  s->dropped },
+		{ "cut_total", "counter", "Tunnels cut off because of the deny-list.", s->cut },
+		{ "deny_entries", "gauge", "Entries of the deny-list in force.", s->denied },
 		{ "worker_starts_total", "counter", "Workers started.", s->starts },
 	};
 

@@ -20,6 +20,8 @@ struct gwstats {
 	uint64_t expired; /* leases */
 	uint64_t swept;   /* kernel peers without a lease, removed */
 	uint64_t dropped; /* leases without a kernel peer */
+	uint64_t cut;     /* tunnels, because of the deny-list */
+	uint64_t denied;  /* entries of the deny-list, now */
 	uint64_t leases;  /* now */
 	uint32_t workers; /* now */
 	uint64_t starts;  /* of workers */

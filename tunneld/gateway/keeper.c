@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "tunneld/gateway/denyfeed.h"
 #include "tunneld/gateway/filewatch.h"
 #include "tunneld/gateway/granter.h"
 #include "tunneld/gateway/gwkernel.h"
@@ -46,12 +48,24 @@ struct keeper_worker {
  * that still works is given up for them; then the workers are replaced one after the other. */
 struct keeper_roll {
 	struct filewatch watch;
-	bool wanted; /* there is something new that no probe has read well */
+	bool wanted;  /* there is something new that no probe has read well */
+	bool replace; /* the workers that run have read something older */
 	bool probing;
 	bool stale;            /* the probe that runs may have read what was there before */
 	uint64_t probe_ns;     /* when the probe was started, or when the next one may be */
 	unsigned int n_failed; /* probes in a row */
 	uint32_t slot;         /* next worker to replace; conf->workers = none */
+};
+
+/* The deny-list. Probes report it; it stays in force until one reports another. */
+struct keeper_deny {
+	int fd; /* from the probe, until its list is whole; -1 = none */
+	struct event *on_feed;
+	struct denyfeed feed;
+	bool came;             /* the list of the last probe was whole */
+	struct denylist *list; /* in force; NULL = none has come yet */
+	struct event *on_sweep;
+	uint64_t n_cut; /* by the present sweep */
 };
 
 struct keeper {
@@ -73,6 +87,7 @@ struct keeper {
 	struct event *on_identity;
 	struct event *on_stats;
 	struct keeper_roll roll;
+	struct keeper_deny deny;
 	char stats_path[FILES_PATH_MAX];
 	int result;
 };
@@ -366,6 +381,136 @@ static void keeper_mind_drains(struct keeper *k)
 	}
 }
 
+/* Deny-list */
+
+static void keeper_on_cut(const struct gate_lease *lease, const char *by, void *ctx)
+{
+	struct keeper *k = ctx;
+	char addr[IP6_ADDR_TEXT], key[WGKEY_TEXT];
+
+	log_pst(LOG_LEVEL_WARNING, PST_TUNNEL_CUT,
+		"%s, instance %s, serial %s, address %s, key %s: cut off, its %s is on the "
+		"deny-list",
+		lease->principal, lease->instance_id, lease->serial,
+		ip6_format_addr(&lease->addr, addr), wgkey_format(&lease->key, key), by);
+	k->deny.n_cut++;
+	k->stats.cut++;
+	keeper_count(k, PST_TUNNEL_CUT);
+}
+
+static void keeper_fail_sweep(struct keeper *k, int r)
+{
+	enum pst code = r == GRANTER_E_STORE ? PST_STORE_FAILED : PST_GATEWAY_KERNEL;
+
+	keeper_count(k, code);
+	if (r == GRANTER_E_STORE)
+		log_pst(LOG_LEVEL_ERROR, code,
+			"%s; leases of hosts that are cut off stay in the store for now",
+			granter_error(k->granter));
+	else
+		log_pst(LOG_LEVEL_ERROR, code,
+			"%s: cannot cut off who is denied: %s; tried again in %d s",
+			k->conf->interface, strerror(-r), KEEPER_SWEEP_LATE_S);
+}
+
+/* A step at a time: the kernel takes its time for each peer, and hosts wait for their answers. */
+static void keeper_on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct keeper *k = arg;
+	bool more = true;
+	int r = granter_sweep(k->granter, keeper_on_cut, k, &more);
+
+	if (r != 0)
+		keeper_fail_sweep(k, r);
+	if (more)
+		keeper_after_ms(k->deny.on_sweep, r < 0 ? 1000 * KEEPER_SWEEP_LATE_S : 0);
+	else if (k->deny.n_cut)
+		log_info("%" PRIu64 " tunnels are cut off because of the deny-list", k->deny.n_cut);
+}
+
+/* It holds for every grant from now on; the sweep ends what was granted before. */
+static void keeper_use_denylist(struct keeper *k)
+{
+	struct denylist *old = k->deny.list;
+
+	k->deny.list = steal_ptr(k->deny.feed.list);
+	k->deny.came = true;
+	k->deny.n_cut = 0;
+	granter_deny(k->granter, k->deny.list);
+	if (denylist_size(k->deny.list) || denylist_size(old))
+		log_info("deny-list: %zu entries are in force", denylist_size(k->deny.list));
+	denylist_free(old);
+	k->stats.denied = denylist_size(k->deny.list);
+	keeper_touch_stats(k);
+	keeper_after_ms(k->deny.on_sweep, 0);
+}
+
+static void keeper_close_feed(struct keeper *k)
+{
+	if (k->deny.fd >= 0)
+		event_free(k->deny.on_feed);
+	closep(&k->deny.fd);
+	denyfeed_reset(&k->deny.feed);
+}
+
+/* Errors: 0; CHAN_E_CLOSED, also when the list is whole; -EAGAIN; -EBADMSG; -errno. */
+static int keeper_take_part(struct keeper *k)
+{
+	_cleanup_(chan_msg_release) struct chan_msg msg = { .fd = -1 };
+	size_t n_ops;
+	const struct chan_op *ops = denyfeed_ops(&n_ops);
+	int r = chan_recv(k->deny.fd, ops, n_ops, &msg);
+
+	if (r == 0)
+		r = denyfeed_decode(&k->deny.feed, &msg);
+	if (r != 0 || !denyfeed_is_whole(&k->deny.feed))
+		return r;
+	keeper_use_denylist(k);
+	return CHAN_E_CLOSED;
+}
+
+/* Takes what the probe has sent, at most @max messages. */
+static void keeper_take_feed(struct keeper *k, unsigned int max)
+{
+	for (unsigned int i = 0; i < max && k->deny.fd >= 0; i++) {
+		int r = keeper_take_part(k);
+
+		if (r == -EAGAIN)
+			return;
+		if (r < 0)
+			log_pst(LOG_LEVEL_ERROR, PST_GATEWAY_WORKER,
+				"the probe's deny-list: %s; the one in force stays", strerror(-r));
+		if (r != 0)
+			keeper_close_feed(k);
+	}
+}
+
+static void keeper_on_feed(evutil_socket_t fd, short what, void *arg)
+{
+	keeper_take_feed(arg, KEEPER_READ_MAX);
+}
+
+/* Gives the probe's end. Errors: 0; -errno. */
+static int keeper_open_feed(struct keeper *k, int *ret)
+{
+	int pair[2];
+	int r = chan_pair(pair);
+
+	if (r < 0)
+		return r;
+	keeper_close_feed(k);
+	k->deny.came = false;
+	k->deny.on_feed = event_new(k->base, pair[0], EV_READ | EV_PERSIST, keeper_on_feed, k);
+	if (!k->deny.on_feed) {
+		closep(&pair[0]);
+		closep(&pair[1]);
+		return -ENOMEM;
+	}
+	k->deny.fd = pair[0];
+	*ret = pair[1];
+	return event_add(k->deny.on_feed, NULL) < 0 ? -ENOMEM : 0;
+}
+
 /* Identity files */
 
 static void keeper_look_now(struct keeper *k)
@@ -381,13 +526,16 @@ static void keeper_wake_workers(struct keeper *k)
 			keeper_after_ms(k->workers[slot].on_restart, 0);
 }
 
-/* The files are good: from now on every worker may be replaced. */
+/* The files are good: from now on every worker that has read older ones may be replaced. */
 static void keeper_begin_roll(struct keeper *k)
 {
 	k->roll.wanted = false;
+	keeper_wake_workers(k);
+	if (!k->roll.replace)
+		return;
+	k->roll.replace = false;
 	k->roll.slot = 0;
 	log_info("identity files are good, workers are replaced one after the other");
-	keeper_wake_workers(k);
 	keeper_look_now(k);
 }
 
@@ -412,9 +560,13 @@ static void keeper_on_probe(struct keeper *k, const struct starter_event *event,
 	int status = event->pid && WIFEXITED(event->status) ? WEXITSTATUS(event->status) : -1;
 
 	k->roll.probing = false;
+	keeper_take_feed(k, UINT_MAX); /* what it said last may not have been read yet */
+	keeper_close_feed(k);
 	if (k->roll.stale) {
 		k->roll.stale = false;
 		keeper_look_now(k);
+	} else if (status == 0 && !k->deny.came) {
+		keeper_put_roll_off(k, PST_GATEWAY_WORKER, "did not report a whole deny-list");
 	} else if (status == 0) {
 		keeper_begin_roll(k);
 	} else {
@@ -427,9 +579,13 @@ static void keeper_on_probe(struct keeper *k, const struct starter_event *event,
 
 static void keeper_probe(struct keeper *k)
 {
-	int r = starter_probe(k->spec->starter_fd);
+	_cleanup_(closep) int probe_fd = -1;
+	int r = keeper_open_feed(k, &probe_fd);
 
+	if (r == 0)
+		r = starter_probe(k->spec->starter_fd, probe_fd);
 	if (r < 0) {
+		keeper_close_feed(k);
 		keeper_put_roll_off(k, PST_IDENTITY_FILES, strerror(-r));
 		return;
 	}
@@ -451,6 +607,7 @@ static void keeper_want_roll(struct keeper *k, const char *why)
 {
 	log_info("%s: the files are tried before a worker is replaced", why);
 	k->roll.wanted = true;
+	k->roll.replace = true;
 	k->roll.stale = k->roll.probing;
 	k->roll.n_failed = 0;
 	k->roll.probe_ns = 0;
@@ -652,8 +809,9 @@ static int keeper_make_events(struct keeper *k)
 	k->on_audit = keeper_timer(k, keeper_on_audit, 1);
 	k->on_identity = keeper_timer(k, keeper_on_identity, 1);
 	k->on_stats = keeper_timer(k, keeper_on_stats, 1);
+	k->deny.on_sweep = keeper_timer(k, keeper_on_sweep, 1);
 	if (!k->on_starter || !k->on_batch || !k->on_expiry || !k->on_audit || !k->on_identity ||
-	    !k->on_stats)
+	    !k->on_stats || !k->deny.on_sweep)
 		return -ENOMEM;
 	(void)event_priority_set(k->on_starter, 0);
 	return event_add(k->on_starter, NULL) < 0 ? -ENOMEM : 0;
@@ -710,7 +868,9 @@ static int keeper_start(struct keeper *k)
 		r = keeper_make_workers(k);
 	if (r < 0)
 		return r;
-	keeper_after_ms(k->on_identity, 1000 * KEEPER_IDENTITY_S);
+	/* Who was denied while nobody looked has a tunnel still. */
+	k->roll.wanted = *k->conf->deny_file;
+	keeper_after_ms(k->on_identity, k->roll.wanted ? 0 : 1000 * KEEPER_IDENTITY_S);
 	keeper_after_ms(k->on_audit, 1000 * KEEPER_AUDIT_S);
 	keeper_schedule_expiry(k);
 	keeper_touch_stats(k);
@@ -727,16 +887,19 @@ static void keeper_release(struct keeper *k)
 {
 	struct event *const events[] = { k->on_signal[0], k->on_signal[1], k->on_signal[2],
 					 k->on_starter,   k->on_batch,     k->on_expiry,
-					 k->on_audit,     k->on_identity,  k->on_stats };
+					 k->on_audit,     k->on_identity,  k->on_stats,
+					 k->deny.on_sweep };
 
 	for (uint32_t slot = 0; slot < k->conf->workers; slot++) {
 		keeper_free_event(k->workers[slot].on_chan);
 		keeper_free_event(k->workers[slot].on_restart);
 		closep(&k->workers[slot].chan_fd);
 	}
+	keeper_close_feed(k);
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
 		keeper_free_event(events[i]);
 	granter_free(k->granter);
+	denylist_free(k->deny.list);
 	leasedb_close(k->db);
 	if (k->base)
 		event_base_free(k->base);
@@ -745,7 +908,7 @@ static void keeper_release(struct keeper *k)
 
 int keeper_run(const struct keeper_spec *spec)
 {
-	struct keeper k = { .conf = spec->conf, .spec = spec };
+	struct keeper k = { .conf = spec->conf, .spec = spec, .deny = { .fd = -1 } };
 	char key[WGKEY_TEXT], status[128];
 	int r;
 

@@ -18,6 +18,7 @@
 #define KEEPER_PROBE_FIRST_S 5 /* before files that were no good are tried again; doubles */
 #define KEEPER_PROBE_LAST_S 300
 #define KEEPER_DRAIN_GRACE_MS 5000 /* a worker may take so much longer to end than any request */
+#define KEEPER_SWEEP_LATE_S 5      /* before a sweep for the deny-list that failed goes on */
 #define KEEPER_STATS_MS 1000       /* the counter file is written at most so often */
 
 struct keeper;
@@ -31,5 +32,6 @@ struct keeper_spec {
 
 /* Opens key, store and interface, then runs until SIGTERM or SIGINT; SIGHUP replaces the workers
  * one after the other, as does a change of the files of [identity]; but only once a probe has read
- * them well. Logs. Errors: 0; -errno when it could not start or the starter is gone. */
+ * them well. The deny-list that the probe sends is in force at once: it ends leases, too. Logs.
+ * Errors: 0; -errno when it could not start or the starter is gone. */
 int keeper_run(const struct keeper_spec *spec) _warn_unused_;

@@ -19,6 +19,7 @@ enum leasedb_query {
 	LEASEDB_BY_ADDR,
 	LEASEDB_BY_IDENTITY,
 	LEASEDB_EXPIRED,
+	LEASEDB_AFTER,
 	LEASEDB_KEYS,
 	LEASEDB_NEXT,
 	LEASEDB_COUNT,
@@ -35,6 +36,8 @@ static const char *const leasedb_sql[LEASEDB_QUERY_N] = {
 				"WHERE principal = ?1 AND provider = ?2 AND instance_id = ?3 "
 				"ORDER BY epoch DESC LIMIT 1",
 	[LEASEDB_EXPIRED] = "SELECT key FROM lease WHERE expires <= ?1 ORDER BY expires LIMIT ?2",
+	[LEASEDB_AFTER] = "SELECT " LEASEDB_COLUMNS " FROM lease "
+			  "WHERE key > ?1 ORDER BY key LIMIT ?2",
 	[LEASEDB_KEYS] = "SELECT key FROM lease ORDER BY key",
 	[LEASEDB_NEXT] = "SELECT min(expires) FROM lease",
 	[LEASEDB_COUNT] = "SELECT count(*) FROM lease",
@@ -213,6 +216,26 @@ int leasedb_list_expired(struct leasedb *db, uint64_t now_wall, size_t max, stru
 	if (r == 0)
 		r = sqlstore_errno(rc);
 	sqlite3_reset(stmt);
+	if (r == 0)
+		*ret_n = n;
+	return r;
+}
+
+int leasedb_list_after(struct leasedb *db, const struct wgkey *key, size_t max,
+		       struct gate_lease *ret, size_t *ret_n)
+{
+	sqlite3_stmt *stmt = db->store.queries[LEASEDB_AFTER];
+	size_t n = 0;
+	int rc, r = 0;
+
+	leasedb_bind_key(stmt, 1, key);
+	(void)sqlite3_bind_int64(stmt, 2, (int64_t)max);
+	while (r == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW && n < max)
+		r = leasedb_column_lease(stmt, &ret[n++]);
+	if (r == 0)
+		r = sqlstore_errno(rc);
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
 	if (r == 0)
 		*ret_n = n;
 	return r;

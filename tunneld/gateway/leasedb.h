@@ -49,6 +49,11 @@ int leasedb_find_identity(struct leasedb *db, const struct gate_lease *like,
 int leasedb_list_expired(struct leasedb *db, uint64_t now_wall, size_t max, struct wgkey *ret,
 			 size_t *ret_n) _warn_unused_;
 
+/* Copies the next at most @max leases whose keys come after @key, in the order of the keys as
+ * bytes; a key of zeros is before all. Gives *ret_n. Errors: 0; -EIO. */
+int leasedb_list_after(struct leasedb *db, const struct wgkey *key, size_t max,
+		       struct gate_lease *ret, size_t *ret_n) _warn_unused_;
+
 /* Lists all keys, sorted as bytes. Gives *ret (free() it) and *ret_n. Errors: 0; -ENOMEM; -EIO. */
 int leasedb_list_keys(struct leasedb *db, struct wgkey **ret, size_t *ret_n) _warn_unused_;
 

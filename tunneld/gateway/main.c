@@ -149,7 +149,7 @@ static int main_fork_starter(const struct main_options *o, const struct gwconf *
 {
 	char path[FILES_PATH_MAX];
 	const char *const argv[] = { "gatewayd-worker", "--config", o->config, NULL };
-	const char *const probe_argv[] = { "gatewayd-worker", "--config", o->config, "--check",
+	const char *const probe_argv[] = { "gatewayd-worker", "--config", o->config, "--probe",
 					   NULL };
 	struct starter_spec spec = { .path = path,
 				     .argv = argv,

@@ -20,7 +20,7 @@ static const struct chan_op starter_ops[] = {
 	{ STARTER_START, "start", 4, 4, true },
 	{ STARTER_STOP, "stop", 4, 4, false },
 	{ STARTER_ENDED, "ended", 12, 12, false },
-	{ STARTER_PROBE, "probe", 4, 4, false },
+	{ STARTER_PROBE, "probe", 4, 4, true },
 };
 
 struct starter {
@@ -47,9 +47,9 @@ int starter_start(int fd, uint32_t slot, int chan_fd)
 	return starter_ask(fd, STARTER_START, slot, chan_fd);
 }
 
-int starter_probe(int fd)
+int starter_probe(int fd, int chan_fd)
 {
-	return starter_ask(fd, STARTER_PROBE, STARTER_PROBE_SLOT, -1);
+	return starter_ask(fd, STARTER_PROBE, STARTER_PROBE_SLOT, chan_fd);
 }
 
 int starter_stop(int fd, uint32_t slot)
@@ -133,24 +133,16 @@ static void starter_run_worker(struct starter *s, uint32_t slot, int chan_fd)
 	starter_run(s, slot, &spec);
 }
 
-/* It gets the end of a channel that nobody holds the other end of. */
-static void starter_run_probe(struct starter *s)
+static void starter_run_probe(struct starter *s, int chan_fd)
 {
-	struct spawn_spec spec = { .path = s->spec->path,
-				   .argv = s->spec->probe_argv,
-				   .extra_fd = -1 };
-	int pair[2];
-	int r = chan_pair(pair);
+	const struct spawn_spec spec = {
+		.path = s->spec->path,
+		.argv = s->spec->probe_argv,
+		.chan_fd = chan_fd,
+		.extra_fd = -1,
+	};
 
-	if (r < 0) {
-		if (starter_tell(s, STARTER_PROBE_SLOT, 0, r) < 0)
-			_exit(1);
-		return;
-	}
-	closep(&pair[0]);
-	spec.chan_fd = pair[1];
 	starter_run(s, STARTER_PROBE_SLOT, &spec);
-	closep(&pair[1]);
 }
 
 static bool starter_has_slot(const struct starter *s, uint32_t slot)
@@ -182,7 +174,7 @@ static int starter_serve(struct starter *s)
 		starter_kill(s, slot);
 		return 0;
 	case STARTER_PROBE:
-		starter_run_probe(s);
+		starter_run_probe(s, msg.fd);
 		return 0;
 	case STARTER_ENDED:
 		break;

@@ -19,7 +19,8 @@ enum starter_type {
 	STARTER_START = 1, /* keeper -> starter, with the worker's end of its channel */
 	STARTER_STOP = 2,  /* keeper -> starter: kill it */
 	STARTER_ENDED = 3, /* starter -> keeper: it ended, or could not be started */
-	STARTER_PROBE = 4, /* keeper -> starter: start a worker that only reads its files */
+	STARTER_PROBE =
+		4, /* keeper -> starter: a worker that only reads its files; with a channel */
 };
 
 #define STARTER_PROBE_SLOT STARTER_SLOTS_MAX /* names the probe in the other messages */
@@ -46,9 +47,10 @@ int starter_fork(const struct starter_spec *spec, int *ret_fd) _warn_unused_;
  * Errors: 0; -errno of chan_send(). */
 int starter_start(int fd, uint32_t slot, int chan_fd) _warn_unused_;
 
-/* Asks for a probe: a worker that reads its files as every worker does and ends, status 0 when they
- * are good. One that runs is killed first. Errors: 0; -errno of chan_send(). */
-int starter_probe(int fd) _warn_unused_;
+/* Asks for a probe: a worker that reads its files as every worker does, sends its deny-list
+ * (tunneld/gateway/denyfeed.h) and ends, status 0 when the files are good. One that runs is killed
+ * first; @chan_fd is copied. Errors: 0; -errno of chan_send(). */
+int starter_probe(int fd, int chan_fd) _warn_unused_;
 
 /* Asks to kill the worker in @slot. Errors: 0; -errno of chan_send(). */
 int starter_stop(int fd, uint32_t slot) _warn_unused_;

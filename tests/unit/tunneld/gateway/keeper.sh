@@ -3,7 +3,8 @@
 #
 # keeper.sh GATEWAYD WORKER-DIR PKI EXCHANGES: runs gatewayd on a kernel in memory with real workers. A
 # worker that is killed is replaced and counted, SIGHUP replaces workers without counting; new
-# certificates and deny-lists are taken while exchanges run, bad ones are not; SIGTERM ends it all.
+# certificates and deny-lists are taken while exchanges run, bad ones are not; who is denied loses his
+# tunnel; SIGTERM ends it all.
 
 set -euo pipefail
 
@@ -176,12 +177,21 @@ counter worker_starts_total 9 || fail "a worker was given up for a bad deny-list
 until_ok "two workers" counter workers 2
 until_ok "exchanges succeed still" serves pair4
 
+counter leases 1 || fail "not one lease"
+counter deny_entries 0 || fail "a list that is no good is in force"
 echo >&7
 wait "$load" || fail "$(grep -c failed "$dir/exchanges") exchanges of $(grep -c . "$dir/exchanges") failed"
 load=
 [ "$(sort -u "$dir/exchanges" | grep -c .)" = 3 ] || fail "not three certificates were served"
 
-echo "instance i-0123456789abcdef0" >"$dir/deny"
+echo "serial 12ab" >"$dir/deny"
+"$POSTERN_LIBEXECDIR/gatewayctl" revoke instance i-0123456789abcdef0 --config "$dir/gateway.conf" >"$dir/said"
+grep "i-0123456789abcdef0 is now on $dir/deny" "$dir/said" >/dev/null || fail "gatewayctl said $(cat "$dir/said")"
+until_ok "the denied host is cut off" counter cut_total 1
+until_ok "its lease is gone" counter leases 0
+counter deny_entries 2 || fail "not two entries in force"
+grep "PST-4007.*tenant-host, instance i-0123456789abcdef0.*its instance is on the deny-list" "$dir/log" \
+	>/dev/null || fail "who was cut off is not in the log"
 until_ok "each worker is replaced for the deny-list" counter worker_starts_total 11
 until_ok "two workers with the deny-list" counter workers 2
 read -rt 0.2 <&7 || true # what ended the first run
@@ -194,6 +204,42 @@ load=
 ! grep -q ok "$dir/denied" || fail "a denied host was served once"
 grep -q "PST-2113.*tenant-host: the peer is on the deny-list" "$dir/log" ||
 	fail "who was denied is not in the log"
+
+# What gatewayctl cannot do it says, and leaves the list alone.
+gatewayctl()
+{
+	local status=0
+	"$POSTERN_LIBEXECDIR/gatewayctl" "$@" --config "$dir/gateway.conf" >"$dir/said" 2>&1 || status=$?
+	echo $status
+}
+cp "$dir/deny" "$dir/before"
+[ "$(gatewayctl revoke serial 0012AB)" = 0 ] || fail "gatewayctl: an entry that is there"
+grep "is already on" "$dir/said" >/dev/null || fail "gatewayctl said $(cat "$dir/said")"
+[ "$(gatewayctl revoke instance i-1,i-2)" = 1 ] || fail "gatewayctl: two in one"
+grep "nothing was changed" "$dir/said" >/dev/null || fail "gatewayctl said $(cat "$dir/said")"
+[ "$(gatewayctl revoke)" = 64 ] || fail "gatewayctl: nothing to do"
+sed -i 's/^deny_file/#&/' "$dir/gateway.conf"
+[ "$(gatewayctl revoke serial 1)" = 2 ] || fail "gatewayctl: no list"
+sed -i 's/^#deny_file/deny_file/' "$dir/gateway.conf"
+cmp -s "$dir/deny" "$dir/before" || fail "gatewayctl changed the list"
+
+# Taken off the list it is served; it is cut off although the certificates are no good at that time.
+: >"$dir/deny"
+until_ok "each worker is replaced for the empty deny-list" counter worker_starts_total 13
+counter deny_entries 0 || fail "an entry that is gone is in force"
+read -rt 0.2 <&7 || true
+"$exchanges" $port "$dir" h1 "$dir/exchanges" <"$dir/stop" &
+load=$!
+until_ok "the host is served again" counter leases 1
+echo >&7
+wait "$load" || true # the last may have found a worker that ends
+load=
+switch_to pair3
+echo "principal vespa.tenant.acme.aws-123456789012.tenant-host" >"$dir/deny"
+until_ok "the host is cut off again" counter cut_total 2
+until_ok "the bad pair is tried" counter 'events_total{code="PST-2001"}' 2
+counter worker_starts_total 13 || fail "a worker was given up for a bad pair"
+switch_to pair4
 
 last=$(workers)
 stop
@@ -218,9 +264,11 @@ stop
 
 # A worker that hangs does not keep the others from being replaced.
 sed -i 's/^user = 65533$/&\nrequest_timeout_ms = 1000/' "$dir/gateway.conf"
+echo "serial 12ab" >"$dir/deny"
 rm "$dir/run/gatewayd.prom"
 start
 until_ok "two workers" counter workers 2
+until_ok "the list is in force from the start" counter deny_entries 1
 read -r first _ <<<"$(workers)"
 kill -STOP "$first"
 kill -HUP "$pid"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "certs/denylist.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 #include "tests/unit/tunneld/gateway/fakekern.h"
@@ -218,6 +219,208 @@ static void test_granter_expires(void)
 	CU_ASSERT_EQUAL(test_granter_leases(), 0);
 }
 
+static struct denylist *test_granter_list(const char *text)
+{
+	char error[DENYLIST_ERROR_MAX];
+	struct denylist *d = NULL;
+
+	if (denylist_parse("deny", text, strlen(text), &d, error) < 0)
+		exit(2);
+	return d;
+}
+
+/* Grants number 0 to @n - 1, a batch each. */
+static void test_granter_fill(uint8_t n)
+{
+	for (uint8_t i = 0; i < n; i++) {
+		struct gwframe_grant g = gwfixture_grant(i);
+
+		test_granter_add(&g);
+		CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
+		CU_ASSERT_EQUAL(test_granter_codes[0], PST_NONE);
+	}
+}
+
+static char test_granter_cuts[256]; /* "instance:entry " for each */
+
+static void test_granter_on_cut(const struct gate_lease *lease, const char *by, void *ctx)
+{
+	size_t len = strlen(test_granter_cuts);
+
+	CU_ASSERT_PTR_EQUAL(ctx, &test_granter_n);
+	/* The peer is gone when it is told. */
+	CU_ASSERT_PTR_NULL(fakekern_find(&lease->key));
+	snprintf(test_granter_cuts + len, sizeof(test_granter_cuts) - len, "%s:%s ",
+		 lease->instance_id, by);
+}
+
+/* One step. Gives what granter_sweep() gives, and whether there is more. */
+static int test_granter_sweep(bool *ret_more)
+{
+	test_granter_cuts[0] = '\0';
+	return granter_sweep(test_granter, test_granter_on_cut, &test_granter_n, ret_more);
+}
+
+static bool test_granter_has(uint8_t n)
+{
+	struct gwframe_grant g = gwfixture_grant(n);
+	struct gate_lease lease;
+	bool peer = fakekern_find(&g.host_key) != NULL;
+
+	CU_ASSERT_EQUAL(leasedb_find_key(test_granter_db, &g.host_key, &lease) == 0, peer);
+	return peer;
+}
+
+static void test_granter_denied_get_nothing(void)
+{
+	_cleanup_(denylist_freep) struct denylist *d =
+		test_granter_list("instance i-001\nserial cd\nprincipal a.b");
+	struct gwframe_grant g[4] = { gwfixture_grant(0), gwfixture_grant(1), gwfixture_grant(2),
+				      gwfixture_grant(3) };
+
+	snprintf(g[2].serial, sizeof(g[2].serial), "00CD");
+	g[3].epoch += GATE_EPOCH_SLACK_S + 1; /* wrong in another way, which comes first */
+	snprintf(g[3].instance_id, sizeof(g[3].instance_id), "i-001");
+	/* The list comes while they wait: a worker with an older one has let them through. */
+	for (size_t i = 0; i < ARRAY_SIZE(g); i++)
+		test_granter_add(&g[i]);
+	granter_deny(test_granter, d);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_codes[0], PST_NONE);
+	CU_ASSERT_EQUAL(test_granter_codes[1], PST_PEER_DENIED);
+	CU_ASSERT_EQUAL(test_granter_retries[1], 0);
+	CU_ASSERT_EQUAL(test_granter_codes[2], PST_PEER_DENIED);
+	CU_ASSERT_EQUAL(test_granter_codes[3], PST_GATEWAY_WORKER);
+	CU_ASSERT_EQUAL(test_granter_leases(), 1);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 1);
+	/* Taken off the list, they are served. */
+	granter_deny(test_granter, NULL);
+	test_granter_add(&g[1]);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_codes[0], PST_NONE);
+}
+
+static void test_granter_sweeps(void)
+{
+	_cleanup_(denylist_freep) struct denylist *d =
+		test_granter_list("instance i-003\ninstance i-000");
+	_cleanup_(denylist_freep) struct denylist *all = test_granter_list("serial 1AB");
+	_cleanup_(denylist_freep) struct denylist *nobody = test_granter_list("principal a.b");
+	bool more = true;
+
+	test_granter_fill(5);
+	granter_deny(test_granter, nobody);
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), 0);
+	CU_ASSERT_FALSE(more);
+	CU_ASSERT_STRING_EQUAL(test_granter_cuts, "");
+	CU_ASSERT_EQUAL(test_granter_leases(), 5);
+	granter_deny(test_granter, d);
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), 0);
+	CU_ASSERT_FALSE(more);
+	CU_ASSERT_STRING_EQUAL(test_granter_cuts, "i-000:instance i-003:instance ");
+	for (uint8_t i = 0; i < 5; i++)
+		CU_ASSERT_EQUAL(test_granter_has(i), i != 0 && i != 3);
+	/* A sweep that has ended finds nothing again; another list begins another. */
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), 0);
+	CU_ASSERT_STRING_EQUAL(test_granter_cuts, "");
+	granter_deny(test_granter, all);
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), 0);
+	CU_ASSERT_STRING_EQUAL(test_granter_cuts, "i-001:serial i-002:serial i-004:serial ");
+	CU_ASSERT_EQUAL(test_granter_leases(), 0);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 0);
+}
+
+/* The loop is given back after so many peers, and after so many leases. */
+static void test_granter_sweeps_in_steps(void)
+{
+	_cleanup_(denylist_freep) struct denylist *d =
+		test_granter_list("principal " GWFIXTURE_TENANT);
+	_cleanup_(denylist_freep) struct denylist *last = test_granter_list("instance i-128");
+	bool more = false;
+
+	test_granter_fill(GRANTER_SWEEP_MAX + 1);
+	granter_deny(test_granter, last);
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), 0);
+	CU_ASSERT_TRUE(more);
+	CU_ASSERT_STRING_EQUAL(test_granter_cuts, "");
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), 0);
+	CU_ASSERT_FALSE(more);
+	CU_ASSERT_STRING_EQUAL(test_granter_cuts, "i-128:instance ");
+	granter_deny(test_granter, d);
+	for (size_t left = GRANTER_SWEEP_MAX; left; left -= GRANTER_EXPIRE_MAX) {
+		CU_ASSERT_EQUAL(fakekern_n_peers(), left);
+		CU_ASSERT_EQUAL(test_granter_sweep(&more), 0);
+		CU_ASSERT_EQUAL(more, left > GRANTER_EXPIRE_MAX);
+	}
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 0);
+	CU_ASSERT_EQUAL(test_granter_leases(), 0);
+}
+
+/* Grants between two steps: before and behind the place that the sweep has reached. */
+static void test_granter_grants_during_a_sweep(void)
+{
+	_cleanup_(denylist_freep) struct denylist *d =
+		test_granter_list("principal " GWFIXTURE_TENANT);
+	struct gwframe_grant early = gwfixture_grant(0), late = gwfixture_grant(100);
+	bool more = false;
+
+	test_granter_fill(GRANTER_EXPIRE_MAX + 2);
+	granter_deny(test_granter, d);
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), 0);
+	CU_ASSERT_TRUE(more);
+	test_granter_add(&early);
+	test_granter_add(&late);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_codes[0], PST_PEER_DENIED);
+	CU_ASSERT_EQUAL(test_granter_codes[1], PST_PEER_DENIED);
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), 0);
+	CU_ASSERT_FALSE(more);
+	CU_ASSERT_EQUAL(test_granter_leases(), 0);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 0);
+}
+
+static void test_granter_sweep_kernel_fails(void)
+{
+	_cleanup_(denylist_freep) struct denylist *d = test_granter_list("instance i-001");
+	bool more = true;
+
+	test_granter_fill(3);
+	granter_deny(test_granter, d);
+	fakekern_fail(-ENODEV);
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), -ENODEV);
+	fakekern_fail(0);
+	CU_ASSERT_STRING_EQUAL(test_granter_cuts, "");
+	CU_ASSERT_TRUE(test_granter_has(1));
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), 0);
+	CU_ASSERT_FALSE(more);
+	CU_ASSERT_FALSE(test_granter_has(1));
+}
+
+/* A full disk: the tunnels are cut all the same, in all steps. */
+static void test_granter_sweep_store_fails(void)
+{
+	_cleanup_(denylist_freep) struct denylist *d =
+		test_granter_list("principal " GWFIXTURE_TENANT);
+	struct rlimit old, small = { .rlim_cur = 1 };
+	bool more = false;
+
+	test_granter_fill(GRANTER_EXPIRE_MAX + 1);
+	granter_deny(test_granter, d);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	small.rlim_max = old.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &small);
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), GRANTER_E_STORE);
+	CU_ASSERT_TRUE(more);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 1);
+	CU_ASSERT_TRUE(strlen(granter_error(test_granter)) > 0);
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), GRANTER_E_STORE);
+	setrlimit(RLIMIT_FSIZE, &old);
+	CU_ASSERT_FALSE(more);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 0);
+	CU_ASSERT_EQUAL(test_granter_leases(), GRANTER_EXPIRE_MAX + 1);
+}
+
 static const struct tap_test test_granter_tests[] = {
 	{ "many grants, one transaction, one batch", test_granter_one_batch },
 	{ "refusals touch nothing", test_granter_refusals_do_not_touch },
@@ -225,6 +428,12 @@ static const struct tap_test test_granter_tests[] = {
 	{ "the kernel fails", test_granter_kernel_fails },
 	{ "the store fails: the kernel is not touched", test_granter_store_fails },
 	{ "leases end with their peers", test_granter_expires },
+	{ "who is denied gets nothing", test_granter_denied_get_nothing },
+	{ "a sweep cuts off who is denied", test_granter_sweeps },
+	{ "a sweep in steps", test_granter_sweeps_in_steps },
+	{ "grants during a sweep", test_granter_grants_during_a_sweep },
+	{ "a sweep: the kernel fails", test_granter_sweep_kernel_fails },
+	{ "a sweep: the store fails", test_granter_sweep_store_fails },
 	{ 0 },
 };
 

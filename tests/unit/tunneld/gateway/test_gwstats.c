@@ -37,7 +37,7 @@ static void test_gwstats_every_code_has_room(void)
 
 static void test_gwstats_prints(void)
 {
-	struct gwstats s = { .leases = 3, .granted = UINT64_MAX };
+	struct gwstats s = { .leases = 3, .granted = UINT64_MAX, .cut = 2, .denied = 5 };
 	struct buf b = buf_init(GWSTATS_TEXT_MAX);
 
 	gwstats_count(&s, PST_SLOW_REQUEST);
@@ -48,6 +48,8 @@ static void test_gwstats_prints(void)
 		strstr(b.text, "\npostern_gateway_granted_total 18446744073709551615\n"));
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(b.text, "\npostern_gateway_events_total{code=\"PST-1111\"} 1\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(b.text, "\npostern_gateway_cut_total 2\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(b.text, "\npostern_gateway_deny_entries 5\n"));
 	CU_ASSERT_PTR_NULL(strstr(b.text, "PST-1112"));
 	buf_release(&b);
 }

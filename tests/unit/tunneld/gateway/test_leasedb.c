@@ -109,6 +109,31 @@ static void test_leasedb_one_lease_per_key_and_address(void)
 	CU_ASSERT_EQUAL(leasedb_find_key(test_leasedb, &other.key, &other), LEASEDB_E_NONE);
 }
 
+static void test_leasedb_lists_after(void)
+{
+	struct gate_lease found[8], first = test_leasedb_lease(1);
+	struct wgkey at = { 0 };
+	size_t n = 9;
+
+	CU_ASSERT_EQUAL(leasedb_list_after(test_leasedb, &at, 8, found, &n), 0);
+	CU_ASSERT_EQUAL(n, 0);
+	for (uint8_t i = 5; i > 0; i--)
+		test_leasedb_put(i);
+	CU_ASSERT_EQUAL(leasedb_list_after(test_leasedb, &at, 3, found, &n), 0);
+	CU_ASSERT_EQUAL(n, 3);
+	CU_ASSERT_TRUE(wgkey_equal(&found[0].key, &first.key));
+	CU_ASSERT_STRING_EQUAL(found[0].principal, first.principal);
+	CU_ASSERT_STRING_EQUAL(found[0].serial, first.serial);
+	CU_ASSERT_EQUAL(found[0].expires_wall, first.expires_wall);
+	CU_ASSERT_STRING_EQUAL(found[2].instance_id, "i-003");
+	CU_ASSERT_EQUAL(leasedb_list_after(test_leasedb, &found[2].key, 3, found, &n), 0);
+	CU_ASSERT_EQUAL(n, 2);
+	CU_ASSERT_STRING_EQUAL(found[0].instance_id, "i-004");
+	CU_ASSERT_STRING_EQUAL(found[1].instance_id, "i-005");
+	CU_ASSERT_EQUAL(leasedb_list_after(test_leasedb, &found[1].key, 3, found, &n), 0);
+	CU_ASSERT_EQUAL(n, 0);
+}
+
 static void test_leasedb_lists_expired(void)
 {
 	struct wgkey keys[8];
@@ -223,6 +248,7 @@ static const struct tap_test test_leasedb_tests[] = {
 	{ "survives its program", test_leasedb_survives },
 	{ "rolls back", test_leasedb_rolls_back },
 	{ "one lease per key and address", test_leasedb_one_lease_per_key_and_address },
+	{ "lists what follows a key", test_leasedb_lists_after },
 	{ "lists what is over, oldest first", test_leasedb_lists_expired },
 	{ "lists keys in order", test_leasedb_lists_keys },
 	{ "holds no secret", test_leasedb_holds_no_secret },
