@@ -269,8 +269,7 @@ static void httpcall_lists_release(struct httpcall_lists *l)
 
 static int httpcall_make_lists(const struct httpcall *c, struct httpcall_lists *ret)
 {
-	/* Never wait for a "100 Continue". */
-	int r = httpcall_append(&ret->headers, "Expect:");
+	int r = 0;
 
 	for (size_t i = 0; i < c->n_headers && r == 0; i++)
 		r = httpcall_append(&ret->headers, c->headers[i]);

@@ -232,6 +232,47 @@ static char *test_keypair_join(const char *a, const char *b, const char *c)
 	return text;
 }
 
+/* With @n certificates between ours and the CA. */
+static enum pst test_keypair_check_depth(int n)
+{
+	X509 *issuer = test_keypair_made.ca_cert;
+	EVP_PKEY *issuer_key = test_keypair_made.ca;
+	_cleanup_(test_keypair_free) char *chain = strdup("");
+	_cleanup_(test_keypair_free) char *host = NULL, *all = NULL;
+	X509 *made[8] = { NULL };
+	struct mkchain spec;
+	char name[32];
+
+	for (int i = 0; i < n; i++) {
+		_cleanup_(test_keypair_free) char *before = chain;
+		_cleanup_(test_keypair_free) char *pem = NULL;
+
+		snprintf(name, sizeof(name), "between %d", i);
+		spec = test_keypair_ca_spec(test_keypair_made.mid, name);
+		spec.issuer = issuer;
+		spec.issuer_key = issuer_key;
+		made[i] = issuer = mkchain_make(&spec);
+		issuer_key = test_keypair_made.mid;
+		pem = mkchain_pem(issuer);
+		chain = test_keypair_join(pem, before, "");
+	}
+	spec = test_keypair_spec();
+	spec.issuer = issuer;
+	spec.issuer_key = issuer_key;
+	host = test_keypair_pem(&spec);
+	all = test_keypair_join(host, chain, "");
+	for (int i = 0; i < n; i++)
+		X509_free(made[i]);
+	return test_keypair_check_texts(test_keypair_made.host_key, all, test_keypair_made.ca_pem);
+}
+
+static void test_keypair_limits_chains(void)
+{
+	CU_ASSERT_EQUAL(test_keypair_check_depth(3), PST_NONE);
+	CU_ASSERT_EQUAL(test_keypair_check_depth(4), PST_NONE);
+	CU_ASSERT_EQUAL(test_keypair_check_depth(5), PST_CERT_UNTRUSTED);
+}
+
 static void test_keypair_follows_chains(void)
 {
 	struct mkchain spec = test_keypair_spec();
@@ -742,6 +783,7 @@ static const struct tap_test test_keypair_tests[] = {
 	{ "anybody", test_keypair_accepts_anybody },
 	{ "RSA", test_keypair_accepts_rsa },
 	{ "chains", test_keypair_follows_chains },
+	{ "length of chains", test_keypair_limits_chains },
 	{ "unusable texts", test_keypair_refuses_texts },
 	{ "limits of size", test_keypair_size_limits },
 	{ "encrypted key", test_keypair_refuses_encrypted },

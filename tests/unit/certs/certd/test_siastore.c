@@ -635,6 +635,9 @@ static void test_siastore_others_may_write(void)
 	CU_ASSERT_EQUAL(siastore_open(&s, test_siastore_dir), -EPERM);
 	CU_ASSERT_EQUAL(siastore_open(&s, "/nonexistent/sia"), -ENOENT);
 	CU_ASSERT_EQUAL(s.dir_fd, -1);
+	CU_ASSERT_EQUAL(chmod(path, 0755), 0);
+	CU_ASSERT_EQUAL(siastore_open(&s, test_siastore_dir), 0);
+	siastore_close(&s);
 	if (geteuid() == 0) {
 		CU_ASSERT_EQUAL(chown(test_siastore_dir, 1, 1), 0);
 		CU_ASSERT_EQUAL(siastore_open(&s, test_siastore_dir), -EPERM);

@@ -243,6 +243,11 @@ static void test_ztscall_issued(void)
 	} rows[] = {
 		{ "another key", { .other_key = true }, PST_ISSUED_REFUSED, "" },
 		{ "another name", { .cn = "acme.prod.other" }, PST_ISSUED_REFUSED, "" },
+		{ "another name in the subject alone",
+		  { .cn = "acme.prod.other",
+		    .san = "URI:athenz://instanceid/athenz.aws.us-east-1/i-0123456789abcdef0" },
+		  PST_ISSUED_REFUSED,
+		  "" },
 		{ "another name echoed",
 		  { .name = "acme.prod.other" },
 		  PST_ISSUED_REFUSED,
