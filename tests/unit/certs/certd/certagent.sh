@@ -380,6 +380,27 @@ whole
 rm -r "$dir/sia.away"
 stop TERM
 
+if unshare --mount true 2>/dev/null; then
+	begin "a disk that cannot be written to"
+	start
+	until_ok "ready" ready
+	old=$(serial)
+	stop TERM
+	: >"$dir/log"
+	# shellcheck disable=SC2016
+	unshare --mount sh -c 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"' "$dir/sia" \
+		"$certd" --config "$dir/postern.conf" --state-dir "$dir/state" --run-dir "$dir/run/certd" 2>>"$dir/log" &
+	pid=$!
+	until_ok "ready with what is there" ready
+	n=$(jobs_of refresh)
+	kill -HUP "$pid"
+	until_ok "told" logged "PST-2016: refresh: the new certificate cannot be written: Read-only file system"
+	{ ready && [ "$(serial)" = "$old" ] && [ "$(jobs_of refresh)" = "$n" ]; } || fail "the issuer was asked"
+	stop TERM
+else
+	echo "# no mount namespace here: a disk that cannot be written to is not tried"
+fi
+
 begin "a slow refusal"
 plan register code 2007 0 Service not registered in domain
 start

@@ -5,7 +5,8 @@
  *   life           "OFFSET LIFE": notBefore = now + OFFSET, notAfter = notBefore + LIFE
  *   plan.<kind>    a line instead of success: "code N RETRY TEXT", "hang", "die", "exit", "frame",
  *                  "size F N" (N bytes more of file F), "less" (no CA), "stray" (a file unasked),
- *                  "ask" (a message of the wrong direction), "blank" (no serial, no times)
+ *                  "ask" (a message of the wrong direction), "blank" (no serial, no times),
+ *                  "as SERIAL NB NA PRINCIPAL PROVIDER INSTANCE" (says so, whatever it found)
  *   log            gets one line for each job: kind, milliseconds allowed
  * Its "certificates" are lines of text, and only it can read them.
  */
@@ -252,6 +253,10 @@ static void fakefetch_work(const struct fetchjob_start *job, struct fetchjob_res
 	}
 	if (!strcmp(plan, "blank"))
 		*ret = (struct fetchjob_result){ .self = job->self };
+	if (!strncmp(plan, "as ", 3)) {
+		*ret = (struct fetchjob_result){ 0 };
+		fakefetch_parse(plan + 3, ret);
+	}
 }
 
 int main(void)

@@ -48,6 +48,8 @@ static void test_certlife_setup(void)
 	test_certlife_write("life", "0 3600\n");
 	test_certlife_write("plan.register", "");
 	test_certlife_write("plan.refresh", "");
+	test_certlife_write("plan.check", "");
+	test_certlife_write("log", "");
 	test_certlife_conf = (struct certconf){ .n_imds = 1,
 						.retry_min_s = 5,
 						.retry_max_s = 1800,
@@ -208,6 +210,137 @@ static void test_certlife_renews(void)
 	CU_ASSERT_EQUAL(test_certlife_pairs(), 2);
 }
 
+/* Under another clock than that of the certificate's issuer, or in its own time. */
+static void test_certlife_since(void)
+{
+	const struct schedule_pair *p = &test_certlife_it.schedule.pair;
+	uint64_t renew;
+
+	test_certlife_write("life", "-1800 3600\n"); /* an issuer that sets notBefore back */
+	test_certlife_begin();
+	renew = p->renew;
+	test_certlife_restart();
+	TEST_CERTLIFE_STEP(CHECK);
+	CU_ASSERT_EQUAL(p->renew, renew);
+	CU_ASSERT_TRUE(p->since > p->not_before);
+	/* A note from a time at which the clock was ahead. */
+	test_certlife_it.state.since_wall += 900;
+	test_certlife_it.schedule.stored = SCHEDULE_UNCHECKED;
+	TEST_CERTLIFE_STEP(CHECK);
+	CU_ASSERT_EQUAL(p->since, p->not_before);
+}
+
+/* A process that dies while the issuer is asked does not ask at once again. */
+static void test_certlife_dies_asking(void)
+{
+	TEST_CERTLIFE_STEP(IDENTIFY);
+	test_certlife_write("plan.register", "hang");
+	CU_ASSERT_FALSE(certlife_advance(&test_certlife_it));
+	CU_ASSERT_NOT_EQUAL(test_certlife_it.worker.pid, 0);
+	test_certlife_restart();
+	CU_ASSERT_FALSE(certlife_advance(&test_certlife_it));
+	CU_ASSERT_EQUAL(test_certlife_it.worker.pid, 0);
+	CU_ASSERT_EQUAL(test_certlife_it.schedule.running, SCHEDULE_NONE);
+}
+
+/* An attempt takes no longer than a part of what is left. */
+static void test_certlife_short_of_time(void)
+{
+	char log[512] = "", path[PATH_MAX];
+	const char *at;
+	FILE *f;
+
+	test_certlife_write("life", "0 40\n");
+	test_certlife_begin();
+	test_certlife_let_time_pass();
+	certlife_urge(&test_certlife_it);
+	TEST_CERTLIFE_STEP(REFRESH);
+	f = fopen(tmpdir_path(path, "log"), "re");
+	CU_ASSERT_TRUE(f && fread(log, 1, sizeof(log) - 1, f) > 0);
+	fclose(f);
+	CU_ASSERT_PTR_NOT_NULL(strstr(log, "register 20000\n"));
+	at = strstr(log, "refresh ");
+	CU_ASSERT_TRUE(at && strtoul(at + 8, NULL, 10) <= 10000);
+}
+
+/* ---- what is believed ---- */
+
+static struct schedule_now test_certlife_now(void)
+{
+	return (struct schedule_now){ clk_now_ns(), clk_now_wall() };
+}
+
+static enum schedule_step test_certlife_next(void)
+{
+	struct schedule_now now = test_certlife_now();
+
+	return schedule_next(&test_certlife_it.schedule, &now).step;
+}
+
+/* Who we were in another boot, or under another configuration, says nothing. */
+static void test_certlife_memory_ends(void)
+{
+	struct certstate *s = &test_certlife_it.state;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%.2000s/" CERTSTATE_NAME, test_certlife_state);
+	test_certlife_begin();
+	test_certlife_restart();
+	CU_ASSERT_EQUAL(test_certlife_next(), SCHEDULE_CHECK);
+	s->boot_id[0] ^= 1;
+	CU_ASSERT_EQUAL(certstate_write(path, s), 0);
+	test_certlife_restart();
+	CU_ASSERT_EQUAL(test_certlife_next(), SCHEDULE_IDENTIFY);
+	s->boot_id[0] ^= 1;
+	CU_ASSERT_EQUAL(certstate_write(path, s), 0);
+	test_certlife_restart();
+	CU_ASSERT_EQUAL(test_certlife_next(), SCHEDULE_CHECK);
+	snprintf(test_certlife_conf.domain, sizeof(test_certlife_conf.domain), "other");
+	test_certlife_restart();
+	CU_ASSERT_EQUAL(test_certlife_next(), SCHEDULE_IDENTIFY);
+}
+
+/* A second worker that has no objection does not decide whose the certificate is, nor when it may
+ * be used. */
+static void test_certlife_proof(void)
+{
+	static const struct {
+		const char *who;
+		long from_s;
+		enum pst code; /* PST_NONE: it is held */
+	} rows[] = {
+		{ "acme.evil athenz.test i-1", 0, PST_ISSUED_REFUSED },
+		{ "acme.host athenz.evil i-1", 0, PST_ISSUED_REFUSED },
+		{ "acme.host athenz.test i-9", 0, PST_ISSUED_REFUSED },
+		{ "acme.host athenz.test i-1", SCHEDULE_HOLD_MAX_S + 60, PST_CLOCK_WRONG },
+		{ "acme.host athenz.test i-1", SCHEDULE_HOLD_MAX_S - 60, PST_NONE },
+	};
+	char plan[256];
+
+	test_certlife_begin();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint64_t current = test_certlife_it.store.current;
+		uint64_t from = clk_now_wall() + (uint64_t)rows[i].from_s;
+
+		snprintf(plan, sizeof(plan), "as ab %llu %llu %s", (unsigned long long)from,
+			 (unsigned long long)from + 3600, rows[i].who);
+		test_certlife_write("plan.check", plan);
+		test_certlife_let_time_pass();
+		certlife_urge(&test_certlife_it);
+		TEST_CERTLIFE_STEP(REFRESH);
+		TEST_CERTLIFE_STEP(PROVE);
+		CU_ASSERT_EQUAL(test_certlife_it.store.current, current);
+		CU_ASSERT_EQUAL(test_certlife_it.schedule.last_code, rows[i].code);
+		CU_ASSERT_EQUAL(test_certlife_it.schedule.fetched, rows[i].code == PST_NONE);
+		/* What is not used is not kept. */
+		CU_ASSERT_EQUAL(test_certlife_pairs(), rows[i].code == PST_NONE ? 2 : 1);
+		test_certlife_it.schedule.failures = 0;
+		test_certlife_it.schedule.asks_again = false;
+		test_certlife_it.schedule.last_code = PST_NONE;
+	}
+	CU_ASSERT_TRUE(test_certlife_is_ready());
+}
+
 /* ---- whose it is ---- */
 
 /* The disk is another host's, whose memory is lost, and whose name is another one, too. */
@@ -349,16 +482,37 @@ static void test_certlife_no_store(void)
 	CU_ASSERT_TRUE(test_certlife_is_ready());
 }
 
+/* Nor where there is no room for it. */
+static void test_certlife_no_room(void)
+{
+	char path[PATH_MAX];
+
+	test_certlife_begin();
+	CU_ASSERT_EQUAL(mkdir(test_certlife_at(".pairs/.room", path), 0755), 0);
+	test_certlife_let_time_pass();
+	certlife_urge(&test_certlife_it);
+	CU_ASSERT_TRUE(certlife_advance(&test_certlife_it));
+	CU_ASSERT_EQUAL(test_certlife_it.worker.pid, 0);
+	CU_ASSERT_EQUAL(test_certlife_it.state.last_code, PST_STORE_WRITE);
+	CU_ASSERT_TRUE(test_certlife_is_ready());
+}
+
 static const struct tap_test test_certlife_tests[] = {
 	{ "first boot", test_certlife_first },
 	{ "adopts", test_certlife_adopts },
 	{ "renews", test_certlife_renews },
+	{ "since when", test_certlife_since },
+	{ "dies while it asks", test_certlife_dies_asking },
+	{ "short of time", test_certlife_short_of_time },
+	{ "memory ends", test_certlife_memory_ends },
+	{ "proof", test_certlife_proof },
 	{ "clone", test_certlife_clone },
 	{ "clone with a memory", test_certlife_clone_remembers },
 	{ "renamed", test_certlife_renamed },
 	{ "remembers a time", test_certlife_remembers_a_time },
 	{ "heals once", test_certlife_heals_once },
 	{ "no store", test_certlife_no_store },
+	{ "no room", test_certlife_no_room },
 	{ 0 },
 };
 

@@ -31,6 +31,7 @@ static bool test_siastore_dirty[TEST_SIASTORE_FDS];    /* written since the last
 static bool test_siastore_relinked[TEST_SIASTORE_FDS]; /* as dirty: a link in it was changed */
 static unsigned int test_siastore_unsynced_switches;
 static bool test_siastore_opened; /* any call of openat() came here */
+static size_t test_siastore_written;
 
 /* Whether this call fails; or the process ends, without any of its ends. */
 static bool test_siastore_fails(void)
@@ -71,7 +72,9 @@ ssize_t __wrap_write(int fd, const void *bytes, size_t len)
 	if (fd > 2)
 		test_siastore_dirty[fd] = true;
 	/* A few bytes at a time: more steps to be killed between. */
-	return __real_write(fd, bytes, len > 3 ? (len + 1) / 2 : len);
+	len = len > 3 ? (len + 1) / 2 : len;
+	test_siastore_written += len;
+	return __real_write(fd, bytes, len);
 }
 
 int __real_fsync(int fd);
@@ -659,7 +662,9 @@ static void test_siastore_tries(void)
 	static const int errors[] = { ENOSPC, EROFS };
 
 	CU_ASSERT_EQUAL(siastore_open(&s, test_siastore_dir), 0);
+	test_siastore_written = 0;
 	CU_ASSERT_EQUAL(siastore_try(&s), 0);
+	CU_ASSERT_TRUE(test_siastore_written >= 16384); /* three files and a directory in blocks */
 	CU_ASSERT_FALSE(test_siastore_has(".pairs/.room"));
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
 		int step = 1; /* the first only removes what a crash left */
