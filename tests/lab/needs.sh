@@ -71,6 +71,13 @@ scenario_promises()
 	sed -n 's/^promise \([a-z0-9-]*\) .*/\1/p' "$1"
 }
 
+# Prints the seconds after which a scenario hangs: several times what it says it needs, since only what never
+# ends may fail for its time.
+scenario_deadline()
+{
+	echo $(($(scenario_field "$1" deadline "${LAB_DEADLINE:-120}") * ${LAB_PATIENCE:-5}))
+}
+
 # scenario_field FILE NAME DEFAULT: prints the value of a line NAME="value" at the top of a
 # scenario.
 scenario_field()
