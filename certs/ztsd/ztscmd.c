@@ -555,10 +555,10 @@ int ztscmd_revoke(const struct ztscmd *c)
 
 	if (r == ZTSCMD_OK)
 		printf("%s of %s.%s, provider %s: blocked, neither refresh nor registration.\n"
-		       "Its certificate is good until %s unless a deny file names it:\n"
-		       "serial %s\n",
+		       "Its certificate is good until %s unless a deny file has this line:\n"
+		       "instance %s\n",
 		       i.instance_id, i.domain, i.service, i.provider,
-		       timetext_stamp(i.expires_wall, until), i.current);
+		       timetext_stamp(i.expires_wall, until), i.instance_id);
 	return r;
 }
 

@@ -179,7 +179,9 @@ done
 ends 1 "more than one record" "${with[@]}" revoke i-2
 ends 1 "i-9: no record" "${with[@]}" revoke i-9
 ends 0 "blocked, neither refresh nor registration" "${with[@]}" revoke i-1
-says "serial a1"
+says "instance i-1"
+ends 0 "i-1 of vespa.tenant.host" "${with[@]}" revoke i-1 # also twice
+says "instance i-1"
 ends 0 "state            blocked" "${with[@]}" show i-1
 ! "$mkrecord" "$state/ztsd.db" lab.token vespa.tenant host i-1 a2 2>/dev/null ||
 	fail "a blocked one registered"
