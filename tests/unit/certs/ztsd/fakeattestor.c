@@ -34,6 +34,20 @@ const char *fakeattestor_ips(void)
 	return fakeattestor_names[1];
 }
 
+static char fakeattestor_words[FAKEATTESTOR_TEXT_MAX];
+
+const char *fakeattestor_claim(void)
+{
+	return fakeattestor_words;
+}
+
+static void fakeattestor_note(const struct attestor_claim *c)
+{
+	snprintf(fakeattestor_words, sizeof(fakeattestor_words), "%s %s %s.%s %s account %s",
+		 c->registering ? "register" : "refresh", c->provider, c->domain, c->service,
+		 c->instance_id, c->account);
+}
+
 static void fakeattestor_join(const char *const *names, size_t n, char *ret)
 {
 	size_t at = 0;
@@ -78,6 +92,7 @@ void attestor_check(struct attestor *a, const struct attestor_claim *claim, atte
 {
 	fakeattestor_join(claim->dns, claim->n_dns, fakeattestor_names[0]);
 	fakeattestor_join(claim->ips, claim->n_ips, fakeattestor_names[1]);
+	fakeattestor_note(claim);
 	if (!strcmp(claim->evidence, "ok"))
 		done(user, ATTESTOR_OK, "");
 	else if (!strcmp(claim->evidence, "later"))

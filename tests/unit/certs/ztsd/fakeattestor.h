@@ -11,3 +11,5 @@
 const char *fakeattestor_dns(void);
 /* As fakeattestor_dns(). */
 const char *fakeattestor_ips(void);
+/* The rest of the last claim: "register prov.tok dom.a.svc i-01 account 123456789012". Static. */
+const char *fakeattestor_claim(void);

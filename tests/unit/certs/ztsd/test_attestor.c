@@ -329,6 +329,8 @@ static void test_document(void)
 	expect_refused(&t, "The document's instance id is not that of the request");
 	t.claim.registering = false;
 	expect_refused(&t, "The document's instance id is not that of the request");
+	snprintf(t.document.instance_id, sizeof(t.document.instance_id), "I-0123456789abcdef0");
+	expect_refused(&t, "The document's instance id is not that of the request");
 	CU_ASSERT_EQUAL(fakests_n_questions(sts), 0);
 }
 

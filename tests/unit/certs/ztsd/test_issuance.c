@@ -156,6 +156,12 @@ static void test_issuance_registers(void)
 	CU_ASSERT_TRUE(id.expires_wall >= now + 604800 && id.expires_wall <= now + 604810);
 	CU_ASSERT_EQUAL(X509_check_host(cert, "svc.dom-a.aws.example", 0, 0, NULL), 1);
 	CU_ASSERT_STRING_EQUAL(fakeattestor_dns(), "svc.dom-a.aws.example ");
+	CU_ASSERT_STRING_EQUAL(fakeattestor_claim(),
+			       "register prov.tok dom.a.svc i-01 account 123456789012");
+	test_issuance_refresh(id.serial);
+	test_issuance_expect(200, PST_NONE, "");
+	CU_ASSERT_STRING_EQUAL(fakeattestor_claim(),
+			       "refresh prov.tok dom.a.svc i-01 account 123456789012");
 	X509_free(cert);
 }
 
@@ -195,6 +201,9 @@ static void test_issuance_blocked(void)
 	test_issuance_register(&(struct ztsfixture_body){ 0 });
 	test_issuance_expect(403, PST_INSTANCE_REVOKED, "Certificate revoked");
 	/* The reset covers certificates by the time they were made, not by their back-dated one. */
+	CU_ASSERT_EQUAL(ztsdb_reset(test_issuance.db, &key, clk_now_wall() - 5), 0);
+	test_issuance_refresh("aa");
+	test_issuance_expect(403, PST_INSTANCE_REVOKED, "Certificate revoked");
 	CU_ASSERT_EQUAL(ztsdb_reset(test_issuance.db, &key, clk_now_wall() + 1), 0);
 	test_issuance_refresh("aa");
 	test_issuance_expect(200, PST_NONE, "");
@@ -361,6 +370,7 @@ static void test_issuance_drops_extensions(void)
 	for (size_t i = 0; i < ARRAY_SIZE(expect); i++)
 		CU_ASSERT_TRUE(X509_get_ext_by_NID(cert, expect[i], -1) >= 0);
 	CU_ASSERT_EQUAL(X509_check_ca(cert), 0);
+	CU_ASSERT_EQUAL(X509_get_extended_key_usage(cert), XKU_SSL_CLIENT | XKU_SSL_SERVER);
 	CU_ASSERT_EQUAL(X509_get_key_usage(cert), KU_DIGITAL_SIGNATURE);
 	X509_free(cert);
 }
@@ -613,6 +623,8 @@ static void test_issuance_cap(void)
 		&(struct ztsfixture_body){ .csr = csr, .domain = "dom.short", .expiry_min = 100 });
 	test_issuance_expect(201, PST_NONE, "");
 	CU_ASSERT_EQUAL(test_issuance_lifetime(), 30);
+	CU_ASSERT_STRING_EQUAL(fakeattestor_claim(),
+			       "register prov.tok dom.short.svc i-01 account ");
 	free(csr);
 }
 

@@ -57,6 +57,7 @@ static void test_ratelimit_sources(void)
 		bool same;
 	} cases[] = {
 		{ "2001:db8::1", "2001:db8::ffff:2", true },
+		{ "2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true },
 		{ "2001:db8:0:1::1", "2001:db8:0:2::1", false },
 		{ "::ffff:192.0.2.1", "::ffff:192.0.2.2", false },
 		{ "::ffff:192.0.2.1", "::ffff:192.0.2.1", true },

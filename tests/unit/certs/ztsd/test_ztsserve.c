@@ -609,6 +609,31 @@ static void test_ztsserve_denied(void)
 	test_ztsserve_setup();
 }
 
+/* Who is denied may not even vouch for another. */
+static void test_ztsserve_denied_host(void)
+{
+	static const char list[] = "principal dom.other.host\n";
+	struct ztsfixture_cert host = { .cn = "dom.other.host" };
+	char *body = ztsfixture_make_body(&test_ztsserve.f, &(struct ztsfixture_body){ 0 });
+	char *pem = ztsfixture_make_cert(&test_ztsserve.f, &host);
+	char why[DENYLIST_ERROR_MAX];
+	struct denylist *deny = NULL;
+	struct client_reply r;
+
+	test_ztsserve_have("host", pem);
+	CU_ASSERT_EQUAL(denylist_parse("test", list, sizeof(list) - 1, &deny, why), 0);
+	test_ztsserve.f.env.deny = deny;
+	r = test_ztsserve_ask("host", "POST", "/zts/v1/instance", body);
+	test_ztsserve_expect(&r, 403, "Certificate revoked");
+	r = test_ztsserve_ask(NULL, "POST", "/zts/v1/instance", body);
+	test_ztsserve_expect(&r, 201, "x509Certificate");
+	test_ztsserve_close();
+	denylist_free(deny);
+	free(body);
+	free(pem);
+	test_ztsserve_setup();
+}
+
 /* A serial, which only the check of the presented certificate can know. */
 static void test_ztsserve_denied_serial(void)
 {
@@ -654,6 +679,7 @@ static const struct tap_test test_ztsserve_tests[] = {
 	{ "connections of one source at their limit", test_ztsserve_crowd },
 	{ "connections of one source are counted", test_ztsserve_crowd_counts },
 	{ "the deny-list", test_ztsserve_denied },
+	{ "a denied host that registers another", test_ztsserve_denied_host },
 	{ "a serial on the deny-list", test_ztsserve_denied_serial },
 	{ 0 },
 };
