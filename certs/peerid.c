@@ -123,6 +123,7 @@ static int peerid_read_restricted(const X509 *cert, bool *ret)
 	return r;
 }
 
+/* @ret is all zeros before. */
 static int peerid_read_serial(const X509 *cert, char ret[PEERID_SERIAL_MAX])
 {
 	static const char hex[] = "0123456789abcdef";
@@ -136,7 +137,6 @@ static int peerid_read_serial(const X509 *cert, char ret[PEERID_SERIAL_MAX])
 		ret[i * 2] = hex[bytes[i] >> 4];
 		ret[i * 2 + 1] = hex[bytes[i] & 15];
 	}
-	ret[n * 2] = '\0';
 	return 0;
 }
 

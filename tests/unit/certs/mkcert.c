@@ -36,7 +36,8 @@ static bool mkcert_set_cns(X509 *cert, const struct mkcert *spec)
 	const struct mkcert_name *ou = spec->ou.bytes ? &spec->ou : &common_ou;
 	X509_NAME *name = X509_get_subject_name(cert);
 
-	if (!X509_NAME_add_entry_by_NID(name, NID_organizationalUnitName, ou->type,
+	if (!spec->has_no_ou &&
+	    !X509_NAME_add_entry_by_NID(name, NID_organizationalUnitName, ou->type,
 					(const unsigned char *)ou->bytes, (int)ou->len, -1, 0))
 		return false;
 	for (size_t i = 0; i < MKCERT_CNS_MAX && spec->cns[i].bytes; i++) {

@@ -33,6 +33,7 @@ struct mkcert {
 	struct mkcert_name sans[MKCERT_SANS_MAX];
 	bool is_one_rdn;       /* both common names in one set */
 	struct mkcert_name ou; /* no bytes for "tests.example"; the kind is V_ASN1_… */
+	bool has_no_ou;        /* the common names come first then */
 	bool is_san_twice;     /* the extension is there twice */
 	const char *raw_san;   /* NULL, or the content of the extension in place of @sans */
 	size_t raw_san_len;    /* bytes */

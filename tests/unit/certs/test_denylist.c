@@ -32,7 +32,7 @@ static void test_denylist_finds(void)
 				   "principal Vespa.Evil.Host\n"
 				   "\tinstance  i-0123456789abcdef0   # stolen\r\n"
 				   "\n"
-				   "serial 00AbCdEf\n"
+				   "serial 00aBCdEF\n"
 				   "serial 0\n"
 				   "instance i-b";
 	static const struct {
