@@ -215,6 +215,8 @@ static int conf_set_failed(struct conf_run *run, int r, const struct conf_item *
 		snprintf(what, sizeof(what), "too many values at '%.64s'", value);
 	else if (r == -EEXIST)
 		snprintf(what, sizeof(what), "'%.64s' is already taken", value);
+	else if (item->flags & CONF_SECRET)
+		snprintf(what, sizeof(what), "its value is not allowed; expected %s", item->range);
 	else
 		snprintf(what, sizeof(what), "'%.64s' is not allowed; expected %s", value,
 			 item->range);

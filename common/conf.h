@@ -30,6 +30,7 @@ enum {
 	CONF_REQUIRED = 1 << 0,
 	CONF_LIST = 1 << 1,
 	CONF_LABELLED = 1 << 2, /* on every row of a section that needs a label: "[server cfg1]" */
+	CONF_SECRET = 1 << 3,   /* may hold a secret: no error shows the value */
 };
 
 struct conf_item;

@@ -57,7 +57,7 @@ static int cainit_check_absent(struct cainit *c)
 	char path[FILES_PATH_MAX];
 	struct stat st;
 
-	for (int i = 0; i < CAINIT_N; i++) {
+	for (int i = c->spec->ca_key.key ? CAINIT_CA_CERT : CAINIT_CA_KEY; i < CAINIT_N; i++) {
 		if (cainit_path(c, (enum cainit_file)i, path) < 0)
 			return cainit_fail(c, -ENAMETOOLONG, c->spec->dir);
 		if (lstat(path, &st) == 0) {
@@ -110,20 +110,17 @@ static int cainit_order(const struct cainit *c, EVP_PKEY *key,
 	return signer_make_serial(serial);
 }
 
-static int cainit_make_ca(struct cainit *c)
+/* Signs itself with @key, which is @there's, or new. */
+static int cainit_make_root(struct cainit *c, EVP_PKEY *key, const struct cakey *there)
 {
-	_cleanup_(cainit_free_key) EVP_PKEY *key = NULL;
 	char serial[SIGNER_SERIAL_MAX];
 	struct signer_order order;
 	char *text = NULL;
-	int r = cainit_make_key(c, CAINIT_CA_KEY, &key);
+	int r = cainit_order(c, key, serial, &order);
 
-	if (r < 0)
-		return r;
-	r = cainit_order(c, key, serial, &order);
 	order.common_name = c->spec->name;
 	if (r == 0)
-		r = signer_make_root(&order, &text);
+		r = signer_make_root(&order, there, &text);
 	if (r < 0)
 		return cainit_fail(c, r, "the certificate of the CA");
 	r = cainit_write(c, CAINIT_CA_CERT, text, 0644);
@@ -131,9 +128,27 @@ static int cainit_make_ca(struct cainit *c)
 	return r;
 }
 
+static int cainit_make_ca(struct cainit *c)
+{
+	_cleanup_(cainit_free_key) EVP_PKEY *made = NULL;
+	_cleanup_(cakey_closep) struct cakey *there = NULL;
+	int r;
+
+	if (!c->spec->ca_key.key) {
+		r = cainit_make_key(c, CAINIT_CA_KEY, &made);
+		return r == 0 ? cainit_make_root(c, made, NULL) : r;
+	}
+	r = cakey_open(&c->spec->ca_key, &there, c->why);
+	if (r == 0)
+		r = cakey_load(there, c->why);
+	return r == 0 ? cainit_make_root(c, cakey_get(there), there) : r;
+}
+
 static int cainit_open_signer(struct cainit *c, struct signer **ret)
 {
-	char cert[FILES_PATH_MAX], key[FILES_PATH_MAX], why[SIGNER_WHY_MAX] = "out of memory";
+	char cert[FILES_PATH_MAX], made[FILES_PATH_MAX];
+	struct cakey_spec key = c->spec->ca_key;
+	_cleanup_(signer_freep) struct signer *s = NULL;
 	char *base = NULL;
 	int r;
 
@@ -142,11 +157,16 @@ static int cainit_open_signer(struct cainit *c, struct signer **ret)
 	if (!base)
 		return cainit_fail(c, -errno, c->spec->dir);
 	snprintf(cert, sizeof(cert), "%s/%s", base, cainit_files[CAINIT_CA_CERT]);
-	snprintf(key, sizeof(key), "%s/%s", base, cainit_files[CAINIT_CA_KEY]);
+	snprintf(made, sizeof(made), "%s/%s", base, cainit_files[CAINIT_CA_KEY]);
 	free(base);
-	r = signer_open(cert, key, ret, why);
-	if (r < 0)
-		snprintf(c->why, CAINIT_WHY_MAX, "%s", why);
+	if (!key.key)
+		key.key = made;
+	snprintf(c->why, CAINIT_WHY_MAX, "out of memory");
+	r = signer_open(cert, &key, &s, c->why);
+	if (r == 0)
+		r = signer_start(s, c->why);
+	if (r == 0)
+		*ret = steal_ptr(s);
 	return r;
 }
 

@@ -192,10 +192,12 @@ static int certbody_put_ec_key(EVP_PKEY *key, struct der_out *out)
 		return -EIO;
 	curve = OBJ_nid2obj(OBJ_txt2nid(group));
 	len = EVP_PKEY_get1_encoded_public_key(key, &point);
+	if (!len || !OBJ_length(curve)) {
+		OPENSSL_free(point);
+		return -EIO;
+	}
 	der_put(out, point, len);
 	OPENSSL_free(point);
-	if (!len || !OBJ_length(curve))
-		return -EIO;
 	der_put(out, "", 1); /* bits that do not count */
 	der_wrap(out, DER_BIT_STRING, mark);
 	algorithm = der_mark(out);
@@ -211,8 +213,9 @@ int certbody_put_key(EVP_PKEY *key, struct der_out *out)
 	unsigned char *der = NULL;
 	int len;
 
-	if (EVP_PKEY_is_a(key, "EC"))
-		return certbody_put_ec_key(key, out);
+	/* A token may not tell the point, but how it is encoded. */
+	if (EVP_PKEY_is_a(key, "EC") && certbody_put_ec_key(key, out) == 0)
+		return 0;
 	len = i2d_PUBKEY(key, &der);
 	if (len <= 0)
 		return -EIO;

@@ -288,6 +288,8 @@ static int issuance_plan(struct issuance *i)
 	if (ca <= now)
 		return issuance_refuse(i, 500, PST_SIGNER_FAILED,
 				       "unable to generate identity: the CA has expired");
+	if (signer_is_down(i->env->signer)) /* then the record stays as it is, too */
+		return issuance_refuse(i, 500, PST_SIGNER_FAILED, "unable to generate identity");
 	i->not_before_wall = now - i->env->conf->backdate_s;
 	i->not_after_wall = now + issuance_lifetime(i);
 	if (i->not_after_wall > ca)

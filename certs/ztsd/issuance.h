@@ -29,7 +29,7 @@ struct issuance_env {
 	struct attestor *const *attestors; /* as conf->providers */
 	struct ztsdb *db;                  /* read only here */
 	struct committer *committer;
-	const struct signer *signer;
+	struct signer *signer;
 	const struct denylist *deny; /* NULL = nobody is denied */
 	bool is_closed;              /* the deny-list cannot be used: nobody gets anything */
 };

@@ -42,6 +42,7 @@ struct issuer {
 	uint64_t drain_until_ns;
 	char stats_path[FILES_PATH_MAX];
 	bool cannot_count; /* told once */
+	bool is_key_down;  /* told once */
 };
 
 static void issuer_after_ms(struct event *ev, uint64_t ms)
@@ -116,6 +117,24 @@ static void issuer_format_status(const struct issuer *s, char *ret, size_t cap)
 		 s->stats.records, s->stats.issued[0], s->stats.issued[1]);
 }
 
+/* A token that went away is asked whether it is back, and loaded again. */
+static void issuer_heal_key(struct issuer *s)
+{
+	char why[SIGNER_WHY_MAX] = "out of memory";
+
+	if (signer_is_down(s->signer)) {
+		int r = signer_start(s->signer, why);
+
+		if (r == 0)
+			log_info("the CA's key signs again");
+		else if (!s->is_key_down)
+			log_pst(LOG_LEVEL_ERROR, PST_SIGNER_FAILED,
+				"%s; nothing is issued until it signs again", why);
+		s->is_key_down = r < 0;
+	}
+	s->stats.ca_key_usable = !signer_is_down(s->signer);
+}
+
 static void issuer_write_stats(struct issuer *s)
 {
 	char status[128];
@@ -141,6 +160,7 @@ static void issuer_on_stats(evutil_socket_t fd, short what, void *arg)
 {
 	struct issuer *s = arg;
 
+	issuer_heal_key(s);
 	issuer_write_stats(s);
 	issuer_after_ms(s->on_stats, ISSUER_STATS_MS);
 }
@@ -204,14 +224,27 @@ static int issuer_open_tls(struct issuer *s)
 
 static int issuer_open_signer(struct issuer *s)
 {
+	struct cakey_spec key = { .key = s->conf->ca_key,
+				  .provider = s->conf->ca_key_provider,
+				  .pin_file = s->conf->ca_key_pin_file };
 	char why[SIGNER_WHY_MAX] = "out of memory";
-	int r = signer_open(s->conf->ca_cert, s->conf->ca_key, &s->signer, why);
+	int r = signer_open(s->conf->ca_cert, &key, &s->signer, why);
 
 	if (r < 0)
 		log_pst(LOG_LEVEL_ERROR, PST_SIGNER_FAILED, "%s; 'ztsd init' makes a CA", why);
 	else if (signer_expires_wall(s->signer) <= clk_now_wall())
 		log_pst(LOG_LEVEL_ERROR, PST_SIGNER_FAILED,
 			"%s: the CA has expired, nothing can be signed", s->conf->ca_cert);
+	return r;
+}
+
+int issuer_try_key(struct issuer *s)
+{
+	char why[SIGNER_WHY_MAX] = "out of memory";
+	int r = signer_start(s->signer, why);
+
+	if (r < 0)
+		log_pst(LOG_LEVEL_ERROR, PST_SIGNER_FAILED, "%s", why);
 	return r;
 }
 
@@ -305,8 +338,10 @@ static int issuer_open_serve(struct issuer *s)
 
 static int issuer_start(struct issuer *s, const char *state_dir, const char *run_dir)
 {
-	int r = issuer_make_events(s);
+	int r = issuer_try_key(s);
 
+	if (r == 0)
+		r = issuer_make_events(s);
 	snprintf(s->stats_path, sizeof(s->stats_path), "%s/ztsd.prom", run_dir);
 	if (r == 0)
 		r = issuer_open_store(s, state_dir);

@@ -13,11 +13,16 @@
 
 struct issuer;
 
-/* Loads keys, certificates and secrets, and opens the attestors. Keeps @conf and @listen_fd.
- * Logs what is wrong. Gives *ret. Errors: 0; -EINVAL; -errno. */
+/* Loads keys, certificates and secrets in files, and opens the attestors. Keeps @conf and
+ * @listen_fd. Logs what is wrong. Gives *ret. Errors: 0; -EINVAL; -errno. */
 int issuer_open(const struct ztsdconf *conf, int listen_fd, struct issuer **ret) _warn_unused_;
 
-/* Opens the store in @state_dir and serves until a signal ends it. Errors: 0; -errno, logged. */
+/* Makes the CA's key ready and tries it, as the user that is to use it: a token is asked here.
+ * Errors: 0; -EINVAL, -ENOMEM, logged. */
+int issuer_try_key(struct issuer *s) _warn_unused_;
+
+/* Tries the key, opens the store in @state_dir and serves until a signal ends it.
+ * Errors: 0; -errno, logged. */
 int issuer_run(struct issuer *s, const char *state_dir, const char *run_dir) _warn_unused_;
 
 /* NULL is allowed. */

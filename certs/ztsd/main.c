@@ -48,6 +48,9 @@ enum main_option {
 	MAIN_NAME,
 	MAIN_DAYS,
 	MAIN_SERVER_NAME,
+	MAIN_CA_KEY,
+	MAIN_CA_KEY_PROVIDER,
+	MAIN_CA_KEY_PIN_FILE,
 };
 
 struct main_options {
@@ -67,11 +70,13 @@ static void main_usage(FILE *to)
 	      "[--verbose]\n"
 	      "       ztsd --check [--config FILE]\n"
 	      "       ztsd init [--dir DIR] [--name NAME] [--days N] [--server-name NAME]...\n"
+	      "                 [--ca-key URI [--ca-key-provider NAME] [--ca-key-pin-file FILE]]\n"
 	      "       ztsd --print-config | --version | --help\n"
 	      "\n"
 	      "Issues Athenz-compatible certificates to instances that prove themselves. See "
 	      "ztsd(8).\n"
 	      "'ztsd init' makes a CA and a certificate for ztsd itself; it replaces nothing.\n"
+	      "With --ca-key the key of the CA is there already, in a token for example.\n"
 	      "Exit status: 0 success, 1 failure, 2 configuration not usable, 64 wrong usage.\n",
 	      to);
 }
@@ -80,6 +85,35 @@ static int main_wrong_usage(void)
 {
 	main_usage(stderr);
 	return MAIN_EXIT_USAGE;
+}
+
+/* Others see a command line, so a PIN does not belong there. */
+static int main_take_ca_key(struct main_options *o)
+{
+	if (!ztsdconf_is_key(optarg) || strlen(optarg) >= ZTSDCONF_TEXT_MAX) {
+		fprintf(stderr,
+			"ztsd: --ca-key: say an absolute path, or a URI such as pkcs11:...\n");
+		return MAIN_EXIT_USAGE;
+	}
+	if (strcasestr(optarg, "pin-value=")) {
+		fprintf(stderr, "ztsd: --ca-key: no PIN here: put it into a file and say "
+				"--ca-key-pin-file\n");
+		return MAIN_EXIT_USAGE;
+	}
+	o->ca.ca_key.key = optarg;
+	return -1;
+}
+
+static int main_take_ca_key_option(int c, struct main_options *o)
+{
+	o->has_init_option = true;
+	if (c == MAIN_CA_KEY)
+		return main_take_ca_key(o);
+	if (c == MAIN_CA_KEY_PROVIDER)
+		o->ca.ca_key.provider = optarg;
+	else
+		o->ca.ca_key.pin_file = optarg;
+	return -1;
 }
 
 /* Options of 'ztsd init'. Gives -1 to go on, else the exit status. */
@@ -158,6 +192,10 @@ static int main_take_option(int c, struct main_options *o)
 	case MAIN_DAYS:
 	case MAIN_SERVER_NAME:
 		return main_take_init_option(c, o);
+	case MAIN_CA_KEY:
+	case MAIN_CA_KEY_PROVIDER:
+	case MAIN_CA_KEY_PIN_FILE:
+		return main_take_ca_key_option(c, o);
 	default:
 		return main_take_serve_option(c, o);
 	}
@@ -169,7 +207,8 @@ static int main_take_command(int argc, char **argv, struct main_options *o)
 		o->init = true;
 		optind++;
 	}
-	if (optind < argc || (o->init ? o->has_serve_option : o->has_init_option))
+	if (optind < argc || (o->init ? o->has_serve_option : o->has_init_option) ||
+	    (!o->ca.ca_key.key && (o->ca.ca_key.provider || o->ca.ca_key.pin_file)))
 		return main_wrong_usage();
 	return -1;
 }
@@ -188,6 +227,9 @@ static int main_parse(int argc, char **argv, struct main_options *o)
 		{ "name", required_argument, NULL, MAIN_NAME },
 		{ "days", required_argument, NULL, MAIN_DAYS },
 		{ "server-name", required_argument, NULL, MAIN_SERVER_NAME },
+		{ "ca-key", required_argument, NULL, MAIN_CA_KEY },
+		{ "ca-key-provider", required_argument, NULL, MAIN_CA_KEY_PROVIDER },
+		{ "ca-key-pin-file", required_argument, NULL, MAIN_CA_KEY_PIN_FILE },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -197,6 +239,33 @@ static int main_parse(int argc, char **argv, struct main_options *o)
 	while (exit_status < 0 && (c = getopt_long(argc, argv, "hvV", options, NULL)) >= 0)
 		exit_status = main_take_option(c, o);
 	return exit_status < 0 ? main_take_command(argc, argv, o) : exit_status;
+}
+
+/* What was made, and which keys of the configuration must name it. */
+static void main_tell_init(const struct cainit_spec *ca)
+{
+	const struct cakey_spec *key = &ca->ca_key;
+	bool here = !strcmp(ca->dir, MAIN_INIT_DIR);
+
+	printf("%s/ca.cert.pem%s: a CA named '%s', for %u days.\n"
+	       "%s/server.cert.pem, server.key.pem: for ztsd itself, as %s%s.\n"
+	       "\n"
+	       "Next:\n"
+	       "  1. " ZTSDCONF_PATH ": 'ztsd --print-config' shows every key.\n",
+	       ca->dir, key->key ? "" : ", ca.key.pem", ca->name, ca->days, ca->dir, ca->names[0],
+	       ca->n_names > 1 ? " and more" : "");
+	if (!here)
+		printf("     [ztsd] cert, key%s ca_cert%s must name these files.\n",
+		       key->key ? " and" : ",", key->key ? "" : " and ca_key");
+	if (key->key)
+		printf("     [ztsd] ca_key = %s\n", key->key);
+	if (key->provider)
+		printf("     ca_key_provider = %s\n", key->provider);
+	if (key->pin_file)
+		printf("     ca_key_pin_file = %s\n", key->pin_file);
+	printf("  2. ztsctl domain add NAME --service SERVICE --provider PROVIDER\n"
+	       "  3. Start ztsd. Hosts need ca.cert.pem as zts_ca%s.\n",
+	       key->key ? "" : "; keep ca.key.pem secret");
 }
 
 static int main_init(struct main_options *o)
@@ -209,17 +278,7 @@ static int main_init(struct main_options *o)
 		fprintf(stderr, "ztsd: init: %s\n", why);
 		return 1;
 	}
-	printf("%s/ca.cert.pem, ca.key.pem: a CA named '%s', for %u days.\n"
-	       "%s/server.cert.pem, server.key.pem: for ztsd itself, as %s%s.\n"
-	       "\n"
-	       "Next:\n"
-	       "  1. /etc/postern/ztsd.conf: 'ztsd --print-config' shows every key.\n",
-	       o->ca.dir, o->ca.name, o->ca.days, o->ca.dir, o->ca.names[0],
-	       o->ca.n_names > 1 ? " and more" : "");
-	if (strcmp(o->ca.dir, MAIN_INIT_DIR) != 0)
-		printf("     [ztsd] cert, key, ca_cert and ca_key must name these files.\n");
-	printf("  2. ztsctl domain add NAME --service SERVICE --provider PROVIDER\n"
-	       "  3. Start ztsd. Hosts need ca.cert.pem as zts_ca; keep ca.key.pem secret.\n");
+	main_tell_init(&o->ca);
 	return 0;
 }
 
@@ -286,24 +345,24 @@ static void main_raise_fds(const struct ztsdconf *conf)
 	(void)setrlimit(RLIMIT_NOFILE, &lim);
 }
 
-/* Directories, then root goes. */
-static int main_give_up_root(const struct main_options *o, const struct ztsdconf *conf)
+/* Who it is to be: [ztsd] user, or whoever started it. */
+static int main_find_user(const struct ztsdconf *conf, uid_t *ret_uid, gid_t *ret_gid)
 {
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
 	int r = 0;
 
+	*ret_uid = geteuid();
+	*ret_gid = getegid();
 	if (*conf->user)
-		r = sandbox_find_user(conf->user, &uid, &gid);
-	if (r < 0) {
-		log_error("[ztsd] user: no user or group '%s'", conf->user);
-		return r;
-	}
-	r = main_make_dir(o->state_dir, 0700, uid, gid);
-	if (r == 0)
-		r = main_make_dir(o->run_dir, 0755, uid, gid);
+		r = sandbox_find_user(conf->user, ret_uid, ret_gid);
 	if (r < 0)
-		return r;
+		log_error("[ztsd] user: no user or group '%s'", conf->user);
+	return r;
+}
+
+static int main_give_up_root(uid_t uid, gid_t gid)
+{
+	int r;
+
 	umask(077);
 	r = sandbox_drop(uid, gid, 0);
 	if (r == 0)
@@ -317,14 +376,41 @@ static int main_run(const struct main_options *o, const struct ztsdconf *conf)
 {
 	_cleanup_(issuer_closep) struct issuer *issuer = NULL;
 	_cleanup_(closep) int fd = -1;
+	uid_t uid;
+	gid_t gid;
 	int r = main_bind(conf, &fd);
 
 	main_raise_fds(conf);
 	if (r == 0)
 		r = issuer_open(conf, fd, &issuer);
 	if (r == 0)
-		r = main_give_up_root(o, conf);
+		r = main_find_user(conf, &uid, &gid);
+	if (r == 0)
+		r = main_make_dir(o->state_dir, 0700, uid, gid);
+	if (r == 0)
+		r = main_make_dir(o->run_dir, 0755, uid, gid);
+	if (r == 0)
+		r = main_give_up_root(uid, gid);
 	return r < 0 ? r : issuer_run(issuer, o->state_dir, o->run_dir);
+}
+
+/* Everything that a start reads, and the CA's key as the user that is to use it. */
+static int main_check(const struct main_options *o, const struct ztsdconf *conf)
+{
+	_cleanup_(issuer_closep) struct issuer *issuer = NULL;
+	uid_t uid;
+	gid_t gid;
+	int r = issuer_open(conf, -1, &issuer);
+
+	if (r == 0)
+		r = main_find_user(conf, &uid, &gid);
+	if (r == 0)
+		r = main_give_up_root(uid, gid);
+	if (r == 0)
+		r = issuer_try_key(issuer);
+	if (r == 0)
+		printf("%s: configuration is usable, and the CA's key signs\n", o->config);
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -341,6 +427,8 @@ int main(int argc, char **argv)
 
 	if (exit_status >= 0)
 		return exit_status;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk, not the end */
 	if (o.init)
 		return main_init(&o);
 	log_open("ztsd", o.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
@@ -348,11 +436,7 @@ int main(int argc, char **argv)
 		log_error("%s", error.text);
 		return MAIN_EXIT_CONFIG;
 	}
-	if (o.check) {
-		printf("%s: configuration is usable\n", o.config);
-		return 0;
-	}
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk, not the end */
+	if (o.check)
+		return main_check(&o, conf) < 0 ? 1 : 0;
 	return main_run(&o, conf) < 0 ? 1 : 0;
 }

@@ -9,22 +9,22 @@
 #include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
-#include <openssl/store.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "certs/keypair.h"
 #include "certs/ztsd/certbody.h"
 #include "common/files.h"
-#include "common/secret.h"
 
-#define SIGNER_SERIAL_BYTES 20    /* the most that RFC 5280, section 4.1.2.2 allows */
-#define SIGNER_HASH_BYTES 20      /* SHA-1, which names keys. Source: RFC 5280, section 4.2.1.2 */
+#define SIGNER_SERIAL_BYTES 20 /* the most that RFC 5280, section 4.1.2.2 allows */
+#define SIGNER_HASH_BYTES 20   /* SHA-1, which names keys. Source: RFC 5280, section 4.2.1.2 */
+#define SIGNER_REASON_MAX 256
 #define SIGNER_SIGNATURE_MAX 4096 /* bytes of a signature or a key: twice those of RSA 16384 */
+
+enum { SIGNER_E_KEY = 1 }; /* the key does not sign */
 
 /* How keys of one kind sign. */
 struct signer_algorithm {
@@ -46,13 +46,16 @@ static const struct signer_algorithm signer_algorithms[] = {
 };
 
 struct signer {
-	EVP_PKEY *key;
+	struct cakey *key;
 	X509 *cert;
 	const struct signer_algorithm *algorithm;
 	struct certbody_ca ca; /* parts of @cert, or @hash */
 	unsigned char hash[SIGNER_HASH_BYTES];
 	char *bundle;
+	char key_name[CAKEY_URI_MAX]; /* for people */
 	uint64_t expires_wall;
+	bool is_down;
+	char reason[SIGNER_REASON_MAX]; /* why the last signature failed */
 };
 
 static void signer_free_md(EVP_MD_CTX **p)
@@ -86,56 +89,6 @@ static const struct signer_algorithm *signer_find_algorithm(const EVP_PKEY *key)
 	return NULL;
 }
 
-/* Whoever has this key can be anybody: a file that all may read is not taken. */
-static const char *signer_distrust(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return strerror(errno);
-	return st.st_mode & 07 ? "everybody may read or write this key: chmod o=" : NULL;
-}
-
-static EVP_PKEY *signer_load_file(const char *path, const char **ret_what)
-{
-	_cleanup_(files_freep) uint8_t *pem = NULL;
-	_cleanup_(signer_free_bio) BIO *bio = NULL;
-	EVP_PKEY *key = NULL;
-	size_t len = 0;
-	int r;
-
-	*ret_what = signer_distrust(path);
-	if (*ret_what)
-		return NULL;
-	r = files_read(path, KEYPAIR_KEY_MAX, &pem, &len);
-	*ret_what = r < 0 ? strerror(-r) : "no private key in PEM, or one with a passphrase";
-	if (r < 0)
-		return NULL;
-	bio = BIO_new_mem_buf(pem, (int)len);
-	if (bio)
-		key = PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)"");
-	secret_wipe_bytes(pem, len);
-	return key;
-}
-
-static EVP_PKEY *signer_load_uri(const char *uri)
-{
-	OSSL_STORE_CTX *store = OSSL_STORE_open(uri, NULL, NULL, NULL, NULL);
-	EVP_PKEY *key = NULL;
-
-	while (store && !key && !OSSL_STORE_eof(store)) {
-		OSSL_STORE_INFO *info = OSSL_STORE_load(store);
-
-		if (!info && OSSL_STORE_error(store))
-			break;
-		if (info && OSSL_STORE_INFO_get_type(info) == OSSL_STORE_INFO_PKEY)
-			key = OSSL_STORE_INFO_get1_PKEY(info);
-		OSSL_STORE_INFO_free(info);
-	}
-	OSSL_STORE_close(store);
-	return key;
-}
-
 static int signer_load_cert(struct signer *s, const char *path)
 {
 	_cleanup_(files_freep) uint8_t *pem = NULL;
@@ -156,27 +109,30 @@ static int signer_load_cert(struct signer *s, const char *path)
 	return 0;
 }
 
-static int signer_load(struct signer *s, const char *cert_path, const char *key,
+static const char signer_mismatch[] = "the key does not belong to the CA's certificate";
+
+static int signer_load(struct signer *s, const char *cert_path, const struct cakey_spec *key,
 		       char ret_why[static SIGNER_WHY_MAX])
 {
-	const char *what = "no private key can be had from it; is OpenSSL's provider for such "
-			   "URIs installed and set up?";
 	int r = signer_load_cert(s, cert_path);
 
 	if (r < 0)
 		return signer_fail(
 			ret_why, r == -EINVAL ? "not a readable certificate in PEM" : strerror(-r),
 			cert_path);
-	s->key = *key == '/' ? signer_load_file(key, &what) : signer_load_uri(key);
-	if (!s->key)
-		return signer_fail(ret_why, what, key);
-	if (X509_check_private_key(s->cert, s->key) != 1)
-		return signer_fail(ret_why, "the key does not belong to the CA's certificate", key);
+	cakey_redact(key->key, s->key_name);
+	r = cakey_open(key, &s->key, ret_why);
+	if (r < 0)
+		return r;
+	s->is_down = !cakey_get(s->key);
+	if (!s->is_down && X509_check_private_key(s->cert, cakey_get(s->key)) != 1)
+		return signer_fail(ret_why, signer_mismatch, s->key_name);
 	if (X509_check_ca(s->cert) != 1 || !(X509_get_key_usage(s->cert) & KU_KEY_CERT_SIGN))
 		return signer_fail(ret_why, "not the certificate of a CA", cert_path);
-	s->algorithm = signer_find_algorithm(s->key);
+	s->algorithm = signer_find_algorithm(X509_get0_pubkey(s->cert));
 	if (!s->algorithm)
-		return signer_fail(ret_why, "the key is none of EC, RSA, Ed25519 and Ed448", key);
+		return signer_fail(ret_why, "the key is none of EC, RSA, Ed25519 and Ed448",
+				   cert_path);
 	return 0;
 }
 
@@ -200,7 +156,7 @@ static int signer_describe(struct signer *s)
 	return X509_pubkey_digest(s->cert, EVP_sha1(), s->hash, &len) == 1 ? 0 : -ENOMEM;
 }
 
-int signer_open(const char *cert_path, const char *key, struct signer **ret,
+int signer_open(const char *cert_path, const struct cakey_spec *key, struct signer **ret,
 		char ret_why[static SIGNER_WHY_MAX])
 {
 	_cleanup_(signer_freep) struct signer *s = calloc(1, sizeof(*s));
@@ -247,11 +203,13 @@ int signer_make_serial(char ret[static SIGNER_SERIAL_MAX])
 
 /* How a certificate is signed. */
 struct signer_pen {
+	const struct cakey *ca; /* NULL = a key of no token */
 	EVP_PKEY *key;
 	const struct signer_algorithm *algorithm;
 };
 
-/* A new context for each: not every token can copy one. Puts the signature of @body. */
+/* A new context for each: not every token can copy one. Puts the signature of @body.
+ * Errors: 0; SIGNER_E_KEY when the key does not sign, with the reason in OpenSSL's queue. */
 static int signer_sign(const struct signer_pen *pen, const struct der_out *body,
 		       struct der_out *out)
 {
@@ -259,11 +217,9 @@ static int signer_sign(const struct signer_pen *pen, const struct der_out *body,
 	unsigned char bytes[SIGNER_SIGNATURE_MAX];
 	size_t len = sizeof(bytes), mark = der_mark(out);
 
-	if (!md ||
-	    EVP_DigestSignInit_ex(md, NULL, pen->algorithm->digest, NULL, NULL, pen->key, NULL) !=
-		    1 ||
+	if (!md || cakey_begin(pen->ca, pen->key, pen->algorithm->digest, md) < 0 ||
 	    EVP_DigestSign(md, bytes, &len, body->at, der_mark(body)) != 1)
-		return -EIO;
+		return SIGNER_E_KEY;
 	der_put(out, bytes, len);
 	der_put(out, "", 1); /* bits of it that do not count */
 	der_wrap(out, DER_BIT_STRING, mark);
@@ -313,15 +269,76 @@ static int signer_make(const struct signer_pen *pen, const struct signer_order *
 		r = signer_put(pen, &body, &whole);
 	if (r == 0)
 		r = signer_write(&whole, ret);
-	ERR_clear_error();
 	return r;
 }
 
-int signer_issue(const struct signer *s, const struct signer_order *order, char **ret)
+/* A key that fails once is down until signer_start() has seen it sign: a token that is away would
+ * hold up every request anew. */
+int signer_issue(struct signer *s, const struct signer_order *order, char **ret)
 {
-	const struct signer_pen pen = { s->key, s->algorithm };
+	const struct signer_pen pen = { s->key, cakey_get(s->key), s->algorithm };
+	int r = s->is_down ? -EIO : signer_make(&pen, order, &s->ca, ret);
 
-	return signer_make(&pen, order, &s->ca, ret);
+	if (r == SIGNER_E_KEY) {
+		s->is_down = true;
+		cakey_reason(s->reason, sizeof(s->reason));
+	}
+	ERR_clear_error();
+	return r > 0 ? -EIO : r;
+}
+
+bool signer_is_down(const struct signer *s)
+{
+	return s->is_down;
+}
+
+/* Whether the certificate @pem was signed by the CA; without its provider's help. */
+static bool signer_verifies(const struct signer *s, const char *pem)
+{
+	_cleanup_(signer_free_bio) BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	bool good = cert && X509_verify(cert, X509_get0_pubkey(s->cert)) == 1;
+
+	X509_free(cert);
+	return good;
+}
+
+/* Signs a certificate that was over in 1970 and is thrown away. */
+static int signer_prove(struct signer *s, char ret_why[static SIGNER_WHY_MAX])
+{
+	struct signer_order order = { .key = X509_get0_pubkey(s->cert),
+				      .common_name = "proof",
+				      .serial = "01" };
+	char *pem = NULL;
+	bool good;
+	int r;
+
+	s->is_down = false;
+	r = signer_issue(s, &order, &pem);
+	good = r == 0 && signer_verifies(s, pem);
+	free(pem);
+	if (good)
+		return 0;
+	if (r < 0 && !s->is_down)
+		return -ENOMEM;
+	s->is_down = true;
+	if (r == 0)
+		return signer_fail(ret_why, signer_mismatch, s->key_name);
+	snprintf(ret_why, SIGNER_WHY_MAX, "%s: the key cannot sign%s", s->key_name, s->reason);
+	return -EINVAL;
+}
+
+int signer_start(struct signer *s, char ret_why[static SIGNER_WHY_MAX])
+{
+	int r = cakey_get(s->key) ? signer_prove(s, ret_why) : -EINVAL;
+
+	if (r == -EINVAL && cakey_is_token(s->key)) {
+		s->is_down = true;
+		r = cakey_load(s->key, ret_why);
+		if (r == 0)
+			r = signer_prove(s, ret_why);
+	}
+	return r;
 }
 
 /* The hash of the key's bits. */
@@ -344,19 +361,20 @@ static int signer_hash_key(EVP_PKEY *key, unsigned char ret[static SIGNER_HASH_B
 	return 0;
 }
 
-int signer_make_root(const struct signer_order *order, char **ret)
+int signer_make_root(const struct signer_order *order, const struct cakey *key, char **ret)
 {
-	const struct signer_pen pen = { order->key, signer_find_algorithm(order->key) };
+	const struct signer_pen pen = { key, order->key, signer_find_algorithm(order->key) };
 	unsigned char hash[SIGNER_HASH_BYTES];
 	struct certbody_ca ca = { .key_id = hash, .key_id_len = sizeof(hash) };
+	int r = pen.algorithm ? signer_hash_key(order->key, hash) : -EIO;
 
-	if (!pen.algorithm || signer_hash_key(order->key, hash) < 0) {
-		ERR_clear_error();
-		return -EIO;
+	if (r == 0) {
+		ca.algorithm = pen.algorithm->id;
+		ca.algorithm_len = pen.algorithm->id_len;
+		r = signer_make(&pen, order, &ca, ret);
 	}
-	ca.algorithm = pen.algorithm->id;
-	ca.algorithm_len = pen.algorithm->id_len;
-	return signer_make(&pen, order, &ca, ret);
+	ERR_clear_error();
+	return r > 0 ? -EIO : r;
 }
 
 void signer_free(struct signer *s)
@@ -364,7 +382,7 @@ void signer_free(struct signer *s)
 	if (!s)
 		return;
 	X509_free(s->cert);
-	EVP_PKEY_free(s->key);
+	cakey_close(s->key);
 	free(s->bundle);
 	free(s);
 }

@@ -57,20 +57,19 @@ static int ztsdconf_set_bars(const struct conf_item *item, const char *label, co
 	return r;
 }
 
-/* Whether @text begins with a scheme, as a URI does. */
-static bool ztsdconf_is_uri(const char *text)
+/* A scheme has more than one letter. */
+bool ztsdconf_is_key(const char *text)
 {
 	size_t n = strspn(text,
 			  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
 
-	return n > 1 && text[n] == ':';
+	return *text == '/' || (n > 1 && text[n] == ':');
 }
 
 static int ztsdconf_set_key(const struct conf_item *item, const char *label, const char *value,
 			    void *obj)
 {
-	return *value == '/' || ztsdconf_is_uri(value) ? conf_set_str(item, label, value, obj) :
-							 -EINVAL;
+	return ztsdconf_is_key(value) ? conf_set_str(item, label, value, obj) : -EINVAL;
 }
 
 static int ztsdconf_set_https(const struct conf_item *item, const char *label, const char *value,
@@ -198,10 +197,17 @@ static const struct conf_item ztsdconf_items[] = {
 	{ "ztsd", "ca_cert", conf_set_path, ZTSDCONF_FIELD(ca_cert),
 	  .fallback = "/etc/postern/ztsd/ca.cert.pem", .range = "an absolute path",
 	  .doc = "Certificate of the CA that signs instances, and its chain, PEM." },
-	{ "ztsd", "ca_key", ztsdconf_set_key, ZTSDCONF_FIELD(ca_key),
+	{ "ztsd", "ca_key", ztsdconf_set_key, ZTSDCONF_FIELD(ca_key), .flags = CONF_SECRET,
 	  .fallback = "/etc/postern/ztsd/ca.key.pem",
 	  .range = "an absolute path, or a URI such as pkcs11:... for OpenSSL's providers",
 	  .doc = "Private key of the CA; a file that everybody may read is refused." },
+	{ "ztsd", "ca_key_provider", conf_set_name, ZTSDCONF_FIELD(ca_key_provider),
+	  .range = "a name of a-z 0-9 _ . -, at most 63 characters, such as pkcs11 or tpm2",
+	  .doc = "OpenSSL's provider for the URI in ca_key, beside those of openssl.cnf." },
+	{ "ztsd", "ca_key_pin_file", conf_set_path, ZTSDCONF_FIELD(ca_key_pin_file),
+	  .range = "an absolute path",
+	  .doc = "File with the PIN of the token, or with the passphrase of the file, in ca_key; "
+		 "one that everybody may read is refused." },
 	{ "ztsd", "ca_bundle", conf_set_name, ZTSDCONF_FIELD(ca_bundle), .fallback = "athenz",
 	  .range = "a name of a-z 0-9 _ . -, at most 63 characters",
 	  .doc = "Name under which /zts/v1/cacerts gives the CA's certificates." },

@@ -55,6 +55,8 @@ struct ztsdconf {
 	char cert[ZTSDCONF_TEXT_MAX], key[ZTSDCONF_TEXT_MAX]; /* of the listener */
 	char ca_cert[ZTSDCONF_TEXT_MAX];                      /* who signs instances */
 	char ca_key[ZTSDCONF_TEXT_MAX];                       /* path, or URI with a scheme */
+	char ca_key_provider[CONF_NAME_MAX];                  /* of OpenSSL; "" = as openssl.cnf */
+	char ca_key_pin_file[ZTSDCONF_TEXT_MAX];              /* "" = none */
 	char client_ca[ZTSDCONF_TEXT_MAX];                    /* @ca_cert when not set */
 	char ca_bundle[CONF_NAME_MAX];                        /* name under /cacerts */
 	char deny_file[ZTSDCONF_TEXT_MAX];                    /* "" = none */
@@ -79,6 +81,9 @@ int ztsdconf_load(const char *path, struct ztsdconf **ret,
 /* As ztsdconf_load() for text in memory; @name stands for the file. For tests. */
 int ztsdconf_load_text(const char *name, const char *text, struct ztsdconf **ret,
 		       struct conf_error *ret_error) _warn_unused_;
+
+/* Whether @text can be ca_key: an absolute path, or a URI with a scheme. */
+bool ztsdconf_is_key(const char *text);
 
 /* The provider of that name; NULL when there is none. Borrowed from @c. */
 const struct ztsdconf_provider *ztsdconf_find(const struct ztsdconf *c, const char *name);

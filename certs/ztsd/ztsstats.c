@@ -78,6 +78,8 @@ void ztsstats_print(const struct ztsstats *s, struct buf *b)
 		{ "records", "gauge", "Instances in the store.", s->records },
 		{ "ca_expires_seconds", "gauge", "When the CA itself expires, since 1970.",
 		  s->ca_expires_wall },
+		{ "ca_key_usable", "gauge", "Whether the CA's key could sign when last asked.",
+		  s->ca_key_usable },
 		{ "registered_total", "counter", "Certificates issued to registrations.",
 		  s->issued[0] },
 		{ "refreshed_total", "counter", "Certificates issued to refreshes.", s->issued[1] },

@@ -389,6 +389,21 @@ static int set_nothing(const struct conf_item *item, const char *label, const ch
 	return 0;
 }
 
+static int set_never(const struct conf_item *item, const char *label, const char *value, void *obj)
+{
+	return -EINVAL;
+}
+
+/* What may be a secret is in no error. */
+static void test_secret(void)
+{
+	struct conf_item one = { "s", "k", set_never, .flags = CONF_SECRET, .range = "a key" };
+	const struct conf_schema closed = { &one, 1, NULL };
+
+	CU_ASSERT_EQUAL(conf_load_text("t", "[s]\nk = 12345\n", &closed, NULL, &error), -EINVAL);
+	CU_ASSERT_STRING_EQUAL(error.text, "t:2: [s] k: its value is not allowed; expected a key");
+}
+
 static void test_scope_limit(void)
 {
 	static const struct conf_item one = { "s", "k", set_nothing, .flags = CONF_LABELLED };
@@ -569,6 +584,7 @@ static const struct tap_test tests[] = {
 	{ "label limit", test_label_limit },
 	{ "list limit", test_list_limit },
 	{ "section limit", test_scope_limit },
+	{ "a value that is not shown", test_secret },
 	{ "schema limit", test_schema_limit },
 	{ "drop-in files", test_dropins },
 	{ "file errors", test_file_errors },

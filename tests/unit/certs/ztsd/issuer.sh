@@ -13,117 +13,8 @@ if [ "$(id -u)" != 0 ]; then
 	exit 77
 fi
 
-dir=$(mktemp -d)
-pid=
-loads=()
-finish()
-{
-	[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
-	for load in "${loads[@]}"; do kill -KILL "$load" 2>/dev/null || true; done
-	rm -rf "$dir"
-}
-trap finish EXIT
-
-fail()
-{
-	echo "issuer.sh: $*" >&2
-	tail -n 40 "$dir/log" >&2
-	exit 1
-}
-
-# until_ok WHAT COMMAND…: repeats it for at most 100 s.
-until_ok()
-{
-	local what=$1 end=$((SECONDS + 100))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || fail "not within 100 s: $what"
-		read -rt 0.05 <> <(:) || true
-	done
-}
-
-port=$((20000 + $$ % 10000))
-url=https://localhost:$port/zts/v1
-
-start_here()
-{
-	exec "$ztsd" --config "$dir/ztsd.conf" --state-dir "$dir/state" --run-dir "$dir/run" 2>>"$dir/log"
-}
-
-start()
-{
-	start_here &
-	pid=$!
-	until_ok "ztsd answers" answers
-}
-
-stop()
-{
-	kill -TERM "$pid"
-	wait "$pid" || fail "exit status $?"
-	pid=
-}
-
-answers()
-{
-	kill -0 "$pid" || fail "ztsd has ended"
-	call "$url/status" 2>/dev/null && [ "$(status)" = 200 ]
-}
-
-# call ARGUMENTS…: one request; the body goes to $dir/body, the head to $dir/head.
-call()
-{
-	curl -sS -6 --noproxy '*' --cacert "$dir/ca/ca.cert.pem" --connect-to "localhost:$port:[::1]:$port" \
-		-D "$dir/head" -o "$dir/body" "$@"
-}
-
-status()
-{
-	awk 'NR == 1 { print $2 }' "$dir/head"
-}
-
-# expect STATUS TEXT: the last answer.
-expect()
-{
-	if [ "$(status)" != "$1" ] || ! grep -qF -- "$2" "$dir/body"; then
-		fail "expected $1 $2, got $(status) $(cat "$dir/body")"
-	fi
-}
-
-# member NAME: a text of the last body.
-member()
-{
-	sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/; s/\\\\n/\n/g" "$dir/body"
-}
-
-counter()
-{
-	grep -qxF "postern_ztsd_$1 $2" "$dir/run/ztsd.prom" 2>/dev/null
-}
-
-# make_body ID: what registers or refreshes that instance.
-make_body()
-{
-	openssl req -new -key "$dir/host.key" -subj /OU=prov.tok/CN=dom.a.svc \
-		-addext "subjectAltName=DNS:svc.dom-a.aws.example,URI:athenz://instanceid/prov.tok/$1" \
-		-out "$dir/csr"
-	printf '{"provider":"prov.tok","domain":"dom.a","service":"svc","attestationData":"%s","csr":"%s"}' \
-		"$("$ztsctl" --config "$dir/ztsd.conf" --state-dir "$dir/state" token dom.a.svc "$1" \
-			--provider prov.tok 2>/dev/null)" \
-		"$(awk '{ printf "%s\\n", $0 }' "$dir/csr")" >"$dir/request"
-}
-
-register()
-{
-	call -X POST --data-binary "@$dir/request" "$url/instance"
-}
-
-# refresh PAIR
-refresh()
-{
-	call -X POST --data-binary "@$dir/request" --cert "$dir/$1.pem" --key "$dir/host.key" \
-		"$url/instance/prov.tok/dom.a/svc/i-01"
-}
+# shellcheck source=tests/unit/certs/ztsd/ownztsd.sh
+. "${0%/*}/ownztsd.sh"
 
 "$ztsd" init --dir "$dir/ca" --name "Test CA" --days 2 --server-name localhost >"$dir/said"
 grep -q "ztsctl domain add" "$dir/said" || fail "init does not say what comes next"
@@ -266,22 +157,22 @@ acknowledged()
 for round in {1..6}; do
 	# what the round before left there must not count
 	rm -f "$dir"/acknowledged.*
-	loads=()
+	others=()
 	for i in 1 2 3; do
 		"$issueload" register "$port" "$dir/token.key" "r$round-$i" 0 >"$dir/acknowledged.r$i" 2>/dev/null &
-		loads+=($!)
+		others+=($!)
 		"$issueload" refresh "$port" "$dir/token.key" "$dir/hosts" "h$i" 0 >"$dir/acknowledged.h$i" \
 			2>"$dir/said.h$i" &
-		loads+=($!)
+		others+=($!)
 	done
 	enough=$((RANDOM % 150))
 	until_ok "answers" acknowledged $enough
 	kill -KILL "$pid"
 	wait "$pid" 2>/dev/null || true
-	for load in "${loads[@]}"; do
+	for load in "${others[@]}"; do
 		wait "$load" || [ $? = 1 ] || fail "a host was refused: $(cat "$dir"/said.h*)"
 	done
-	loads=()
+	others=()
 	cat "$dir"/acknowledged.* | "$issueload" check "$dir/state/ztsd.db" >"$dir/said" 2>&1 ||
 		fail "after $enough answers a record is lost: $(cat "$dir/said")"
 	start

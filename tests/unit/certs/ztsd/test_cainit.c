@@ -57,7 +57,7 @@ static void test_cainit_makes(void)
 	CU_ASSERT_EQUAL(test_cainit_mode(dir, "server.key.pem"), 0600);
 	CU_ASSERT_EQUAL(test_cainit_mode(dir, "ca.cert.pem"), 0644);
 	CU_ASSERT_EQUAL(test_cainit_mode(dir, "server.cert.pem"), 0644);
-	CU_ASSERT_EQUAL(signer_open(ca, ca_key, &signer, why), 0);
+	CU_ASSERT_EQUAL(signer_open(ca, &(struct cakey_spec){ .key = ca_key }, &signer, why), 0);
 	if (signer)
 		CU_ASSERT_EQUAL(signer_expires_wall(signer), now + 10 * 86400);
 	signer_free(signer);
@@ -69,6 +69,30 @@ static void test_cainit_makes(void)
 	CU_ASSERT_EQUAL(X509_check_ip_asc(leaf, "::1", 0), 1);
 	CU_ASSERT_EQUAL(X509_check_ip_asc(leaf, "192.0.2.1", 0), 1);
 	SSL_CTX_free(ctx);
+}
+
+/* The key is there already, here by a URI as one in a token is. */
+static void test_cainit_takes_key(void)
+{
+	char dir[PATH_MAX], why[CAINIT_WHY_MAX] = "", cert[PATH_MAX + 32], uri[PATH_MAX + 32];
+	struct cainit_spec spec = test_cainit_spec(tmpdir_path(dir, "first"));
+	struct signer *signer = NULL;
+
+	CU_ASSERT_EQUAL(cainit_make(&spec, clk_now_wall(), why), 0);
+	snprintf(uri, sizeof(uri), "file:%s/ca.key.pem", dir);
+	spec = test_cainit_spec(tmpdir_path(dir, "second"));
+	spec.ca_key.key = uri;
+	CU_ASSERT_EQUAL(cainit_make(&spec, clk_now_wall(), why), 0);
+	snprintf(cert, sizeof(cert), "%s/ca.key.pem", dir);
+	CU_ASSERT_NOT_EQUAL(access(cert, F_OK), 0);
+	snprintf(cert, sizeof(cert), "%s/ca.cert.pem", dir);
+	CU_ASSERT_EQUAL(signer_open(cert, &(struct cakey_spec){ .key = uri + 5 }, &signer, why), 0);
+	signer_free(signer);
+	CU_ASSERT_EQUAL(cainit_make(&spec, clk_now_wall(), why), -EEXIST);
+	spec.dir = tmpdir_path(dir, "third");
+	spec.ca_key.key = "file:/nowhere/key.pem";
+	CU_ASSERT_EQUAL(cainit_make(&spec, clk_now_wall(), why), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "file:/nowhere/key.pem: No such file"));
 }
 
 /* Any of the four stands in its way, and nothing changes. */
@@ -111,6 +135,7 @@ static void test_cainit_refuses(void)
 
 static const struct tap_test test_cainit_tests[] = {
 	{ "makes what ztsd takes", test_cainit_makes },
+	{ "a CA for a key that is there", test_cainit_takes_key },
 	{ "replaces nothing", test_cainit_replaces_nothing },
 	{ "bad names and directories", test_cainit_refuses },
 	{ 0 },

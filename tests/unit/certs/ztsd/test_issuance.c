@@ -751,7 +751,7 @@ static void test_issuance_signer_fails(void)
 	order.serial = serial;
 	order.not_after_wall = clk_now_wall() - 1;
 	CU_ASSERT_EQUAL(signer_make_serial(serial), 0);
-	CU_ASSERT_EQUAL(signer_make_root(&order, &pem), 0);
+	CU_ASSERT_EQUAL(signer_make_root(&order, NULL, &pem), 0);
 	EVP_PKEY_free(ca);
 	snprintf(path, sizeof(path), "%s/old.pem", test_issuance.dir);
 	f = fopen(path, "w");
@@ -763,12 +763,39 @@ static void test_issuance_signer_fails(void)
 	free(pem);
 	signer_free(test_issuance.signer);
 	test_issuance.signer = NULL;
-	CU_ASSERT_EQUAL(signer_open(path, key, &test_issuance.signer, why), 0);
+	CU_ASSERT_EQUAL(signer_open(path, &(struct cakey_spec){ .key = key }, &test_issuance.signer,
+				    why),
+			0);
 	test_issuance.env.signer = test_issuance.signer;
 	test_issuance_register(&(struct ztsfixture_body){ 0 });
 	test_issuance_expect(500, PST_SIGNER_FAILED, "unable to generate identity");
 	CU_ASSERT_EQUAL(ztsdb_count(test_issuance.db, &n), 0);
 	CU_ASSERT_EQUAL(n, 0);
+}
+
+/* A key that is away: nothing is issued, and no record moves on. */
+static void test_issuance_key_is_down(void)
+{
+	char cert[320], key[320], why[SIGNER_WHY_MAX];
+	uint64_t n = 9;
+
+	snprintf(cert, sizeof(cert), "%s/ca.cert.pem", test_issuance.dir);
+	snprintf(key, sizeof(key), "file:%s/ca.key.pem", test_issuance.dir);
+	signer_free(test_issuance.signer);
+	test_issuance.signer = NULL;
+	CU_ASSERT_EQUAL(signer_open(cert, &(struct cakey_spec){ .key = key }, &test_issuance.signer,
+				    why),
+			0);
+	test_issuance.env.signer = test_issuance.signer;
+	if (!test_issuance.signer)
+		return;
+	test_issuance_register(&(struct ztsfixture_body){ 0 });
+	test_issuance_expect(500, PST_SIGNER_FAILED, "unable to generate identity");
+	CU_ASSERT_EQUAL(ztsdb_count(test_issuance.db, &n), 0);
+	CU_ASSERT_EQUAL(n, 0);
+	CU_ASSERT_EQUAL(signer_start(test_issuance.signer, why), 0);
+	test_issuance_register(&(struct ztsfixture_body){ 0 });
+	CU_ASSERT_EQUAL(test_issuance_got.status, 201);
 }
 
 /* Who waits is answered when the program ends. */
@@ -808,6 +835,7 @@ static const struct tap_test test_issuance_tests[] = {
 	{ "rights that go while the attestor asks", test_issuance_meanwhile },
 	{ "a full disk", test_issuance_full_disk },
 	{ "a CA that has expired", test_issuance_signer_fails },
+	{ "a CA's key that is away", test_issuance_key_is_down },
 	{ "the end while one waits", test_issuance_ends },
 	{ 0 },
 };

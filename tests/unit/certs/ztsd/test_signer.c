@@ -54,7 +54,7 @@ static bool test_signer_make_ca(void)
 	order.common_name = "Test CA";
 	order.not_after_wall = TEST_SIGNER_NOW + 100000;
 	ok = keypair_write_key(test_signer_ca_key, &key) == 0 &&
-	     signer_make_root(&order, &cert) == 0;
+	     signer_make_root(&order, NULL, &cert) == 0;
 	if (ok) {
 		test_signer_write("ca.key.pem", key, test_signer_key_path);
 		test_signer_write("ca.cert.pem", cert, test_signer_cert_path);
@@ -64,12 +64,27 @@ static bool test_signer_make_ca(void)
 	return ok;
 }
 
+/* Opens and starts, as ztsd does. */
+static int test_signer_try(const char *cert, const char *key, struct signer **ret, char *why)
+{
+	struct signer *s = NULL;
+	int r = signer_open(cert, &(struct cakey_spec){ .key = key }, &s, why);
+
+	if (r == 0)
+		r = signer_start(s, why);
+	if (r == 0)
+		*ret = s;
+	else
+		signer_free(s);
+	return r;
+}
+
 static struct signer *test_signer_open(void)
 {
 	char why[SIGNER_WHY_MAX] = "";
 	struct signer *s = NULL;
 
-	if (signer_open(test_signer_cert_path, test_signer_key_path, &s, why) < 0)
+	if (test_signer_try(test_signer_cert_path, test_signer_key_path, &s, why) < 0)
 		tap_fail(__FILE__, __LINE__, "%s", why);
 	return s;
 }
@@ -232,7 +247,7 @@ static void test_signer_ca_of(EVP_PKEY *key, int want_nid)
 
 	order.common_name = "Other CA";
 	order.not_after_wall = TEST_SIGNER_NOW + 100000;
-	CU_ASSERT_EQUAL_FATAL(signer_make_root(&order, &pem), 0);
+	CU_ASSERT_EQUAL_FATAL(signer_make_root(&order, NULL, &pem), 0);
 	test_signer_write("other.ca.key.pem", key_pem, key_path);
 	test_signer_write("other.ca.cert.pem", pem, cert_path);
 	root = test_signer_parse(pem);
@@ -249,7 +264,7 @@ static void test_signer_ca_of(EVP_PKEY *key, int want_nid)
 	CU_ASSERT_EQUAL(ASN1_STRING_length(X509_get0_subject_key_id(root)), (int)hash_len);
 	CU_ASSERT_EQUAL(
 		memcmp(ASN1_STRING_get0_data(X509_get0_subject_key_id(root)), hash, hash_len), 0);
-	CU_ASSERT_EQUAL(signer_open(cert_path, key_path, &s, why), 0);
+	CU_ASSERT_EQUAL(test_signer_try(cert_path, key_path, &s, why), 0);
 	if (s && signer_issue(s, &leaf, &pem) == 0)
 		cert = test_signer_parse(pem);
 	CU_ASSERT_PTR_NOT_NULL(cert);
@@ -397,11 +412,48 @@ static void test_signer_uri(void)
 	char *pem = NULL;
 
 	snprintf(uri, sizeof(uri), "file:%s", test_signer_key_path);
-	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, uri, &s, why), 0);
+	CU_ASSERT_EQUAL(test_signer_try(test_signer_cert_path, uri, &s, why), 0);
 	if (!s)
 		return;
 	CU_ASSERT_EQUAL(signer_issue(s, &order, &pem), 0);
 	free(pem);
+	signer_free(s);
+}
+
+/* A key by a URI, which stands for one in a token: not there, another one, back again. */
+static void test_signer_down(void)
+{
+	char uri[PATH_MAX + 8], path[PATH_MAX], why[SIGNER_WHY_MAX] = "";
+	struct signer_order order = test_signer_order(test_signer_key);
+	char *right = NULL, *wrong = NULL, *pem = NULL;
+	struct signer *s = NULL;
+
+	snprintf(uri, sizeof(uri), "file:%s", tmpdir_path(path, "away.pem"));
+	CU_ASSERT_EQUAL(keypair_write_key(test_signer_ca_key, &right), 0);
+	CU_ASSERT_EQUAL(keypair_write_key(test_signer_key, &wrong), 0);
+	CU_ASSERT_EQUAL(
+		signer_open(test_signer_cert_path, &(struct cakey_spec){ .key = uri }, &s, why), 0);
+	if (!s)
+		return;
+	CU_ASSERT_TRUE(signer_is_down(s));
+	CU_ASSERT_EQUAL(signer_issue(s, &order, &pem), -EIO);
+	CU_ASSERT_EQUAL(signer_start(s, why), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "No such file"));
+	test_signer_write("away.pem", wrong, path);
+	CU_ASSERT_EQUAL(chmod(path, 0600), 0);
+	CU_ASSERT_EQUAL(signer_start(s, why), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "does not belong"));
+	CU_ASSERT_TRUE(signer_is_down(s));
+	CU_ASSERT_EQUAL(signer_issue(s, &order, &pem), -EIO);
+	CU_ASSERT_PTR_NULL(pem);
+	test_signer_write("away.pem", right, path);
+	CU_ASSERT_EQUAL(signer_start(s, why), 0);
+	CU_ASSERT_FALSE(signer_is_down(s));
+	CU_ASSERT_EQUAL(signer_issue(s, &order, &pem), 0);
+	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
+	free(pem);
+	free(right);
+	free(wrong);
 	signer_free(s);
 }
 
@@ -420,20 +472,20 @@ static void test_signer_refuses(void)
 	free(key);
 	free(cert);
 	signer_free(s);
-	CU_ASSERT_EQUAL(signer_open(none, test_signer_key_path, &bad, why), -EINVAL);
+	CU_ASSERT_EQUAL(test_signer_try(none, test_signer_key_path, &bad, why), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "No such file"));
-	CU_ASSERT_EQUAL(signer_open(test_signer_key_path, other, &bad, why), -EINVAL);
+	CU_ASSERT_EQUAL(test_signer_try(test_signer_key_path, other, &bad, why), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "not a readable certificate"));
-	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, none, &bad, why), -EINVAL);
+	CU_ASSERT_EQUAL(test_signer_try(test_signer_cert_path, none, &bad, why), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "No such file"));
-	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, leaf, &bad, why), -EINVAL);
+	CU_ASSERT_EQUAL(test_signer_try(test_signer_cert_path, leaf, &bad, why), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "no private key"));
-	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, "pkcs11:object=none", &bad, why),
+	CU_ASSERT_EQUAL(test_signer_try(test_signer_cert_path, "pkcs11:object=none", &bad, why),
 			-EINVAL);
-	CU_ASSERT_PTR_NOT_NULL(strstr(why, "no private key"));
-	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, other, &bad, why), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "no provider can open it"));
+	CU_ASSERT_EQUAL(test_signer_try(test_signer_cert_path, other, &bad, why), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "does not belong"));
-	CU_ASSERT_EQUAL(signer_open(leaf, other, &bad, why), -EINVAL);
+	CU_ASSERT_EQUAL(test_signer_try(leaf, other, &bad, why), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "not the certificate of a CA"));
 	CU_ASSERT_PTR_NULL(bad);
 	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
@@ -447,12 +499,13 @@ static void test_signer_open_key(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		CU_ASSERT_EQUAL(chmod(test_signer_key_path, bad[i]), 0);
-		CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, test_signer_key_path, &s, why),
+		CU_ASSERT_EQUAL(test_signer_try(test_signer_cert_path, test_signer_key_path, &s,
+						why),
 				-EINVAL);
-		CU_ASSERT_PTR_NOT_NULL(strstr(why, "everybody may read or write this key"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(why, "everybody may read or write this file"));
 	}
 	CU_ASSERT_EQUAL(chmod(test_signer_key_path, 0640), 0);
-	CU_ASSERT_EQUAL(signer_open(test_signer_cert_path, test_signer_key_path, &s, why), 0);
+	CU_ASSERT_EQUAL(test_signer_try(test_signer_cert_path, test_signer_key_path, &s, why), 0);
 	signer_free(s);
 	CU_ASSERT_EQUAL(chmod(test_signer_key_path, 0600), 0);
 }
@@ -469,6 +522,7 @@ static const struct tap_test test_signer_tests[] = {
 	{ "serials", test_signer_serials },
 	{ "what it knows of the CA", test_signer_facts },
 	{ "a key by its URI", test_signer_uri },
+	{ "a key that is away", test_signer_down },
 	{ "a key that everybody may read", test_signer_open_key },
 	{ "a CA that is none", test_signer_refuses },
 	{ 0 },

@@ -134,6 +134,9 @@ static void test_ztsdconf_refuses(void)
 		{ "[provider p]\nkind = aws\nsts_url = http://sts.example\n", "sts_url" },
 		{ "[provider p]\nkind = aws\nsts_url = https://sts.example/?x\n", "sts_url" },
 		{ TOKEN "[ztsd]\nca_key = ca.key.pem\n", "ca_key" },
+		{ TOKEN "[ztsd]\nca_key = x?pin-value=12\n", "ca_key: its value is not allowed" },
+		{ TOKEN "[ztsd]\nca_key_provider = a/b\n", "ca_key_provider" },
+		{ TOKEN "[ztsd]\nca_key_pin_file = pin\n", "ca_key_pin_file" },
 		{ TOKEN "[ztsd]\nca_key = a:b c\x7f\n", "control character" },
 		{ TOKEN "[ztsd]\nmin_lifetime_s = 61\nmax_lifetime_s = 60\n"
 			"default_lifetime_s = 60\n",

@@ -31,11 +31,13 @@ static void test_ztsstats_counts(void)
 	test_ztsstats.issued[0] = 3;
 	test_ztsstats.issued[1] = 4;
 	test_ztsstats.records = 5;
+	test_ztsstats.ca_key_usable = 1;
 	test_ztsstats.commits.batches = 6;
 	test_ztsstats.commits.jobs = 7;
 	test_ztsstats_expect("\npostern_ztsd_registered_total 3\n");
 	test_ztsstats_expect("\npostern_ztsd_refreshed_total 4\n");
 	test_ztsstats_expect("\npostern_ztsd_records 5\n");
+	test_ztsstats_expect("\npostern_ztsd_ca_key_usable 1\n");
 	test_ztsstats_expect("\npostern_ztsd_commits_total 6\n");
 	test_ztsstats_expect("\npostern_ztsd_committed_total 7\n");
 }

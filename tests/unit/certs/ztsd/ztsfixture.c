@@ -56,7 +56,8 @@ static void ztsfixture_load_conf(struct ztsfixture *f, const char *settings, con
 	ztsfixture_must(ztsdconf_load_text("test", text, &f->conf, &error) == 0, error.text);
 	snprintf(cert, sizeof(cert), "%s/ca.cert.pem", f->dir);
 	snprintf(key, sizeof(key), "%s/ca.key.pem", f->dir);
-	ztsfixture_must(signer_open(cert, key, &f->signer, why) == 0, why);
+	ztsfixture_must(signer_open(cert, &(struct cakey_spec){ .key = key }, &f->signer, why) == 0,
+			why);
 }
 
 static void ztsfixture_fill_registry(struct ztsfixture *f)
