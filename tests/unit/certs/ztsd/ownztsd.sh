@@ -8,12 +8,12 @@
 
 dir=$(mktemp -d)
 pid=		# ztsd
-others=()	# of the test
+others=()	# of the test; -PID is a group
 finish()
 {
 	local one
 	for one in $pid "${others[@]}"; do
-		kill -KILL "$one" 2>/dev/null || true
+		kill -KILL -- "$one" 2>/dev/null || true
 	done
 	rm -rf "$dir"
 }
@@ -26,13 +26,13 @@ fail()
 	exit 1
 }
 
-# until_ok WHAT COMMAND…: repeats it for at most 20 s.
+# until_ok WHAT COMMAND…: repeats it for at most 100 s.
 until_ok()
 {
-	local what=$1 end=$((SECONDS + 20))
+	local what=$1 end=$((SECONDS + 100))
 	shift
 	until "$@"; do
-		[ $SECONDS -lt $end ] || fail "not within 20 s: $what"
+		[ $SECONDS -lt $end ] || fail "not within 100 s: $what"
 		read -rt 0.05 <> <(:) || true
 	done
 }
