@@ -174,8 +174,8 @@ setup_heal_wg()
 	rm -f "$setup_log"
 }
 
-# setup_build FOLDER OPTION…: configures once, compiles; quiet unless it fails. Status 1 when it
-# fails.
+# setup_build FOLDER OPTION…: configures once, compiles all, or $setup_target; quiet unless it fails. Status
+# 1 when it fails.
 setup_build()
 {
 	local dir=$tree/$1 log start=$SECONDS
@@ -189,7 +189,7 @@ setup_build()
 			return 1
 		}
 	fi
-	meson compile -C "$dir" >>"$log" 2>&1 || {
+	meson compile -C "$dir" ${setup_target:+"$setup_target"} >>"$log" 2>&1 || {
 		grep -E -A 5 'FAILED:|error:' "$log" | head -n 40 | sed 's/^/# /'
 		echo "# building $1 failed; log: $log"
 		return 1
