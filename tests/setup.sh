@@ -189,7 +189,7 @@ setup_build()
 			return 1
 		}
 	fi
-	meson compile -C "$dir" ${setup_target:+"$setup_target"} >>"$log" 2>&1 || {
+	ninja -C "$dir" "${setup_target:-all}" >>"$log" 2>&1 || {
 		grep -E -A 5 'FAILED:|error:' "$log" | head -n 40 | sed 's/^/# /'
 		echo "# building $1 failed; log: $log"
 		return 1
