@@ -9,7 +9,7 @@ deadline=480
 . "$LAB_TREE/tests/lab/claims.sh"
 
 # A hundred of them on a real processor are identity-renewals-break-no-handshake.
-rotations=${LAB_ROTATIONS:-25}
+rotations=${LAB_ROTATIONS:-10}
 
 # A number of cfg1 out of the status.
 status_number()
