@@ -26,8 +26,19 @@ setup_packages()
 	echo clang-format universal-ctags pmccabe shellcheck mandoc
 	# the lab: network tools, certificates; curl as a foreign client, strace to kill at each step
 	echo iproute2 nftables tcpdump iputils-ping netcat-openbsd procps openssl util-linux curl strace
+	# a token for the CA's key, in software (2 MB; on 12 also udev)
+	setup_token
 	# the lab's guest: emulator, boot image, kernel package
 	echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd
+}
+
+# What this Debian has for OpenSSL: a TPM, or PKCS#11 with a module that can go away.
+setup_token()
+{
+	case $setup_release in
+	12) echo swtpm tpm2-openssl tpm2-tools ;;
+	*) echo softhsm2 pkcs11-provider p11-kit p11-kit-modules ;;
+	esac
 }
 
 # The clang of this Debian; its run-time library carries the version in its name.

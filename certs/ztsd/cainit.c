@@ -113,7 +113,7 @@ static int cainit_order(const struct cainit *c, EVP_PKEY *key,
 /* Signs itself with @key, which is @there's, or new. */
 static int cainit_make_root(struct cainit *c, EVP_PKEY *key, const struct cakey *there)
 {
-	char serial[SIGNER_SERIAL_MAX];
+	char serial[SIGNER_SERIAL_MAX], reason[CAINIT_WHY_MAX / 2];
 	struct signer_order order;
 	char *text = NULL;
 	int r = cainit_order(c, key, serial, &order);
@@ -121,8 +121,12 @@ static int cainit_make_root(struct cainit *c, EVP_PKEY *key, const struct cakey 
 	order.common_name = c->spec->name;
 	if (r == 0)
 		r = signer_make_root(&order, there, &text);
-	if (r < 0)
-		return cainit_fail(c, r, "the certificate of the CA");
+	cakey_reason(reason, sizeof(reason));
+	if (r < 0) {
+		snprintf(c->why, CAINIT_WHY_MAX, "the key cannot sign the CA's certificate%s",
+			 reason);
+		return r;
+	}
 	r = cainit_write(c, CAINIT_CA_CERT, text, 0644);
 	free(text);
 	return r;

@@ -373,7 +373,6 @@ int signer_make_root(const struct signer_order *order, const struct cakey *key, 
 		ca.algorithm_len = pen.algorithm->id_len;
 		r = signer_make(&pen, order, &ca, ret);
 	}
-	ERR_clear_error();
 	return r > 0 ? -EIO : r;
 }
 

@@ -65,6 +65,6 @@ void signer_freep(struct signer **p);
 
 /* Makes a CA that signs itself with the key of @order, which is @key's or, with NULL, one of no
  * token: only key, common name, serial and times are taken. Gives *ret, PEM (free() it).
- * Errors: 0; -EIO; -ENOMEM. */
+ * Errors: 0; -EIO, perhaps with a reason in OpenSSL's queue; -ENOMEM. */
 int signer_make_root(const struct signer_order *order, const struct cakey *key,
 		     char **ret) _warn_unused_;

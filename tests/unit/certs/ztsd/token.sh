@@ -36,7 +36,8 @@ export TPM2OPENSSL_TCTI=swtpm:host=127.0.0.1,port=$((port + 1))
 export TPM2TOOLS_TCTI=$TPM2OPENSSL_TCTI
 
 # A token with the key of the CA, $right, another key, $wrong, and the first one's PIN in $dir/pin; $no_key is
-# not there, and $many, where it is said, fits both. $bad_pin and $no_pin are what is said about the PIN.
+# not there, and $many, where it is said, fits both. $bad_init, $bad_pin and $no_pin are what
+# is said about the PIN.
 
 # pkcs11_key NAME ID
 pkcs11_key()
@@ -74,7 +75,7 @@ pkcs11_make()
 	right='pkcs11:token=ca;object=right;type=private' wrong='pkcs11:token=ca;object=wrong;type=private'
 	no_key='pkcs11:token=ca;object=none;type=private' many='pkcs11:token=ca;type=private'
 	in_uri="$right?pin-value=123456"
-	bad_pin='or the PIN is wrong' no_pin='its PIN is missing or wrong'
+	bad_init='or the PIN is wrong' bad_pin='or the PIN is wrong' no_pin='its PIN is missing or wrong'
 }
 
 # The module is in a process of its own, as that of a token in the network is: it can go away.
@@ -121,6 +122,7 @@ tpm2_make()
 	tpm2_key e 0x81000002
 	right='handle:0x81000001?pass' wrong='handle:0x81000002?pass'
 	no_key='handle:0x81000003?pass' many='' in_uri=''
+	bad_init="the key cannot sign the CA's certificate (cannot sign: "
 	bad_pin='the key cannot sign (cannot sign: ' no_pin='its PIN is missing or wrong'
 }
 
@@ -187,6 +189,11 @@ try()
 	local kind=$1 load_a load_b
 	"${kind}_make" >"$dir/said"
 	(umask 077; echo 123456 >"$dir/pin"; echo 654321 >"$dir/badpin")
+	if "$ztsd" init --dir "$dir/ca" --ca-key "$right" --ca-key-provider "$kind" --ca-key-pin-file "$dir/badpin" \
+		2>"$dir/said"; then
+		fail "init takes a wrong PIN"
+	fi
+	grep -F "$bad_init" "$dir/said" >/dev/null || fail "init does not say '$bad_init': $(cat "$dir/said")"
 	"$ztsd" init --dir "$dir/ca" --days 2 --server-name localhost --ca-key "$right" --ca-key-provider "$kind" \
 		--ca-key-pin-file "$dir/pin" >"$dir/said"
 	[ ! -e "$dir/ca/ca.key.pem" ] || fail "a key outside of the token"
