@@ -84,6 +84,7 @@ static void test_fetchworker_end(struct fetchjob_result *ret)
 static void test_fetchworker_brings_files(void)
 {
 	struct fetchworker *w = &test_fetchworker_it;
+	char key[FETCHJOB_SERIAL_MAX + 1];
 	struct fetchjob_result result;
 
 	CU_ASSERT_EQUAL(test_fetchworker_begin(), 0);
@@ -99,7 +100,8 @@ static void test_fetchworker_brings_files(void)
 		CU_ASSERT_EQUAL(w->files->ca_len, 3);
 		CU_ASSERT_EQUAL(memcmp(w->files->ca, "ca\n", 3), 0);
 	}
-	residue_begin((const char *const[]){ result.serial, NULL }); /* as the key begins */
+	snprintf(key, sizeof(key), "%s\n", result.serial);
+	residue_begin((const char *const[]){ key, NULL }, true);
 	fetchworker_forget(w);
 	CU_ASSERT_EQUAL(residue_end(), 0);
 	CU_ASSERT_PTR_NULL(w->files);

@@ -5,11 +5,12 @@
  * Works through the linker (--wrap=free, residue_dep), so it does not see what shared libraries
  * free.
  */
-#include <stddef.h>
+#include <stdbool.h>
 
-/* From now on counts the freed texts that hold one of @secrets, which end with NULL. Borrows them
- * until residue_end(). */
-void residue_begin(const char *const *secrets);
+/* From now on counts what is freed with one of @secrets in it; they end with NULL. @whole: all of a
+ * block is looked at, else up to its first NUL, for behind it may lie what a library left there
+ * before. Borrows @secrets until residue_end(). */
+void residue_begin(const char *const *secrets, bool whole);
 
 /* Ends it. Returns the number. */
 unsigned int residue_end(void);

@@ -416,7 +416,7 @@ static void test_attest_aws_residue(void)
 		struct stubsts sts = { 0 };
 
 		test_attest_aws_conf.credentials = all[i];
-		residue_begin(secrets);
+		residue_begin(secrets, false);
 		CU_ASSERT_EQUAL(test_attest_aws_prove(&aws, &sts, NULL), 0);
 		attest_release(&test_attest_aws_proof);
 		CU_ASSERT_EQUAL(residue_end(), 0);

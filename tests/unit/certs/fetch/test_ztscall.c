@@ -425,7 +425,7 @@ static void test_ztscall_residue(void)
 	struct stubzts zts = { 0 }, refusing = { .status = 403, .body = "" };
 
 	test_ztscall_refreshing();
-	residue_begin(secrets);
+	residue_begin(secrets, false);
 	test_ztscall_expect(__LINE__, "good", test_ztscall_try(&zts), PST_NONE, "");
 	ztscall_release(&test_ztscall_pair);
 	test_ztscall_expect(__LINE__, "bad", test_ztscall_try(&refusing), PST_ZTS_REFUSED, "");
