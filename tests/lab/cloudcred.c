@@ -187,12 +187,30 @@ static const char *cloudcred_skew(uint64_t date, uint64_t now_wall)
 	return NULL;
 }
 
+/* What the signature is for must be what is asked: STS of the region that the host is named after, "sts.REGION.",
+ * on that day. NULL when it is. */
+static const char *cloudcred_scope(const struct cloudcred_claim *claim,
+				   const struct cloudcred_request *rq)
+{
+	char host[64];
+	int n = snprintf(host, sizeof(host), "sts.%s.", claim->region);
+
+	if (strcmp(claim->service, "sts") != 0)
+		return "Credential should be scoped to correct service: 'sts'.";
+	if (!*claim->region || n >= (int)sizeof(host) ||
+	    strncmp(rq->header(rq->ctx, "host"), host, (size_t)n) != 0)
+		return "Credential should be scoped to a valid region.";
+	if (strlen(claim->date) != 8 || strncmp(rq->date, claim->date, 8) != 0)
+		return "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date.";
+	return NULL;
+}
+
 int cloudcred_check(const struct cloudkeys *k, const struct cloudcred_request *rq,
 		    struct cloudcred *ret, const char **ret_code, const char **ret_message)
 {
 	struct cloudcred_claim claim = { 0 };
 	struct cloudcred c;
-	const char *skew;
+	const char *wrong;
 	uint64_t date;
 
 	*ret_message = "The request is not signed as it should be.";
@@ -206,11 +224,12 @@ int cloudcred_check(const struct cloudkeys *k, const struct cloudcred_request *r
 	if (cloudcred_read(k, rq->token, &c) < 0 || strcmp(c.access, claim.access) != 0)
 		return -EPERM;
 	*ret_code = "SignatureDoesNotMatch";
-	skew = cloudcred_skew(date, rq->now_wall);
-	if (skew)
-		*ret_message = skew;
-	if (skew || strcmp(claim.service, "sts") != 0 || strlen(claim.date) != 8 ||
-	    strncmp(rq->date, claim.date, 8) != 0 || cloudcred_compare(&c, rq, &claim, date) < 0)
+	wrong = cloudcred_skew(date, rq->now_wall);
+	if (!wrong)
+		wrong = cloudcred_scope(&claim, rq);
+	if (wrong)
+		*ret_message = wrong;
+	if (wrong || cloudcred_compare(&c, rq, &claim, date) < 0)
 		return -EPERM;
 	*ret_code = "ExpiredToken";
 	if (c.expires_wall <= rq->now_wall)

@@ -15,6 +15,8 @@
 #define CLOUDSTS_VERSION "2011-06-15"
 #define CLOUDSTS_NS "https://sts.amazonaws.com/doc/2011-06-15/"
 #define CLOUDSTS_ANSWER_MAX 16384 /* bytes */
+#define CLOUDSTS_ROLE_MIN_S 900
+#define CLOUDSTS_ROLE_MAX_S 3600 /* who asks is a role itself. Source: AWS, "role chaining" */
 #define CLOUDSTS_REQUEST_ID "00000000-0000-4000-8000-00000000c10d"
 
 /* One call by somebody whose signature was right. */
@@ -138,7 +140,7 @@ static void cloudsts_assume_role(struct cloudsts *s)
 
 	if (cloudsts_split_arn(cloudsts_member(s, "RoleArn"), c.account, c.role) < 0 ||
 	    strlen(session) < 2 || strlen(session) > 64 || strpbrk(session, "/<>&|:") ||
-	    cloudsts_seconds(s, 900, 43200, 3600, &seconds) < 0) {
+	    cloudsts_seconds(s, CLOUDSTS_ROLE_MIN_S, CLOUDSTS_ROLE_MAX_S, 3600, &seconds) < 0) {
 		cloudsts_refuse(s->call, 400, "ValidationError", "a parameter is not valid");
 		return;
 	}

@@ -23,6 +23,7 @@ postern_identities=${POSTERN_IDENTITIES:-certd}
 
 postern_account=123456789012
 postern_region=us-east-1
+postern_region2=eu-west-1 # where STS is, and nobody else
 postern_provider=athenz.aws.$postern_region
 postern_suffix=aws.athenz.example
 
@@ -484,10 +485,10 @@ postern_prepare_pki()
 		pids+=($!)
 	done
 	if [ "$postern_identities" = certd ]; then
-		for name in zts.example "sts.$postern_region.api.aws"; do
-			postern_pki server "$name" &
-			pids+=($!)
-		done
+		postern_pki server zts.example &
+		pids+=($!)
+		postern_pki server "sts.$postern_region.api.aws" --san "DNS:sts.$postern_region2.api.aws" &
+		pids+=($!)
 		cloud_prepare &
 		pids+=($!)
 	else

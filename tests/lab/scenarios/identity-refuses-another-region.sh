@@ -8,6 +8,5 @@ deadline=120
 
 identity_up host1
 # The host is told its provider, or it would ask one of that other region, which may launch nothing.
-sed -i -e "s,^provider_prefix.*,provider = $postern_provider," \
-	-e "s,^sts_address.*,sts_url = https://sts.$postern_region.api.aws\n&," "$postern_at/host1/postern.conf"
-identity_refused 2008 '[instance host1]' 'region = eu-west-1'
+sed -i "s,^provider_prefix.*,provider = $postern_provider," "$postern_at/host1/postern.conf"
+identity_refused 2008 '[instance host1]' "region = $postern_region2"

@@ -107,13 +107,13 @@ same "exit status without words" $? 64
 # status [option…] URL
 status()
 {
-	curl -sgo "$dir/body" -m 5 -w '%{http_code}' "$@"
+	curl -sgo "$dir/body" -m 60 -w '%{http_code}' "$@"
 }
 
 # token URL SECONDS [option…]
 token()
 {
-	curl -sg -m 5 -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: $2" "$1/latest/api/token" "${@:3}"
+	curl -sg -m 60 -X PUT -H "X-aws-ec2-metadata-token-ttl-seconds: $2" "$1/latest/api/token" "${@:3}"
 }
 
 put=(-X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60')
@@ -134,7 +134,7 @@ same "PUT elsewhere" "$(status "${put[@]}" "$v4$id")" 405
 same "POST" "$(status -X POST "$v4$id")" 405
 same "version 1: no token" "$(status "$v4$id")" 401
 same "a made-up token" "$(status -H "$with 99999999999-00" "$v4$id")" 401
-t=$(token "$v4" 60)
+t=$(token "$v4" 21600)
 same "a good token" "$(status -H "$with $t" "$v4$id")" 200
 same "a good token over IPv6" "$(status -H "$with $t" "$v6$id")" 200
 same "another instance's token" "$(status --interface 127.0.0.2 -H "$with $t" "$v4$id")" 401
@@ -145,7 +145,7 @@ same "an address that is no instance" \
 # get PATH [option…]: prints it, with a fresh token.
 get()
 {
-	curl -sg -m 5 -H "$with $(token "$v4" 60 "${@:2}")" "${@:2}" "$v4$1"
+	curl -sg -m 60 -H "$with $(token "$v4" 60 "${@:2}")" "${@:2}" "$v4$1"
 }
 
 same "an unknown path" "$(status -H "$with $t" "$v4/latest/nothing")" 404
@@ -247,10 +247,11 @@ take_role()
 	session=$(member Token <<<"$json")
 }
 
-# ask FORM [option…]: what STS says; curl signs.
+# ask FORM [option…]: what STS says; curl signs for $scope.
+scope=us-east-1:sts
 ask()
 {
-	curl -sg -m 10 --cacert "$dir/pki/ca.pem" --connect-to '::[::1]:' --aws-sigv4 aws:amz:us-east-1:sts \
+	curl -sg -m 60 --cacert "$dir/pki/ca.pem" --connect-to '::[::1]:' --aws-sigv4 "aws:amz:$scope" \
 		--user "$access:$secret" -H "X-Amz-Security-Token: $session" -d "$1" "${@:2}" "$sts"
 }
 
@@ -289,12 +290,23 @@ refused "GET" InvalidAction "" -X GET
 refused "an old signature" SignatureDoesNotMatch "$who" -H 'X-Amz-Date: 20200101T000000Z'
 has "in words about the time" "$(ask "$who" -H 'X-Amz-Date: 20200101T000000Z')" 'Signature expired'
 has "one of the future, too" "$(ask "$who" -H 'X-Amz-Date: 20990101T000000Z')" 'Signature not yet current'
+for scope in eu-west-1:sts us-east:sts us-east-1:iam; do
+	refused "a signature for $scope" SignatureDoesNotMatch "$who"
+	has "$scope: in words about it" "$(ask "$who")" 'Credential should be scoped to'
+done
+scope=us-east-1:sts
+for seconds in 899 3601; do
+	refused "a role for $seconds s" ValidationError "$(assume "$acme")&DurationSeconds=$seconds"
+done
+for seconds in 900 3600; do
+	has "a role for $seconds s" "$(ask "$(assume "$acme")&DurationSeconds=$seconds")" "assumed-role/$acme/test"
+done
 right=$secret secret=wrong
 refused "a wrong secret" SignatureDoesNotMatch "$who"
 secret=$right right=$session session=${session/tenant-host/tenant-boss}
 refused "a session of somebody else" InvalidClientTokenId "$who"
 session=$right
-same "no signature" "$(curl -sg -m 10 --cacert "$dir/pki/ca.pem" --connect-to '::[::1]:' -d "$who" "$sts" |
+same "no signature" "$(curl -sg -m 60 --cacert "$dir/pki/ca.pem" --connect-to '::[::1]:' -d "$who" "$sts" |
 	element Code)" MissingAuthenticationToken
 
 # What was signed is what must arrive: the same headers with another body.
@@ -305,7 +317,7 @@ while read -r line; do
 done < <(sed -n 's/^> \(Authorization\|X-Amz-[A-Za-z-]*\|[Xx]-[Aa]mz-[Dd]ate\): /\1: /p' "$dir/trace")
 replay()
 {
-	curl -sg -m 10 --cacert "$dir/pki/ca.pem" --connect-to '::[::1]:' "${signed[@]}" -d "$1" "$sts"
+	curl -sg -m 60 --cacert "$dir/pki/ca.pem" --connect-to '::[::1]:' "${signed[@]}" -d "$1" "$sts"
 }
 has "the same headers with the same body" "$(replay "$who")" "assumed-role/$acme-service"
 same "the same headers with another body" "$(replay "$who&a=b" | element Code)" SignatureDoesNotMatch
@@ -387,7 +399,7 @@ same "garbage" "$(status "${put[@]}" "$api") $(wc -c <"$dir/body")" "200 40"
 fault '[instance host1]' 'fault = oversize'
 same "oversize" "$(status "${put[@]}" "$api") $(wc -c <"$dir/body")" "200 4194304"
 fault '[instance host1]' 'fault = redirect'
-has "redirect" "$(curl -sig -m 5 "${put[@]}" "$api")" '^Location: http://203.0.113.2/'
+has "redirect" "$(curl -sig -m 60 "${put[@]}" "$api")" '^Location: http://203.0.113.2/'
 fault '# none'
 take_role
 fault '[cloud]' 'sts_fault = denied'
