@@ -20,19 +20,23 @@
 
 static int byhand_fill(char **argv, struct exjob_start *ret, struct ip6_endpoint *ret_to)
 {
-	if (ip6_parse_endpoint(argv[1], ret_to) < 0)
+	struct ip6_prefix hosts;
+
+	if (ip6_parse_endpoint(argv[1], ret_to) < 0 || ip6_parse_prefix(argv[3], &hosts) < 0)
 		return -EINVAL;
 	*ret = (struct exjob_start){
 		.timeout_ms = BYHAND_TIMEOUT_MS,
+		.hosts_prefix = hosts,
 		.request = { .hostname = "by-hand",
 			     .software = "postern/by-hand",
 			     .boot_id = "00000000-0000-0000-0000-000000000000" },
 	};
 	ip6_format_endpoint(ret_to, ret->authority);
-	snprintf(ret->principal, sizeof(ret->principal), "%s", argv[2]);
-	snprintf(ret->cert, sizeof(ret->cert), "%s", argv[3]);
-	snprintf(ret->key, sizeof(ret->key), "%s", argv[4]);
-	snprintf(ret->ca, sizeof(ret->ca), "%s", argv[5]);
+	snprintf(ret->zone, sizeof(ret->zone), "%s", argv[2]);
+	snprintf(ret->principal, sizeof(ret->principal), "%s", argv[4]);
+	snprintf(ret->cert, sizeof(ret->cert), "%s", argv[5]);
+	snprintf(ret->key, sizeof(ret->key), "%s", argv[6]);
+	snprintf(ret->ca, sizeof(ret->ca), "%s", argv[7]);
 	return getrandom(ret->request.public_key.bytes, WGKEY_BYTES, 0) < 0 ? -errno : 0;
 }
 
@@ -122,8 +126,9 @@ int main(int argc, char **argv)
 	struct ip6_endpoint to;
 	int r;
 
-	if (argc < 7) {
-		fputs("usage: byhand [ADDRESS]:PORT PRINCIPAL CERT KEY CA /PROGRAM [WORD...]\n"
+	if (argc < 9) {
+		fputs("usage: byhand [ADDRESS]:PORT ZONE HOSTS-PREFIX PRINCIPAL CERT KEY CA /PROGRAM "
+		      "[WORD...]\n"
 		      "The program gets the worker's channel at descriptor 3.\n",
 		      stderr);
 		return 64;
@@ -132,7 +137,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = byhand_connect(&to, &sock);
 	if (r == 0)
-		r = byhand_start(argv + 6, &job, sock, &fd);
+		r = byhand_start(argv + 8, &job, sock, &fd);
 	if (r == 0)
 		r = byhand_finish(fd);
 	while (wait(NULL) > 0)

@@ -8,7 +8,7 @@ deadline=480
 # shellcheck source=tests/lab/claims.sh
 . "$LAB_TREE/tests/lab/claims.sh"
 
-# A hundred of them on a real processor are identity-renewals-break-no-handshake.
+# A hundred of them, on a real processor, are in identity-renewed-a-hundred-times.
 rotations=${LAB_ROTATIONS:-10}
 
 # A number of cfg1 out of the status.
