@@ -46,6 +46,17 @@ identity_renew()
 	expect "with another certificate" identity_changed "$1" "$serial"
 }
 
+# identity_said HOST CODE: how often its log has that code, an extended regular expression.
+identity_said()
+{
+	grep -cE "PST-$2" "$LAB_OUT/$1-certd.log" || :
+}
+
+identity_said_more()
+{
+	[ "$(identity_said "$1" "$2")" -gt "$3" ]
+}
+
 # identity_new_boot HOST: certd starts there as after a boot. All hosts of the lab are on one kernel and
 # share its boot id, so this one is shown another.
 identity_new_boot()
@@ -54,6 +65,41 @@ identity_new_boot()
 	# shellcheck disable=SC2016
 	certd_start "$1" unshare --mount sh -c \
 		'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"' "$LAB_OUT/boot-$1"
+}
+
+# The kinds of calls by which certd changes files.
+# shellcheck disable=SC2034
+identity_steps="mkdirat write ftruncate fchmod fsync fdatasync rename renameat renameat2 symlinkat unlinkat"
+
+# identity_traced KIND INJECTION UNTIL…: starts certd on host1 under strace, which does INJECTION to its calls of
+# that kind, and has it renew until the command succeeds.
+identity_traced()
+{
+	certd_start host1 strace -q -o "$LAB_OUT/strace.txt" -e "trace=$1" -e "inject=$1:$2"
+	until "${@:3}"; do
+		identity_traced_signal USR1
+		lab_nap 0.1
+	done
+}
+
+# Sends a signal to the child of strace, once it runs and takes signals.
+identity_traced_signal()
+{
+	local pid rc=0
+	certd_status host1 >/dev/null 2>&1 || rc=$? # 1: not ready, but it can be asked
+	pid=$(spawn_pid host1 certd)
+	pid=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || return 0
+	[ -z "$pid" ] || [ $rc -gt 1 ] || kill -s "$1" "${pid%% *}" 2>/dev/null || :
+}
+
+# identity_traced_end WORD: ends it, if it did not end before; whether strace did what it was told.
+identity_traced_end()
+{
+	while spawn_alive host1 certd; do
+		identity_traced_signal TERM
+		lab_nap 0.1
+	done
+	grep "$1" "$LAB_OUT/strace.txt" >/dev/null
 }
 
 # identity_watch HOST: from now on notes every moment at which the pair is missing, mixed or not valid.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 about="Killed with -9 at each step of writing a new pair, the host has the old one or the new one"
 needs="veth"
-deadline=600
+deadline=1200
 
 # shellcheck source=tests/lab/identity.sh
 . "$LAB_TREE/tests/lab/identity.sh"
@@ -9,34 +9,12 @@ deadline=600
 # strace kills certd when it begins the Nth call of one kind, for each kind that changes files and each N
 # that a start and one renewal reach.
 command -v strace >/dev/null || skip "strace is not installed"
-kinds="mkdirat write ftruncate fchmod fsync fdatasync rename renameat renameat2 symlinkat unlinkat"
 killed=0 left_old=0 left_new=0
 
-killed_or_renewed()
+# ended SERIAL: it was killed, or renewed.
+ended()
 {
 	! spawn_alive host1 certd || identity_changed host1 "$1"
-}
-
-# Sends a signal to the child of strace, once it runs and takes signals.
-signal_traced()
-{
-	local pid
-	pid=$(spawn_pid host1 certd)
-	pid=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || return 0
-	[ -z "$pid" ] || ! certd_answers || kill -s "$1" "${pid%% *}" 2>/dev/null || :
-}
-
-# Ready or not, but not "it cannot be asked".
-certd_answers()
-{
-	local rc=0
-	certd_status host1 >/dev/null 2>&1 || rc=$?
-	[ $rc -le 1 ]
-}
-
-gone()
-{
-	! spawn_alive host1 certd
 }
 
 # attempt KIND N: one start and one renewal, killed at the Nth call of that kind; whether it was killed.
@@ -44,16 +22,8 @@ attempt()
 {
 	local serial
 	serial=$(certd_serial host1)
-	certd_start host1 strace -qq -o "$LAB_OUT/strace-$1-$2.txt" -e "trace=$1" -e "inject=$1:signal=KILL:when=$2"
-	until killed_or_renewed "$serial"; do
-		signal_traced USR1
-		lab_nap 0.1
-	done
-	if spawn_alive host1 certd; then
-		signal_traced TERM
-		until_ok 10 "nothing killed at $1 $2" gone
-		return 1
-	fi
+	identity_traced "$1" "signal=KILL:when=$2" ended "$serial"
+	identity_traced_end 'killed by SIGKILL' || return 1
 	expect "killed at $1 $2: the pair is whole" identity_pair host1
 	killed=$((killed + 1))
 	if identity_changed host1 "$serial"; then
@@ -66,7 +36,7 @@ attempt()
 identity_up host1
 identity_boot host1
 spawn_kill host1 certd
-for kind in $kinds; do
+for kind in $identity_steps; do
 	n=1
 	while attempt "$kind" "$n"; do
 		n=$((n + 1))
