@@ -261,8 +261,8 @@ static int peerid_take_owner(const GENERAL_NAMES *sans, struct principal *ret)
 	return n == 1 ? 0 : PST_ROLE_CERT;
 }
 
-/* Not X509_get_ext_d2i(): it lets bytes stand behind the list. Gives an empty list where there is no
- * such extension. */
+/* Not X509_get_ext_d2i(): it lets bytes stand behind the list. Without such an extension *ret
+ * stays as it is. */
 static int peerid_decode_sans(const X509 *cert, GENERAL_NAMES **ret)
 {
 	int at = X509_get_ext_by_NID(cert, NID_subject_alt_name, -1);

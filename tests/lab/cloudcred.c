@@ -187,8 +187,8 @@ static const char *cloudcred_skew(uint64_t date, uint64_t now_wall)
 	return NULL;
 }
 
-/* What the signature is for must be what is asked: STS of the region that the host is named after, "sts.REGION.",
- * on that day. NULL when it is. */
+/* What the signature is for must be what is asked: STS of the region that the host is named after,
+ * "sts.REGION.", on that day. NULL when it is. */
 static const char *cloudcred_scope(const struct cloudcred_claim *claim,
 				   const struct cloudcred_request *rq)
 {
@@ -201,7 +201,7 @@ static const char *cloudcred_scope(const struct cloudcred_claim *claim,
 	    strncmp(rq->header(rq->ctx, "host"), host, (size_t)n) != 0)
 		return "Credential should be scoped to a valid region.";
 	if (strlen(claim->date) != 8 || strncmp(rq->date, claim->date, 8) != 0)
-		return "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date.";
+		return "Date in Credential scope does not match that of the request.";
 	return NULL;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An issuer that breaks down after its work was done, preloaded into ztsd of the lab (LD_PRELOAD): each
- * answer that says 200 or 201 leaves as a 500. What it signed is signed, and what it noted is noted.
+ * An issuer that breaks down after its work was done, preloaded into ztsd of the lab (LD_PRELOAD):
+ * each answer that says 200 or 201 leaves as a 500. What it signed is signed, and what it noted is
+ * noted.
  */
 #include <dlfcn.h>
 #include <stdlib.h>

@@ -127,8 +127,8 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc < 9) {
-		fputs("usage: byhand [ADDRESS]:PORT ZONE HOSTS-PREFIX PRINCIPAL CERT KEY CA /PROGRAM "
-		      "[WORD...]\n"
+		fputs("usage: byhand [ADDRESS]:PORT ZONE HOSTS-PREFIX PRINCIPAL CERT KEY CA "
+		      "/PROGRAM [WORD...]\n"
 		      "The program gets the worker's channel at descriptor 3.\n",
 		      stderr);
 		return 64;

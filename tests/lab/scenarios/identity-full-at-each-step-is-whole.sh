@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 about="Whichever step of writing a new pair finds no room, the host has the old pair or the new one, and renews later"
 needs="veth"
-deadline=1200
+deadline=1800
 
 # shellcheck source=tests/lab/identity.sh
 . "$LAB_TREE/tests/lab/identity.sh"

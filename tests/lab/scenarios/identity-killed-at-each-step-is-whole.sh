@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 about="Killed with -9 at each step of writing a new pair, the host has the old one or the new one"
 needs="veth"
-deadline=1200
+deadline=1800
 
 # shellcheck source=tests/lab/identity.sh
 . "$LAB_TREE/tests/lab/identity.sh"
