@@ -9,7 +9,6 @@ deadline=480
 . "$LAB_TREE/tests/lab/claims.sh"
 
 # A hundred of them, on a real processor, are in identity-renewed-a-hundred-times.
-# A hundred of them, on a real processor, are in identity-renewed-a-hundred-times.
 rotations=${LAB_ROTATIONS:-10}
 
 # A number of cfg1 out of the status.
