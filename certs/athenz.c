@@ -208,6 +208,86 @@ static int athenz_write(const json_t *root, size_t max, char **ret)
 	return 0;
 }
 
+/* What follows the backslash for @c; 0 when it stands for itself. */
+static char athenz_escape(char c)
+{
+	switch (c) {
+	case '"':
+	case '\\':
+		return c;
+	case '\n':
+		return 'n';
+	case '\r':
+		return 'r';
+	case '\t':
+		return 't';
+	default:
+		return 0;
+	}
+}
+
+/* Puts @text in quotes. Gives the end, NULL where a character is none of those that every text of
+ * an issuer consists of. */
+static char *athenz_quote(char *to, const char *text)
+{
+	*to++ = '"';
+	for (; *text; text++) {
+		char letter = athenz_escape(*text);
+
+		if (!letter && (*text < 0x20 || *text > 0x7e))
+			return NULL;
+		if (letter)
+			*to++ = '\\';
+		*to++ = letter ? letter : *text;
+	}
+	*to++ = '"';
+	return to;
+}
+
+/* Puts "name":"text" and a comma. Gives the end, or NULL as athenz_quote(). */
+static char *athenz_put_plain(char *to, const struct athenz_member *m)
+{
+	if (!m->text || !*m->text)
+		return to;
+	to = athenz_quote(to, m->name);
+	*to++ = ':';
+	to = athenz_quote(to, m->text);
+	if (to)
+		*to++ = ',';
+	return to;
+}
+
+/* The object of @members as jansson writes it, for a tenth of the time: an issuer does it for each
+ * certificate. Errors: 0; -EILSEQ when it needs jansson; -EMSGSIZE; -ENOMEM. */
+static int athenz_write_plain(const struct athenz_member *members, size_t n, size_t max, char **ret)
+{
+	size_t room = 3;
+	char *text, *at;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t len = members[i].text ? strlen(members[i].text) : 0;
+
+		if (len > members[i].max)
+			return -EMSGSIZE;
+		room += strlen(members[i].name) + 2 * len + 6;
+	}
+	text = malloc(room);
+	if (!text)
+		return -ENOMEM;
+	*text = '{';
+	at = text + 1;
+	for (size_t i = 0; i < n && at; i++)
+		at = athenz_put_plain(at, &members[i]);
+	if (!at || (size_t)(at - text) > max) {
+		free(text);
+		return at ? -EMSGSIZE : -EILSEQ;
+	}
+	at -= at[-1] == ','; /* the bracket is where the last one was */
+	memcpy(at, "}", 2);
+	*ret = text;
+	return 0;
+}
+
 /* ---- reading ---- */
 
 static int athenz_parse(const char *bytes, size_t len, size_t max, json_t **ret)
@@ -485,8 +565,11 @@ int athenz_encode_identity(const struct athenz_identity *in, char **ret)
 		{ "x509CertificateSigner", in->signer, ATHENZ_PEM_MAX },
 	};
 	_cleanup_(jsonin_freep) json_t *root = NULL;
-	int r = athenz_build(members, ARRAY_SIZE(members), &root);
+	int r = athenz_write_plain(members, ARRAY_SIZE(members), ATHENZ_RESPONSE_MAX, ret);
 
+	if (r != -EILSEQ)
+		return r;
+	r = athenz_build(members, ARRAY_SIZE(members), &root);
 	return r < 0 ? r : athenz_write(root, ATHENZ_RESPONSE_MAX, ret);
 }
 

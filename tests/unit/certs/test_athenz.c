@@ -378,6 +378,66 @@ static void test_athenz_encode_not_utf8(void)
 
 /* ---- answers ---- */
 
+/* Every character comes back, whoever wrote it: ours for the plain ones, jansson for the rest. */
+static void test_athenz_identity_characters(void)
+{
+	for (int c = 1; c < 0x100; c++) {
+		char pem[] = { 'x', (char)(c < 0x80 ? c : 0xc2), (char)(c < 0x80 ? 'y' : c & 0xbf),
+			       0 };
+		struct athenz_identity in = { "p.q", "a.b", "i-0", pem, pem }, out;
+		char *text = NULL;
+
+		CU_ASSERT_EQUAL(athenz_encode_identity(&in, &text), 0);
+		CU_ASSERT_EQUAL(athenz_decode_identity(text, strlen(text), &out), 0);
+		CU_ASSERT_STRING_EQUAL(out.cert, pem);
+		CU_ASSERT_STRING_EQUAL(out.signer, pem);
+		CU_ASSERT_STRING_EQUAL(out.provider, "p.q");
+		athenz_identity_release(&out);
+		free(text);
+	}
+}
+
+static void test_athenz_identity_text(void)
+{
+	static char cert[] = "a\"\\/\n\r\tb";
+	struct athenz_identity in = { "p", "a.b", "i", cert, NULL };
+	char *text = NULL;
+
+	CU_ASSERT_EQUAL(athenz_encode_identity(&in, &text), 0);
+	CU_ASSERT_STRING_EQUAL(text, "{\"provider\":\"p\",\"name\":\"a.b\",\"instanceId\":\"i\","
+				     "\"x509Certificate\":\"a\\\"\\\\/\\n\\r\\tb\"}");
+	free(text);
+}
+
+/* With two certificates of escapes the whole is the longest there may be, and one byte more. */
+static void test_athenz_identity_longest(void)
+{
+	char *pem = test_athenz_filled(ATHENZ_PEM_MAX), *other = test_athenz_filled(1000);
+	struct athenz_identity in = { "p", "a.b", "i", pem, other };
+	char *text = NULL;
+	size_t len;
+
+	memset(pem, '\n', ATHENZ_PEM_MAX);
+	CU_ASSERT_EQUAL(athenz_encode_identity(&in, &text), -EMSGSIZE);
+	CU_ASSERT_PTR_NULL(text);
+	memset(pem, 'x', 2000);
+	CU_ASSERT_EQUAL(athenz_encode_identity(&in, &text), 0);
+	len = strlen(text);
+	free(text);
+	text = NULL;
+	CU_ASSERT_TRUE(len < ATHENZ_RESPONSE_MAX && ATHENZ_RESPONSE_MAX - len < 2000);
+	memset(pem, '\n', ATHENZ_RESPONSE_MAX - len);
+	CU_ASSERT_EQUAL(athenz_encode_identity(&in, &text), 0);
+	CU_ASSERT_EQUAL(strlen(text), ATHENZ_RESPONSE_MAX);
+	free(text);
+	text = NULL;
+	memset(pem, '\n', ATHENZ_RESPONSE_MAX - len + 1);
+	CU_ASSERT_EQUAL(athenz_encode_identity(&in, &text), -EMSGSIZE);
+	CU_ASSERT_PTR_NULL(text);
+	free(pem);
+	free(other);
+}
+
 static void test_athenz_identity_round_trip(void)
 {
 	static char cert[] = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
@@ -1062,6 +1122,9 @@ static const struct tap_test test_athenz_request_tests[] = {
 
 static const struct tap_test test_athenz_answer_tests[] = {
 	{ "identity round trip", test_athenz_identity_round_trip },
+	{ "an identity: every character", test_athenz_identity_characters },
+	{ "an identity: the text", test_athenz_identity_text },
+	{ "an identity: the longest", test_athenz_identity_longest },
 	{ "identity of Athenz", test_athenz_identity_of_athenz },
 	{ "bad identities", test_athenz_bad_identities },
 	{ "identity limits", test_athenz_identity_limits },
