@@ -6,6 +6,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -714,6 +715,23 @@ static void test_peerid_maps_verify_errors(void)
 		CU_ASSERT_EQUAL(peerid_verify_code(rows[i].error), rows[i].code);
 }
 
+static void test_peerid_maps_alerts(void)
+{
+	static const int refused[] = {
+		SSL_AD_BAD_CERTIFICATE,     SSL_AD_UNSUPPORTED_CERTIFICATE,
+		SSL_AD_CERTIFICATE_REVOKED, SSL_AD_CERTIFICATE_EXPIRED,
+		SSL_AD_CERTIFICATE_UNKNOWN, SSL_AD_UNKNOWN_CA,
+		SSL_AD_ACCESS_DENIED,       SSL_AD_CERTIFICATE_REQUIRED,
+	};
+	static const int others[] = { SSL_AD_CLOSE_NOTIFY, SSL_AD_HANDSHAKE_FAILURE,
+				      SSL_AD_PROTOCOL_VERSION, SSL_AD_INTERNAL_ERROR, -1 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		CU_ASSERT_EQUAL(peerid_alert_code(refused[i]), PST_CERT_REFUSED);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		CU_ASSERT_EQUAL(peerid_alert_code(others[i]), PST_TLS_HANDSHAKE);
+}
+
 static const struct tap_test test_peerid_tests[] = {
 	{ "common names", test_peerid_refuses_cns },
 	{ "instance ids", test_peerid_refuses_instances },
@@ -737,6 +755,7 @@ static const struct tap_test test_peerid_tests[] = {
 	{ "out of memory", test_peerid_out_of_memory },
 	{ "ignores old errors", test_peerid_ignores_old_errors },
 	{ "verification errors", test_peerid_maps_verify_errors },
+	{ "alerts", test_peerid_maps_alerts },
 	{ 0 },
 };
 
