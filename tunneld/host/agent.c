@@ -100,15 +100,20 @@ static void agent_save_leases(struct agent *a)
 
 /* ---- kernel ---- */
 
+static void agent_drop_lease(struct server *s)
+{
+	agent_log_change(s, session_on_lost(&s->session, clk_now_ns()));
+	secret_wipe(&s->psk);
+	s->psk_fresh = false;
+}
+
 static void agent_lose(struct agent *a, struct server *s, const char *why)
 {
 	if (!s->session.lease.held)
 		return;
 	log_pst(LOG_LEVEL_WARNING, PST_KERNEL_STATE, "%s: %s; exchanging again", s->session.name,
 		why);
-	agent_log_change(s, session_on_lost(&s->session, clk_now_ns()));
-	secret_wipe(&s->psk);
-	s->psk_fresh = false;
+	agent_drop_lease(s);
 }
 
 /* A new interface has a new key: no gateway knows it. */
@@ -316,6 +321,18 @@ static void agent_grant(struct agent *a, struct server *s, const struct exjob_re
 	agent_save_leases(a);
 }
 
+/* One of the two ends denies the other: no tunnel stands until its lease ends. */
+static void agent_end_tunnel(struct agent *a, struct server *s)
+{
+	if (!s->session.lease.held)
+		return;
+	log_pst(LOG_LEVEL_WARNING, PST_PEER_DENIED, "%s: its tunnel is ended", s->session.name);
+	agent_drop_lease(s);
+	a->expects_change = true;
+	agent_reconcile(a);
+	agent_save_leases(a);
+}
+
 static void agent_finish(struct agent *a, struct server *s)
 {
 	_cleanup_(exjob_result_wipe) struct exjob_result result = { 0 };
@@ -331,6 +348,8 @@ static void agent_finish(struct agent *a, struct server *s)
 		agent_grant(a, s, &result);
 	else
 		agent_fail(s, result.code, result.retry_after_s, result.detail);
+	if (result.code == PST_PEER_DENIED)
+		agent_end_tunnel(a, s);
 }
 
 static void agent_on_worker(evutil_socket_t fd, short what, void *arg)
