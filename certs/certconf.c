@@ -278,6 +278,15 @@ static int certconf_set_key_type(const struct conf_item *item, const char *label
 	return 0;
 }
 
+static int certconf_set_signature(const struct conf_item *item, const char *label,
+				  const char *value, void *obj)
+{
+	static const char *const names[] = { "pkcs7", "rsa2048", NULL };
+	int r = certconf_choose(names, value);
+
+	return r < 0 ? r : conf_set_str(item, label, value, obj);
+}
+
 static int certconf_set_algorithm(const struct conf_item *item, const char *label,
 				  const char *value, void *obj)
 {
@@ -364,6 +373,9 @@ static const struct conf_item certconf_items[] = {
 	{ "csr", "spiffe_namespace", certconf_set_simple, CERTCONF_FIELD(spiffe_namespace),
 	  .fallback = "default", .range = "one label of a-z 0-9 _ -",
 	  .doc = "Namespace of the SPIFFE URI where it has a trust domain." },
+	{ "csr", "wildcard_dns", conf_set_bool, CERTCONF_FIELD(wildcard_dns), .fallback = "no",
+	  .range = "yes or no",
+	  .doc = "Ask for the name with *. before it, too, for each suffix." },
 	{ "csr", "instance_dns", conf_set_bool, CERTCONF_FIELD(instance_dns), .fallback = "no",
 	  .range = "yes or no",
 	  .doc = "Ask for the old DNS name that carries the instance id, too." },
@@ -374,6 +386,9 @@ static const struct conf_item certconf_items[] = {
 	  .fallback = "http://[fd00:ec2::254] http://169.254.169.254",
 	  .range = "http:// with a literal address and perhaps a port, at most 2",
 	  .doc = "Addresses of the instance metadata service, tried in turn." },
+	{ "aws", "document_signature", certconf_set_signature, CERTCONF_FIELD(document_signature),
+	  .fallback = "pkcs7", .range = "pkcs7 or rsa2048",
+	  .doc = "Which signature of the instance document is sent." },
 	{ "aws", "credentials", certconf_set_credentials, .fallback = "assume-role",
 	  .range = "assume-role, web-identity or none",
 	  .doc = "What is sent beside the instance document." },
@@ -422,6 +437,8 @@ static const char *certconf_check_names(const struct certconf *c)
 		return "[certd] domain and service: set both or none";
 	if (strlen(c->domain) + 1 + strlen(c->service) >= PRINCIPAL_MAX)
 		return "[certd] domain and service are longer than 254 characters together";
+	if (c->wildcard_dns && !c->n_suffixes)
+		return "[csr] wildcard_dns needs suffixes, which are missing";
 	if (c->instance_dns && !c->n_suffixes)
 		return "[csr] instance_dns needs suffixes, which are missing";
 	if (!c->spiffe && c->spiffe_trust_domain[0])

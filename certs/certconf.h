@@ -52,12 +52,14 @@ struct certconf {
 	bool spiffe;
 	char spiffe_trust_domain[128]; /* "" = the short form spiffe://<domain>/sa/<service> */
 	char spiffe_namespace[64];
+	bool wildcard_dns; /* also *.<service>.<domain with dashes>.<suffix> */
 	bool instance_dns; /* also the legacy DNS name <id>.instanceid.athenz.<suffix> */
 	bool private_ip;   /* also the instance document's address as IP SAN */
 
 	/* [aws]: how the instance proves itself */
 	char imds[CERTCONF_IMDS_MAX][64]; /* "http://[fd00:ec2::254]", tried in turn */
 	size_t n_imds;
+	char document_signature[8]; /* "pkcs7" or "rsa2048": which one of IMDS is sent */
 	enum certconf_credentials credentials;
 	char role_path[128];             /* "" or "path/" between "role/" and the role's name */
 	bool role_omits_domain;          /* the role is named <service> only */

@@ -109,8 +109,9 @@ _printf_(2, 3) static int csr_format(char ret[static CSR_TEXT_MAX], const char *
 	return n;
 }
 
-/* "<service>.<domain with dashes>.<suffix>" */
-static int csr_add_dns(GENERAL_NAMES *sans, const struct csr_plan *plan, const char *suffix)
+/* "<service>.<domain with dashes>.<suffix>", behind @prefix */
+static int csr_add_dns(GENERAL_NAMES *sans, const struct csr_plan *plan, const char *prefix,
+		       const char *suffix)
 {
 	char text[CSR_TEXT_MAX], domain[PRINCIPAL_MAX];
 	size_t len = plan->who.domain_len;
@@ -119,7 +120,7 @@ static int csr_add_dns(GENERAL_NAMES *sans, const struct csr_plan *plan, const c
 	for (size_t i = 0; i < len; i++)
 		domain[i] = plan->who.name[i] == '.' ? '-' : plan->who.name[i];
 	domain[len] = '\0';
-	n = csr_format(text, "%s.%s.%s", principal_service(&plan->who), domain, suffix);
+	n = csr_format(text, "%s%s.%s.%s", prefix, principal_service(&plan->who), domain, suffix);
 	return n < 0 ? n : csr_push_san(sans, GEN_DNS, text, (size_t)n);
 }
 
@@ -200,7 +201,9 @@ static int csr_add_sans(GENERAL_NAMES *sans, const struct csr_plan *plan)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < conf->n_suffixes; i++)
-		r = csr_add_dns(sans, plan, conf->suffixes[i]);
+		r = csr_add_dns(sans, plan, "", conf->suffixes[i]);
+	for (size_t i = 0; r == 0 && conf->wildcard_dns && i < conf->n_suffixes; i++)
+		r = csr_add_dns(sans, plan, "*.", conf->suffixes[i]);
 	if (r == 0)
 		r = csr_add_instance_dns(sans, plan);
 	if (r == 0)

@@ -46,6 +46,7 @@ static const struct fetchjob_field fetchjob_texts[] = {
 	FETCHJOB_FIELD(organizational_unit),
 	FETCHJOB_FIELD(spiffe_trust_domain),
 	FETCHJOB_FIELD(spiffe_namespace),
+	FETCHJOB_FIELD(document_signature),
 	FETCHJOB_FIELD(role_path),
 	FETCHJOB_FIELD(sts_url),
 	FETCHJOB_FIELD(sts_ca),
@@ -59,10 +60,8 @@ static const struct fetchjob_field fetchjob_numbers[] = {
 };
 
 static const struct fetchjob_field fetchjob_bools[] = {
-	FETCHJOB_FIELD(spiffe),
-	FETCHJOB_FIELD(instance_dns),
-	FETCHJOB_FIELD(private_ip),
-	FETCHJOB_FIELD(role_omits_domain),
+	FETCHJOB_FIELD(spiffe),     FETCHJOB_FIELD(wildcard_dns),      FETCHJOB_FIELD(instance_dns),
+	FETCHJOB_FIELD(private_ip), FETCHJOB_FIELD(role_omits_domain),
 };
 
 const struct chan_op *fetchjob_ops(size_t *ret_n)

@@ -12,8 +12,9 @@
 #include "common/secret.h"
 
 #define ATTEST_AWS_DOCUMENT "/latest/dynamic/instance-identity/document"
-#define ATTEST_AWS_SIGNATURE "/latest/dynamic/instance-identity/pkcs7"
+#define ATTEST_AWS_SIGNATURE "/latest/dynamic/instance-identity/" /* and which one */
 #define ATTEST_AWS_PROFILE "/latest/meta-data/iam/info"
+#define ATTEST_AWS_DOMAIN "/latest/meta-data/tags/instance/athenz-domain"
 #define ATTEST_AWS_CREDENTIALS "/latest/meta-data/iam/security-credentials/"
 #define ATTEST_AWS_PROFILE_MAX 4096 /* bytes of an answer; a kilobyte at most is usual */
 #define ATTEST_AWS_CREDENTIALS_MAX 16384
@@ -96,6 +97,34 @@ static int attest_aws_role(struct imds *i, char ret[static STS_ROLE_MAX],
 	return 0;
 }
 
+static bool attest_aws_is_absent(int r, const struct fetchjob_result *result)
+{
+	return r == -EPERM && result->code == PST_IMDS_REFUSED && result->http_status == 404;
+}
+
+/* A profile that names a service only: its domain is in a tag of the instance. */
+static int attest_aws_add_domain(struct imds *i, const char *profile, struct fetchjob_self *self,
+				 struct fetchjob_result *ret_result)
+{
+	_cleanup_(attest_aws_text_release) struct attest_aws_text t = { 0 };
+	char service[PRINCIPAL_MAX];
+	int n, r = imds_get(i, ATTEST_AWS_DOMAIN, PRINCIPAL_MAX, &t.bytes, &t.len, ret_result);
+
+	if (attest_aws_is_absent(r, ret_result))
+		return fetchfail_set(ret_result, PST_NAME_UNKNOWN,
+				     "the instance profile %.120s names no domain, and the "
+				     "metadata of the instance has no tag athenz-domain",
+				     profile);
+	if (r < 0)
+		return r;
+	memcpy(service, self->principal, sizeof(service));
+	n = snprintf(self->principal, sizeof(self->principal), "%s.%s", t.bytes, service);
+	if (n < 0 || (size_t)n >= sizeof(self->principal))
+		return fetchfail_set(ret_result, PST_NAME_UNKNOWN,
+				     "the tag athenz-domain and the service together are too long");
+	return 0;
+}
+
 static int attest_aws_arn(struct imds *i, char ret[static ATTEST_AWS_ARN_MAX],
 			  struct fetchjob_result *ret_result)
 {
@@ -103,8 +132,7 @@ static int attest_aws_arn(struct imds *i, char ret[static ATTEST_AWS_ARN_MAX],
 	int r = imds_get(i, ATTEST_AWS_PROFILE, ATTEST_AWS_PROFILE_MAX, &t.bytes, &t.len,
 			 ret_result);
 
-	/* 404: an instance without a profile. */
-	if (r == -EPERM && ret_result->code == PST_IMDS_REFUSED && ret_result->http_status == 404)
+	if (attest_aws_is_absent(r, ret_result))
 		return fetchfail_set(
 			ret_result, PST_NAME_UNKNOWN,
 			"no domain and service are configured, and the instance has no "
@@ -113,6 +141,13 @@ static int attest_aws_arn(struct imds *i, char ret[static ATTEST_AWS_ARN_MAX],
 		return r;
 	r = athenz_decode_profile(t.bytes, t.len, ret, ATTEST_AWS_ARN_MAX);
 	return r < 0 ? attest_aws_bad(r, ATTEST_AWS_PROFILE, ret_result) : 0;
+}
+
+/* A whole name, with its domain. */
+static bool attest_aws_take_name(const char *name, struct fetchjob_self *ret)
+{
+	return attest_aws_parse_name(name, ret->principal, sizeof(ret->principal)) &&
+	       strchr(ret->principal, '.');
 }
 
 /* The name of the service is in that of the instance profile, which is what follows the last slash
@@ -124,12 +159,14 @@ static int attest_aws_profile(struct imds *i, struct fetchjob_self *ret,
 	int r = attest_aws_arn(i, arn, ret_result);
 	const char *slash = r == 0 ? strrchr(arn, '/') : NULL;
 
-	if (slash && attest_aws_parse_name(slash + 1, ret->principal, sizeof(ret->principal)))
+	if (slash && attest_aws_take_name(slash + 1, ret))
 		return 0;
 	if (r == 0)
 		r = attest_aws_role(i, role, ret_result);
-	if (r < 0 || attest_aws_parse_name(role, ret->principal, sizeof(ret->principal)))
+	if (r < 0 || attest_aws_take_name(role, ret))
 		return r;
+	if (slash && attest_aws_parse_name(slash + 1, ret->principal, sizeof(ret->principal)))
+		return attest_aws_add_domain(i, arn, ret, ret_result);
 	return fetchfail_set(ret_result, PST_NAME_UNKNOWN,
 			     "neither the instance profile %.100s nor its role %s is named "
 			     "<domain>.<service>" ATTEST_AWS_SUFFIX,
@@ -256,12 +293,14 @@ static int attest_aws_ask_sts(const struct attest *a, const struct fetchjob_self
 static int attest_aws_signature(struct imds *i, struct athenz_evidence *e,
 				struct fetchjob_result *ret_result)
 {
+	char path[sizeof(ATTEST_AWS_SIGNATURE) + sizeof(i->conf->document_signature)];
 	size_t len;
-	int r = imds_get(i, ATTEST_AWS_SIGNATURE, ATTEST_AWS_SIGNATURE_MAX, &e->signature, &len,
-			 ret_result);
+	int r;
 
+	snprintf(path, sizeof(path), ATTEST_AWS_SIGNATURE "%s", i->conf->document_signature);
+	r = imds_get(i, path, ATTEST_AWS_SIGNATURE_MAX, &e->signature, &len, ret_result);
 	if (r == 0 && (len == 0 || strlen(e->signature) != len))
-		return attest_aws_bad(-EBADMSG, ATTEST_AWS_SIGNATURE, ret_result);
+		return attest_aws_bad(-EBADMSG, path, ret_result);
 	return r;
 }
 

@@ -93,6 +93,7 @@ static const struct conf_item zoneconf_items[] = {
 	{ "aws", "sts_address", conf_set_endpoint, ZONECONF_AT(sts),
 	  .range = "[IPv6 address]:port", .doc = "STS." },
 	ZONECONF_IGNORED("aws", "imds"),
+	ZONECONF_IGNORED("aws", "document_signature"),
 	ZONECONF_IGNORED("aws", "credentials"),
 	ZONECONF_IGNORED("aws", "role_path"),
 	ZONECONF_IGNORED("aws", "role_omits_domain"),

@@ -9,10 +9,10 @@ deadline=120
 trust_domain=postern.example
 audience=https://zts.example:4443/zts/v1
 
-# Tokens count, credentials do not: the issuer asks no STS.
+# Tokens count, credentials do not: the issuer asks no STS. It believes RSA signatures only.
 web_issuer()
 {
-	sed -i '/^sts_/d' "$postern_at/zts/ztsd.conf"
+	sed -i '/^sts_/d; s/aws-dsa/aws-rsa2048/' "$postern_at/zts/ztsd.conf"
 	mkdir -p "$postern_at/zts/ztsd.conf.d"
 	cat >"$postern_at/zts/ztsd.conf.d/web.conf" <<-E
 	[ztsd]
@@ -29,9 +29,9 @@ web_issuer()
 web_host()
 {
 	mkdir -p "$postern_at/host1/postern.conf.d"
-	printf '%s\n' '[csr]' 'private_ip = yes' 'instance_dns = yes' \
+	printf '%s\n' '[csr]' 'private_ip = yes' 'instance_dns = yes' 'wildcard_dns = yes' \
 		"spiffe_trust_domain = $trust_domain" 'spiffe_namespace = hosts' \
-		'[aws]' "$@" >"$postern_at/host1/postern.conf.d/web.conf"
+		'[aws]' 'document_signature = rsa2048' "$@" >"$postern_at/host1/postern.conf.d/web.conf"
 }
 
 # web_names: every name, and no other, is in the certificate that is in use.
@@ -40,6 +40,7 @@ web_names()
 	local wanted got
 	wanted=$(sort <<-E
 	DNS:tenant-host.vespa-tenant-acme-aws-123456789012.$postern_suffix
+	DNS:*.tenant-host.vespa-tenant-acme-aws-123456789012.$postern_suffix
 	DNS:$(postern_instance host1).instanceid.athenz.$postern_suffix
 	URI:spiffe://$trust_domain/ns/hosts/sa/$postern_tenant
 	URI:athenz://instanceid/$postern_provider/$(postern_instance host1)

@@ -65,11 +65,13 @@ static void test_certconf_few_lines_are_enough(void)
 	CU_ASSERT_TRUE(c->spiffe);
 	CU_ASSERT_STRING_EQUAL(c->spiffe_trust_domain, "");
 	CU_ASSERT_STRING_EQUAL(c->spiffe_namespace, "default");
+	CU_ASSERT_FALSE(c->wildcard_dns);
 	CU_ASSERT_FALSE(c->instance_dns);
 	CU_ASSERT_FALSE(c->private_ip);
 	CU_ASSERT_EQUAL(c->n_imds, 2);
 	CU_ASSERT_STRING_EQUAL(c->imds[0], "http://[fd00:ec2::254]");
 	CU_ASSERT_STRING_EQUAL(c->imds[1], "http://169.254.169.254");
+	CU_ASSERT_STRING_EQUAL(c->document_signature, "pkcs7");
 	CU_ASSERT_EQUAL(c->credentials, CERTCONF_ASSUME_ROLE);
 	CU_ASSERT_STRING_EQUAL(c->role_path, "");
 	CU_ASSERT_FALSE(c->role_omits_domain);
@@ -89,8 +91,9 @@ static const char test_certconf_full[] =
 	"[csr]\nsuffixes = a.example b.example\nsuffixes = c.example\ncountry = NO\n"
 	"organization = Example, Inc. & more\norganizational_unit = Hosts\n"
 	"spiffe = yes\nspiffe_trust_domain = athenz.io\nspiffe_namespace = prod\n"
-	"instance_dns = yes\nprivate_ip = yes\n"
-	"[aws]\nimds = http://[::1]:8169\ncredentials = web-identity\n"
+	"wildcard_dns = yes\ninstance_dns = yes\nprivate_ip = yes\n"
+	"[aws]\nimds = http://[::1]:8169\ndocument_signature = rsa2048\n"
+	"credentials = web-identity\n"
 	"role_path = athenz/hosts/\nrole_omits_domain = yes\n"
 	"sts_url = https://sts.{region}.amazonaws.com/\nsts_address = [::1]:4443\n"
 	"sts_ca = /sts.pem\naudience = https://zts.example\n"
@@ -123,10 +126,12 @@ static void test_certconf_every_key(void)
 	CU_ASSERT_STRING_EQUAL(c->organizational_unit, "Hosts");
 	CU_ASSERT_STRING_EQUAL(c->spiffe_trust_domain, "athenz.io");
 	CU_ASSERT_STRING_EQUAL(c->spiffe_namespace, "prod");
+	CU_ASSERT_TRUE(c->wildcard_dns);
 	CU_ASSERT_TRUE(c->instance_dns);
 	CU_ASSERT_TRUE(c->private_ip);
 	CU_ASSERT_EQUAL(c->n_imds, 1);
 	CU_ASSERT_STRING_EQUAL(c->imds[0], "http://[::1]:8169");
+	CU_ASSERT_STRING_EQUAL(c->document_signature, "rsa2048");
 	CU_ASSERT_EQUAL(c->credentials, CERTCONF_WEB_IDENTITY);
 	CU_ASSERT_STRING_EQUAL(c->role_path, "athenz/hosts/");
 	CU_ASSERT_TRUE(c->role_omits_domain);
@@ -240,6 +245,8 @@ static const struct test_certconf_row test_certconf_rows[] = {
 	{ TOK, NULL, "instance_id = a/b\n", "instance_id" },
 	{ TOK, NULL, "instance_id = ..\n", "instance_id" },
 	{ TOK, NULL, "[csr]\nprivate_ip = yes\n", "private_ip" },
+	{ TOK, NULL, "[csr]\nwildcard_dns = yes\n", "wildcard_dns" },
+	{ TOK, NULL, "[csr]\nwildcard_dns = yes\nsuffixes = a.b\n", NULL },
 	{ TOK, NULL, "[csr]\ninstance_dns = yes\n", "instance_dns" },
 	{ TOK, NULL, "[csr]\ninstance_dns = yes\nsuffixes = a.b\n", NULL },
 	{ AWS, NULL, "[certd]\nkey_type = ec-p384\n", "key_type" },
@@ -265,7 +272,9 @@ static const struct test_certconf_row test_certconf_rows[] = {
 	{ AWS, NULL, "spiffe = no\nspiffe_trust_domain = a.b\n", "spiffe_trust_domain" },
 	{ AWS, NULL, "spiffe_trust_domain = a/b\n", "spiffe_trust_domain" },
 	{ AWS, NULL, "spiffe_namespace = a.b\n", "spiffe_namespace" },
+	{ AWS, NULL, "wildcard_dns = 1\n", "wildcard_dns" },
 	{ AWS, NULL, "instance_dns = 1\n", "instance_dns" },
+	{ AWS, NULL, "[aws]\ndocument_signature = signature\n", "pkcs7 or rsa2048" },
 	{ AWS, NULL, "private_ip = 1\n", "private_ip" },
 	{ AWS, NULL, "[aws]\nimds = http://169.254.169.254:80\n", NULL },
 	{ AWS, NULL, "[aws]\nimds = https://169.254.169.254\n", "imds" },

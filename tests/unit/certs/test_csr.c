@@ -529,6 +529,7 @@ static const struct certconf test_csr_conf = {
 	.organization = "Vespa AS",
 	.spiffe = true,
 	.spiffe_namespace = "default",
+	.wildcard_dns = true,
 	.instance_dns = true,
 	.private_ip = true,
 };
@@ -572,6 +573,8 @@ static void test_csr_makes_all(void)
 	static const struct csr_name names[] = {
 		{ CSR_DNS, "tenant-host.vespa-tenant-acme-aws-123456789012.aws.athenz.example" },
 		{ CSR_DNS, "tenant-host.vespa-tenant-acme-aws-123456789012.aws.athenz.other" },
+		{ CSR_DNS, "*.tenant-host.vespa-tenant-acme-aws-123456789012.aws.athenz.example" },
+		{ CSR_DNS, "*.tenant-host.vespa-tenant-acme-aws-123456789012.aws.athenz.other" },
 		{ CSR_DNS, ID ".instanceid.athenz.aws.athenz.example" },
 		{ CSR_URI, SPIFFE },
 		{ CSR_URI, URI },
@@ -647,7 +650,7 @@ static void test_csr_makes_unit(void)
 
 	memcpy(conf.organizational_unit, "hosts", 6);
 	spec.conf = &conf;
-	CU_ASSERT_EQUAL(test_csr_make(&spec, &c), 6);
+	CU_ASSERT_EQUAL(test_csr_make(&spec, &c), 8);
 	CU_ASSERT_STRING_EQUAL(c.organizational_unit, "hosts");
 	csr_release(&c);
 }
@@ -663,14 +666,14 @@ static void test_csr_makes_long_names(void)
 
 	CU_ASSERT_TRUE(sizeof(who) - 1 > 64);
 	spec.principal = who;
-	CU_ASSERT_EQUAL(test_csr_make(&spec, &c), 6);
+	CU_ASSERT_EQUAL(test_csr_make(&spec, &c), 8);
 	CU_ASSERT_STRING_EQUAL(c.common_name, who);
 	csr_release(&c);
 	memset(longest, 'x', sizeof(longest));
 	longest[1] = '.';
 	longest[PRINCIPAL_MAX - 1] = '\0';
 	spec.principal = longest;
-	CU_ASSERT_EQUAL(test_csr_make(&spec, &c), 6);
+	CU_ASSERT_EQUAL(test_csr_make(&spec, &c), 8);
 	CU_ASSERT_STRING_EQUAL(c.common_name, longest);
 	csr_release(&c);
 }
@@ -681,7 +684,7 @@ static void test_csr_lowers_names(void)
 	struct csr c = { 0 };
 
 	spec.principal = "Vespa.Host";
-	CU_ASSERT_EQUAL(test_csr_make(&spec, &c), 6);
+	CU_ASSERT_EQUAL(test_csr_make(&spec, &c), 8);
 	CU_ASSERT_STRING_EQUAL(c.common_name, "vespa.host");
 	csr_release(&c);
 }

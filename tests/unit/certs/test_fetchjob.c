@@ -55,10 +55,11 @@ static void test_fetchjob_fill_conf(struct certconf *c)
 	c->spiffe = true;
 	FILL(c->spiffe_trust_domain, 'w');
 	FILL(c->spiffe_namespace, 'n');
-	c->instance_dns = c->private_ip = true;
+	c->wildcard_dns = c->instance_dns = c->private_ip = true;
 	c->n_imds = CERTCONF_IMDS_MAX;
 	for (size_t i = 0; i < CERTCONF_IMDS_MAX; i++)
 		FILL(c->imds[i], '5' + (int)i);
+	FILL(c->document_signature, 'G');
 	c->credentials = CERTCONF_NO_CREDENTIALS;
 	FILL(c->role_path, 'R');
 	c->role_omits_domain = true;

@@ -63,6 +63,8 @@ static const char *stubaws_find(const struct stubaws *s, const char *request)
 		  s->document ? s->document : STUBAWS_DOCUMENT },
 		{ "GET /latest/dynamic/instance-identity/pkcs7 ",
 		  s->signature ? s->signature : STUBAWS_SIGNATURE },
+		{ "GET /latest/dynamic/instance-identity/rsa2048 ", s->rsa2048 },
+		{ "GET /latest/meta-data/tags/instance/athenz-domain ", s->domain },
 		{ "GET /latest/meta-data/iam/info ", *profile ? info : NULL },
 		{ "GET /latest/meta-data/iam/security-credentials/ ", role },
 		{ path, s->credentials ? s->credentials : stubaws_credentials },

@@ -20,7 +20,9 @@
 struct stubaws {
 	const char *document;    /* NULL: STUBAWS_DOCUMENT */
 	const char *signature;   /* NULL: STUBAWS_SIGNATURE */
+	const char *rsa2048;     /* the other signature; NULL: none */
 	const char *profile;     /* name of the instance profile; NULL: STUBAWS_PROFILE; "": none */
+	const char *domain;      /* the tag athenz-domain; NULL: none */
 	const char *role;        /* answer of security-credentials/; NULL: STUBAWS_PROFILE */
 	const char *credentials; /* NULL: good ones */
 	const char *token;       /* NULL: one that is new each time */

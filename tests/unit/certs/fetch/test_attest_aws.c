@@ -33,6 +33,7 @@ static void test_attest_aws_setup(void)
 		.provider_prefix = "athenz.aws",
 		.sts_url = "https://sts.{region}.example",
 		.zts_url = "https://zts.example",
+		.document_signature = "pkcs7",
 		.signing_algorithm = "RS256",
 		.token_duration_s = 60,
 		.timeout_ms = 10000,
@@ -147,7 +148,8 @@ static void test_attest_aws_role_names(void)
 		{ "web", "acme.prod.tenant-host-service", "acme.prod.tenant-host", PST_NONE, "" },
 		{ "web", "acme.host-service@blue\n", "acme.host", PST_NONE, "" },
 		{ "acme.host-service", "acme.other-service", "acme.host", PST_NONE, "" },
-		{ "web", "host-service", NULL, PST_NAME_UNKNOWN, "'host' is not the name" },
+		{ "web", "host-service", NULL, PST_NAME_UNKNOWN,
+		  "instance-profile/web nor its role host-service is named" },
 		{ "web", "acme.host", NULL, PST_NAME_UNKNOWN,
 		  "instance-profile/web nor its role acme.host is named" },
 		{ "web", "a b", NULL, PST_IMDS_ANSWER, "security-credentials" },
@@ -164,6 +166,61 @@ static void test_attest_aws_role_names(void)
 		}
 		CU_ASSERT_EQUAL(r, 0);
 		CU_ASSERT_STRING_EQUAL(self.principal, rows[i].principal);
+	}
+}
+
+/* The domain in a tag, for a profile that names a service only. */
+static void test_attest_aws_tag(void)
+{
+	static const struct {
+		const char *profile, *domain, *principal, *detail;
+	} rows[] = {
+		{ "tenant-host-service", "acme.prod", "acme.prod.tenant-host", NULL },
+		{ "tenant-host-service@blue", "acme", "acme.tenant-host", NULL },
+		/* A whole name needs no tag. */
+		{ "acme.host-service", "other", "acme.host", NULL },
+		{ "tenant-host-service", NULL, NULL, "no tag athenz-domain" },
+		{ "tenant-host-service", "", NULL, "'.tenant-host' is not the name" },
+		{ "tenant-host-service", "acme\n", NULL, "is not the name of a service" },
+		{ "tenant-host-service", "a/b", NULL, "is not the name of a service" },
+	};
+	struct fetchjob_self self;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct stubaws aws = { .profile = rows[i].profile,
+				       .domain = rows[i].domain,
+				       .role = "web" };
+		int r = test_attest_aws_identify(&aws, &self);
+
+		if (!rows[i].principal) {
+			test_attest_aws_expect(__LINE__, r, PST_NAME_UNKNOWN, rows[i].detail);
+			continue;
+		}
+		CU_ASSERT_EQUAL(r, 0);
+		CU_ASSERT_STRING_EQUAL(self.principal, rows[i].principal);
+	}
+}
+
+/* Domain and service fit at -1 and 0; the tag alone is too long before that is asked. */
+static void test_attest_aws_tag_size(void)
+{
+	static char domain[PRINCIPAL_MAX + 2];
+	struct fetchjob_self self;
+
+	for (size_t len = PRINCIPAL_MAX - 7; len <= PRINCIPAL_MAX + 1; len++) {
+		struct stubaws aws = { .profile = "host-service", .domain = domain, .role = "web" };
+		int r;
+
+		memset(domain, 'a', len);
+		r = test_attest_aws_identify(&aws, &self);
+		if (len + strlen(".host") < PRINCIPAL_MAX) {
+			CU_ASSERT_EQUAL(r, 0);
+			continue;
+		}
+		if (len <= PRINCIPAL_MAX)
+			test_attest_aws_expect(__LINE__, r, PST_NAME_UNKNOWN, "too long");
+		else
+			test_attest_aws_expect(__LINE__, r, PST_IMDS_ANSWER, "larger");
 	}
 }
 
@@ -257,6 +314,26 @@ static int test_attest_aws_prove(struct stubaws *aws, struct stubsts *sts, int *
 	webstub_stop(&imds_server);
 	webstub_stop(&sts_server);
 	return r;
+}
+
+/* The signature that is configured, and no other. */
+static void test_attest_aws_picks_signature(void)
+{
+	static const char other[] = "MIAGCSqGSIb3DQEHAqCB\n";
+	_cleanup_(athenz_evidence_release) struct athenz_evidence e = { 0 };
+	struct stubaws aws = { .rsa2048 = other };
+	struct stubsts sts = { 0 };
+	const char *text;
+
+	snprintf(test_attest_aws_conf.document_signature,
+		 sizeof(test_attest_aws_conf.document_signature), "rsa2048");
+	CU_ASSERT_EQUAL(test_attest_aws_prove(&aws, &sts, NULL), 0);
+	text = test_attest_aws_proof.evidence;
+	CU_ASSERT_TRUE(text && athenz_decode_evidence(text, strlen(text), &e) == 0);
+	CU_ASSERT_TRUE(e.signature && !strcmp(e.signature, other));
+	aws.rsa2048 = NULL;
+	test_attest_aws_expect(__LINE__, test_attest_aws_prove(&aws, &sts, NULL), PST_IMDS_REFUSED,
+			       "rsa2048: status 404");
 }
 
 static void test_attest_aws_check_evidence(const struct athenz_evidence *want)
@@ -452,10 +529,13 @@ static void test_attest_aws_memory(void)
 static const struct tap_test test_attest_aws_tests[] = {
 	{ "names", test_attest_aws_names },
 	{ "names of roles of profiles", test_attest_aws_role_names },
+	{ "domain in a tag", test_attest_aws_tag },
+	{ "size of that domain", test_attest_aws_tag_size },
 	{ "configured names", test_attest_aws_configured },
 	{ "bad documents", test_attest_aws_bad_document },
 	{ "size of the document", test_attest_aws_document_size },
 	{ "proves", test_attest_aws_proves },
+	{ "picks a signature", test_attest_aws_picks_signature },
 	{ "names of roles", test_attest_aws_roles },
 	{ "refusals", test_attest_aws_refusals },
 	{ "large evidence", test_attest_aws_large_evidence },
