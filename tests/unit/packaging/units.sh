@@ -6,6 +6,7 @@ set -uo pipefail
 
 units=$1/packaging/systemd build=$2
 n=0 failed=0
+all=(certd netpolicy-boot netpolicy-links-down netpolicyd ztsd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -54,6 +55,60 @@ has netpolicyd CapabilityBoundingSet CAP_NET_ADMIN
 has netpolicyd NoNewPrivileges yes
 has netpolicyd RestrictAddressFamilies AF_NETLINK AF_UNIX
 has netpolicyd WantedBy multi-user.target
+# A host that gets no identity finishes its boot: nothing but who needs the identity waits for it.
+has certd Type notify
+has certd DefaultDependencies no
+has certd Requires sysinit.target
+has certd After sysinit.target basic.target netpolicy-boot.service network-online.target
+has certd Conflicts shutdown.target
+has certd Before shutdown.target tunneld.service gatewayd.service
+has certd TimeoutStartSec infinity
+has certd Restart always
+has certd RestartPreventExitStatus 2 64
+has certd NoNewPrivileges yes
+has certd ProtectSystem strict
+has certd StateDirectory postern/certd sia
+has certd RuntimeDirectory postern/certd
+has certd RuntimeDirectoryPreserve yes
+has certd WantedBy multi-user.target
+has ztsd Type notify
+has ztsd After netpolicy-boot.service network-online.target
+has ztsd Restart always
+has ztsd RestartPreventExitStatus 2 64
+has ztsd NoNewPrivileges yes
+has ztsd ProtectSystem strict
+has ztsd StateDirectory postern-ztsd
+has ztsd RuntimeDirectoryPreserve yes
+has ztsd WantedBy multi-user.target
+
+# Nothing of what could be more than they need: what is listed is all.
+caps_are() # caps_are UNIT CAP...
+{
+	local have want
+	have=$(sed -n 's/^CapabilityBoundingSet=//p' "$units/$1.service.in" | tr ' ' '\n' | sort)
+	want=$(printf '%s\n' "${@:2}" | sort)
+	[ "$have" = "$want" ]
+	report $? "$1: capabilities" "$have"
+}
+caps_are certd CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_CHOWN CAP_DAC_READ_SEARCH
+caps_are ztsd CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_CHOWN CAP_DAC_READ_SEARCH CAP_NET_BIND_SERVICE
+
+# What the sandboxes of certd's workers ask the kernel for; @system-service has none of it.
+has certd SystemCallFilter @system-service seccomp landlock_create_ruleset landlock_restrict_self
+
+if command -v systemd-sysusers >/dev/null; then
+	mkdir -p "$scratch/root/etc"
+	out=$(systemd-sysusers --root="$scratch/root" "$units/sysusers.conf" 2>&1)
+	status=$?
+	for user in postern-certd postern-ztsd; do
+		grep "^$user:" "$scratch/root/etc/passwd" >/dev/null || status=1
+	done
+	grep '^postern-identity:' "$scratch/root/etc/group" >/dev/null || status=1
+	report $status "systemd-sysusers makes them" "$out"
+else
+	n=$((n + 1))
+	echo "ok $n - systemd-sysusers makes them # SKIP systemd-sysusers is not there"
+fi
 
 # Stopping the unit must not open the host: nothing runs then.
 ! grep -q '^ExecStop' "$units"/*.in
@@ -76,11 +131,13 @@ else
 fi
 
 if command -v systemd-analyze >/dev/null; then
-	for unit in netpolicy-boot netpolicy-links-down netpolicyd; do
-		sed "s|@sbindir@|$build/netpolicy|" "$units/$unit.service.in" >"$scratch/$unit.service"
+	mkdir "$scratch/sbin"
+	ln -s "$build"/netpolicy/netpolicy* "$build"/certs/{certd/certd,ztsd/ztsd} "$scratch/sbin/"
+	for unit in "${all[@]}"; do
+		sed "s|@sbindir@|$scratch/sbin|" "$units/$unit.service.in" >"$scratch/$unit.service"
 	done
 	out=$(SYSTEMD_UNIT_PATH=$scratch: systemd-analyze verify --man=no "$scratch"/*.service 2>&1 |
-		grep -F -e netpolicy || :)
+		grep -F -e netpolicy -e certd -e ztsd || :)
 	[ -z "$out" ]
 	report $? "systemd-analyze verify" "$out"
 else
