@@ -157,3 +157,14 @@ int files_make_dir(const char *path, mode_t mode)
 		return -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
+
+int files_make_path(const char *path, mode_t mode)
+{
+	char copy[FILES_PATH_MAX];
+	int r = files_make_dir(path, mode);
+
+	if (r != -ENOENT || (size_t)snprintf(copy, sizeof(copy), "%s", path) >= sizeof(copy))
+		return r;
+	r = files_make_dir(dirname(copy), 0755);
+	return r < 0 ? r : files_make_dir(path, mode);
+}

@@ -28,5 +28,8 @@ int files_write(const char *path, const void *data, size_t len, mode_t mode) _wa
  * Errors: 0; -ENOTDIR when something else is there; -errno. */
 int files_make_dir(const char *path, mode_t mode) _warn_unused_;
 
+/* As files_make_dir(), after its parent (mode 0755) where that is absent. */
+int files_make_path(const char *path, mode_t mode) _warn_unused_;
+
 /* free() for _cleanup_(files_freep). */
 void files_freep(uint8_t **p);

@@ -234,6 +234,14 @@ static void certlife_fail(struct certlife *l, enum pst code, uint32_t retry_afte
 	certlife_save(l);
 }
 
+static void certlife_fail_store(struct certlife *l, int error)
+{
+	char detail[CONF_VALUE_MAX + 64];
+
+	snprintf(detail, sizeof(detail), "%s: %s", l->conf->sia_dir, strerror(-error));
+	certlife_fail(l, PST_STORE_WRITE, 0, detail);
+}
+
 static void certlife_succeed(struct certlife *l, enum schedule_step step)
 {
 	l->state.last_step = step;
@@ -393,7 +401,7 @@ static void certlife_on_fetched(struct certlife *l, const struct fetchjob_result
 
 	fetchworker_forget(&l->worker);
 	if (r < 0) {
-		certlife_fail(l, PST_STORE_WRITE, 0, strerror(-r));
+		certlife_fail_store(l, r);
 		return;
 	}
 	log_debug("%s: the issuer gave serial %s in %u ms; proving it",
@@ -413,7 +421,7 @@ static void certlife_accept(struct certlife *l, const struct fetchjob_result *re
 	int r = siastore_commit(&l->store, l->state.self.principal);
 
 	if (r < 0) {
-		certlife_fail(l, PST_STORE_WRITE, 0, strerror(-r));
+		certlife_fail_store(l, r);
 		return;
 	}
 	if (r == SIASTORE_E_LATE)
@@ -609,7 +617,7 @@ static bool certlife_start(struct certlife *l, enum schedule_step step)
 	if (r == 0 && asks)
 		r = certlife_before_asking(l, &now);
 	if (r < 0) {
-		certlife_fail(l, PST_STORE_WRITE, 0, strerror(-r));
+		certlife_fail_store(l, r);
 		return true;
 	}
 	r = certlife_spawn(l, step, &now);

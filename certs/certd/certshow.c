@@ -45,9 +45,16 @@ static void certshow_line(struct buf *b, const char *name, const char *value)
 		buf_addf(b, "  %-10s %s\n", name, value);
 }
 
+static void certshow_action(struct buf *b, enum pst code)
+{
+	const struct pst_info *info = code ? pst_find(code) : NULL;
+
+	if (info)
+		buf_addf(b, "  %-10s PST-%04u: %s\n", "do", (unsigned int)info->code, info->action);
+}
+
 static void certshow_head(struct buf *b, const struct certstat *s)
 {
-	const struct pst_info *info = s->reason_code ? pst_find(s->reason_code) : NULL;
 	char age[24];
 
 	if (s->ready) {
@@ -56,8 +63,7 @@ static void certshow_head(struct buf *b, const struct certstat *s)
 		return;
 	}
 	buf_addf(b, "NOT READY  %s\n", s->reason);
-	if (info)
-		buf_addf(b, "  %-10s PST-%04u: %s\n", "do", (unsigned int)info->code, info->action);
+	certshow_action(b, s->reason_code);
 }
 
 static void certshow_pair(struct buf *b, const struct certstat *s)
@@ -88,6 +94,9 @@ static void certshow_attempts(struct buf *b, const struct certstat *s)
 			 schedule_step_name(s->last_step), (unsigned int)s->last_code,
 			 pst_text(s->last_code), *s->last_detail ? ": " : "", s->last_detail,
 			 certshow_when(s, s->last_wall, when));
+	/* A failure that nobody feels yet; what is felt stands at the top. */
+	if (s->last_step != SCHEDULE_NONE && s->last_code != s->reason_code)
+		certshow_action(b, s->last_code);
 	if (s->running != SCHEDULE_NONE)
 		buf_addf(b, "  %-10s %s runs\n", "now", schedule_step_name(s->running));
 	else if (s->next_wall <= s->now_wall)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,18 +162,6 @@ static int main_ask(const struct main_options *o, enum certstat_type type)
 
 /* ---- the daemon ---- */
 
-/* Makes @path, and its parent where that is absent. */
-static int main_make_path(const char *path, mode_t mode)
-{
-	char copy[FILES_PATH_MAX];
-	int r = files_make_dir(path, mode);
-
-	if (r != -ENOENT || (size_t)snprintf(copy, sizeof(copy), "%s", path) >= sizeof(copy))
-		return r;
-	r = files_make_dir(dirname(copy), 0755);
-	return r < 0 ? r : files_make_dir(path, mode);
-}
-
 /* Gives the directory @name below @at to certd's user. Follows no link: what is in there may be
  * somebody else's doing, and we are root. */
 static int main_give(int at, const char *name, uid_t uid, gid_t gid, int *ret_fd)
@@ -196,7 +183,7 @@ static int main_give(int at, const char *name, uid_t uid, gid_t gid, int *ret_fd
 
 static int main_make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
-	int r = main_make_path(path, mode);
+	int r = files_make_path(path, mode);
 
 	if (r == 0)
 		r = main_give(AT_FDCWD, path, uid, gid, NULL);
@@ -210,7 +197,7 @@ static int main_make_sia(const char *path, uid_t uid, gid_t gid)
 {
 	static const char *const names[] = { "keys", "certs", ".pairs" };
 	_cleanup_(closep) int fd = -1;
-	int r = main_make_path(path, 0755);
+	int r = files_make_path(path, 0755);
 
 	if (r == 0)
 		r = main_give(AT_FDCWD, path, uid, gid, &fd);
@@ -286,6 +273,33 @@ static int main_serve(const struct certconf *conf, const struct certagent_paths 
 	return r < 0 ? r : certagent_run(a);
 }
 
+/* What a start would need beside a configuration that is understood. */
+static int main_check(const struct certconf *conf, const char *path)
+{
+	const struct {
+		const char *key, *file;
+	} files[] = {
+		{ "[certd] zts_ca", conf->zts_ca },
+		{ "[certd] ca_pin", conf->ca_pin },
+		{ "[certd] token_file", conf->token_file },
+		{ "[aws] sts_ca", conf->sts_ca },
+	};
+	uid_t uid;
+	gid_t gid;
+	int r = *conf->user ? main_find_user(conf->user, &uid, &gid) : 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (!*files[i].file || access(files[i].file, R_OK) == 0)
+			continue;
+		r = -errno;
+		log_error("%s = %s: %s", files[i].key, files[i].file, strerror(errno));
+	}
+	if (r < 0)
+		return MAIN_EXIT_CONFIG;
+	printf("%s: configuration OK, issuer %s\n", path, conf->zts_url);
+	return 0;
+}
+
 static int main_run(const struct main_options *o)
 {
 	static struct certconf conf;
@@ -297,10 +311,8 @@ static int main_run(const struct main_options *o)
 		log_error("%s", error.text);
 		return MAIN_EXIT_CONFIG;
 	}
-	if (o->check) {
-		printf("%s: configuration OK, issuer %s\n", o->config, conf.zts_url);
-		return 0;
-	}
+	if (o->check)
+		return main_check(&conf, o->config);
 	return main_serve(&conf, &o->paths) < 0 ? 1 : 0;
 }
 

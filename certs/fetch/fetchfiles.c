@@ -42,6 +42,19 @@ static int fetchfiles_read(const char *path, const struct fetchfiles_want *want,
 	return r;
 }
 
+/* libcurl would blame the server for a file that holds no CA. */
+static int fetchfiles_read_ca(const char *path, const struct fetchfiles_want *want,
+			      struct fetchfiles_text *ret, struct fetchjob_result *ret_result)
+{
+	static const char mark[] = "CERTIFICATE-----";
+	int r = fetchfiles_read(path, want, ret, ret_result);
+
+	if (r == 0 && !memmem(ret->bytes, ret->len, mark, strlen(mark)))
+		return fetchfail_set(ret_result, want->code,
+				     "%s %.150s: holds no certificate in PEM", want->what, path);
+	return r;
+}
+
 /* @path, or the first of the system's places that exists. */
 static int fetchfiles_read_cas(const char *what, const char *path, struct fetchfiles_text *ret,
 			       struct fetchjob_result *ret_result)
@@ -49,7 +62,7 @@ static int fetchfiles_read_cas(const char *what, const char *path, struct fetchf
 	const struct fetchfiles_want want = { what, PST_IDENTITY_FILES, FETCHFILES_CA_MAX };
 
 	if (*path)
-		return fetchfiles_read(path, &want, ret, ret_result);
+		return fetchfiles_read_ca(path, &want, ret, ret_result);
 	for (size_t i = 0; i < ARRAY_SIZE(fetchfiles_system_cas); i++) {
 		int r = files_read(fetchfiles_system_cas[i], want.max, &ret->bytes, &ret->len);
 
@@ -156,7 +169,7 @@ static int fetchfiles_read_all(const struct fetchjob_start *job, struct fetchfil
 	if (r < 0 || job->kind == FETCHJOB_IDENTIFY)
 		return r;
 	if (conf->ca_pin[0])
-		r = fetchfiles_read(conf->ca_pin, &pin, &ret->ca_pin, ret_result);
+		r = fetchfiles_read_ca(conf->ca_pin, &pin, &ret->ca_pin, ret_result);
 	if (r == 0 && job->kind != FETCHJOB_CHECK)
 		r = fetchfiles_read_trust(conf, ret, ret_result);
 	if (r == 0 && job->kind != FETCHJOB_REGISTER)

@@ -98,14 +98,21 @@ static enum pst ztscall_error_code(int error)
 	}
 }
 
-static int ztscall_fail_status(const struct httpcall_answer *a, struct fetchjob_result *ret_result)
+static int ztscall_fail_status(const struct ztscall *c, const struct httpcall_answer *a,
+			       const char *url, struct fetchjob_result *ret_result)
 {
 	struct athenz_error error = { 0 };
 	enum pst code;
 
 	athenz_decode_error(a->body, a->body_len, &error);
 	code = athenz_classify(a->status, error.message);
+	if (code == PST_CERT_REFUSED && c->job->kind == FETCHJOB_REGISTER)
+		code = PST_ZTS_REFUSED; /* there was none */
 	ret_result->retry_after_s = a->retry_after_s;
+	/* Most likely the path: who reads this must see it. */
+	if (a->status == 404)
+		return fetchfail_set(ret_result, code, "%.100s: status 404: %s", url,
+				     error.message);
 	return fetchfail_set(ret_result, code ? code : PST_ZTS_UNREACHABLE, "status %u: %s",
 			     a->status, error.message);
 }
@@ -152,7 +159,7 @@ static int ztscall_post(const struct ztscall *c, const char *url, const char *bo
 		return r;
 	ret_result->http_status = a.status;
 	if (a.status != 200 && a.status != 201)
-		return ztscall_fail_status(&a, ret_result);
+		return ztscall_fail_status(c, &a, url, ret_result);
 	*ret = a;
 	a = (struct httpcall_answer){ 0 };
 	return 0;

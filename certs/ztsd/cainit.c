@@ -230,7 +230,7 @@ int cainit_make(const struct cainit_spec *spec, uint64_t now_wall,
 
 	if (r < 0)
 		return r;
-	r = files_make_dir(spec->dir, 0755);
+	r = files_make_path(spec->dir, 0755);
 	if (r < 0)
 		return cainit_fail(&c, r, spec->dir);
 	r = cainit_check_absent(&c);

@@ -597,7 +597,15 @@ int ztsdb_count(struct ztsdb *db, uint64_t *ret)
 
 const char *ztsdb_error(const struct ztsdb *db)
 {
-	return sqlite3_errmsg(db->store.sqlite);
+	/* Only what can be said better than SQLite does. */
+	switch (sqlite3_errcode(db->store.sqlite)) {
+	case SQLITE_BUSY:
+		return ztsdb_explain(-EBUSY);
+	case SQLITE_FULL:
+		return ztsdb_explain(-ENOSPC);
+	default:
+		return sqlite3_errmsg(db->store.sqlite);
+	}
 }
 
 void ztsdb_close(struct ztsdb *db)

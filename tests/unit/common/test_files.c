@@ -253,6 +253,10 @@ static void test_make_dir(void)
 	CU_ASSERT_EQUAL(tmpdir_write("plain", "", 0), 0);
 	CU_ASSERT_EQUAL(files_make_dir(tmpdir_path(other, "plain"), 0700), -ENOTDIR);
 	CU_ASSERT_EQUAL(files_make_dir(tmpdir_path(other, "a/b"), 0700), -ENOENT);
+	CU_ASSERT_EQUAL(files_make_path(tmpdir_path(other, "a/b/c"), 0700), -ENOENT);
+	CU_ASSERT_EQUAL(files_make_path(tmpdir_path(other, "a/b"), 0700), 0);
+	CU_ASSERT_EQUAL(files_make_path(other, 0700), 0);
+	CU_ASSERT_EQUAL(files_make_path(tmpdir_path(other, "plain/b"), 0700), -ENOTDIR);
 	CU_ASSERT_EQUAL(symlink("nowhere", tmpdir_path(other, "dangling")), 0);
 	CU_ASSERT_EQUAL(files_make_dir(other, 0700), -ENOENT);
 }

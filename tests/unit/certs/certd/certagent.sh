@@ -53,8 +53,8 @@ logged()
 # conf LINE…: the configuration, with more lines for [certd].
 conf()
 {
-	printf '%s\n' '[certd]' 'zts_url = https://zts.test/zts/v1' 'zts_ca = /none' 'domain = acme' \
-		'service = host' 'provider = athenz.test' 'attestation = token' 'token_file = /none' \
+	printf '%s\n' '[certd]' 'zts_url = https://zts.test/zts/v1' 'zts_ca = /dev/null' 'domain = acme' \
+		'service = host' 'provider = athenz.test' 'attestation = token' 'token_file = /dev/null' \
 		"sia_dir = $dir/sia" 'retry_min_s = 1' 'retry_max_s = 2' 'timeout_ms = 1000' "$user" "$@" \
 		>"$dir/postern.conf"
 }
@@ -148,6 +148,14 @@ status=0
 { [ $status = 2 ] && logged 'retry_min_s'; } || fail "wrong configuration ends with $status"
 conf
 "$certd" --config "$dir/postern.conf" --check | grep 'OK, issuer https://zts.test' >/dev/null || fail "no OK"
+conf "ca_pin = $dir/nowhere.pem"
+status=0
+"$certd" --config "$dir/postern.conf" --check 2>"$dir/log" || status=$?
+{ [ $status = 2 ] && logged 'nowhere.pem: No such file'; } || fail "a missing file ends with $status"
+user='user = nobody-of-that-name' conf
+status=0
+"$certd" --config "$dir/postern.conf" --check 2>"$dir/log" || status=$?
+{ [ $status = 2 ] && logged "user 'nobody-of-that-name' does not exist"; } || fail "a missing user ends with $status"
 status=0
 "$certd" status --run-dir "$dir/none" 2>"$dir/log" || status=$?
 { [ $status = 2 ] && logged "certd does not run"; } || fail "status without certd ends with $status"
@@ -368,7 +376,7 @@ old=$(serial)
 n=$(jobs_of refresh)
 mv "$dir/sia" "$dir/sia.away"
 kill -HUP "$pid"
-until_ok "told" logged "PST-2016: refresh: the new certificate cannot be written: No such file or directory"
+until_ok "told" logged "PST-2016: refresh: the new certificate cannot be written: $dir/sia: No such file or directory"
 mkdir -m 755 "$dir/sia.new"
 [ "$(id -u)" != 0 ] || chown nobody "$dir/sia.new"
 [ "$(jobs_of refresh)" = "$n" ] || fail "the issuer was asked although nothing could be written"
@@ -394,7 +402,7 @@ if unshare --mount true 2>/dev/null; then
 	until_ok "ready with what is there" ready
 	n=$(jobs_of refresh)
 	kill -HUP "$pid"
-	until_ok "told" logged "PST-2016: refresh: the new certificate cannot be written: Read-only file system"
+	until_ok "told" logged "PST-2016: refresh: the new certificate cannot be written: $dir/sia: Read-only file system"
 	{ ready && [ "$(serial)" = "$old" ] && [ "$(jobs_of refresh)" = "$n" ]; } || fail "the issuer was asked"
 	stop TERM
 else

@@ -115,6 +115,17 @@ static void test_certshow_not_ready(void)
 	test_certshow_expect("  next       identify, now\n");
 	test_certshow_expect("  last       nothing tried yet\n");
 	CU_ASSERT_PTR_NULL(strstr(test_certshow_out, "  do  "));
+	/* What to do is said once where it is ready no more, and also where it still is. */
+	s->reason_code = s->last_code;
+	s->last_step = SCHEDULE_IDENTIFY;
+	test_certshow_text();
+	test_certshow_expect("  do         PST-2002: ");
+	CU_ASSERT_PTR_NULL(strstr(strstr(test_certshow_out, "  do  ") + 1, "  do  "));
+	s->ready = true;
+	s->not_after = s->now_wall + 60;
+	s->reason_code = PST_NONE;
+	test_certshow_text();
+	test_certshow_expect("0 s ago\n  do         PST-2002: it is tried again");
 }
 
 /* A JSON library reads it, with every character that a text may hold. */

@@ -21,15 +21,22 @@ static void test_fetchfiles_path(char path[static CONF_VALUE_MAX], const char *n
 	snprintf(path, CONF_VALUE_MAX, "%s/%s", tmpdir_get(), name);
 }
 
-/* Every file is there, and holds its own name. */
+#define TEST_FETCHFILES_MARK " CERTIFICATE-----"
+
+/* Every file is there, and holds its own name; what must look like certificates does. */
 static void test_fetchfiles_setup(void)
 {
 	static const char *const names[] = { "zts_ca",  "sts_ca",   "ca_pin",     "token",
 					     "key.pem", "cert.pem", "ca.cert.pem" };
 	struct certconf *conf = &test_fetchfiles_job.conf;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		CU_ASSERT_EQUAL(tmpdir_write(names[i], names[i], strlen(names[i])), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char text[64];
+		int n = snprintf(text, sizeof(text), "%s%s", names[i],
+				 i < 3 ? TEST_FETCHFILES_MARK : "");
+
+		CU_ASSERT_EQUAL(tmpdir_write(names[i], text, (size_t)n), 0);
+	}
 	test_fetchfiles_job = (struct fetchjob_start){ .kind = FETCHJOB_REFRESH };
 	test_fetchfiles_path(conf->zts_ca, "zts_ca");
 	test_fetchfiles_path(conf->sts_ca, "sts_ca");
@@ -67,7 +74,12 @@ static void test_fetchfiles_expect(unsigned int line, enum pst code, const char 
 static void test_fetchfiles_same(unsigned int line, const struct fetchfiles_text *t,
 				 const char *want)
 {
-	if (want ? !t->bytes || strcmp((const char *)t->bytes, want) != 0 : t->bytes != NULL)
+	size_t len = want ? strlen(want) : 0;
+	const char *rest = t->bytes ? (char *)t->bytes + len : "";
+
+	if (want ? !t->bytes || strncmp((const char *)t->bytes, want, len) != 0 ||
+			    (*rest && strcmp(rest, TEST_FETCHFILES_MARK) != 0) :
+		   t->bytes != NULL)
 		tap_fail(__FILE__, line, "%s instead of %s", t->bytes ? (char *)t->bytes : "none",
 			 want ? want : "none");
 }
@@ -140,6 +152,24 @@ static void test_fetchfiles_missing(void)
 	}
 }
 
+/* A file that is no CA, a key for example, is to blame itself. */
+static void test_fetchfiles_no_certificate(void)
+{
+	static const char *const names[] = { "zts_ca", "sts_ca", "ca_pin" };
+	static const char *const texts[] = { "", "garbage", "-----BEGIN PRIVATE KEY-----" };
+	char want[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) * ARRAY_SIZE(texts); i++) {
+		const char *name = names[i % ARRAY_SIZE(names)];
+		const char *text = texts[i / ARRAY_SIZE(names)];
+
+		test_fetchfiles_setup();
+		CU_ASSERT_EQUAL(tmpdir_write(name, text, strlen(text)), 0);
+		snprintf(want, sizeof(want), "%s: holds no certificate", name);
+		test_fetchfiles_expect(__LINE__, PST_IDENTITY_FILES, want);
+	}
+}
+
 static void test_fetchfiles_sizes(void)
 {
 	static const struct {
@@ -158,6 +188,7 @@ static void test_fetchfiles_sizes(void)
 	static char bytes[FETCHFILES_CA_MAX + 1];
 
 	memset(bytes, 'x', sizeof(bytes));
+	memcpy(bytes, &TEST_FETCHFILES_MARK[1], strlen(&TEST_FETCHFILES_MARK[1]));
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		test_fetchfiles_setup();
 		test_fetchfiles_job.conf.attestation = rows[i].attestation;
@@ -267,6 +298,7 @@ static void test_fetchfiles_memory(void)
 static const struct tap_test test_fetchfiles_tests[] = {
 	{ "by job", test_fetchfiles_by_job },
 	{ "missing", test_fetchfiles_missing },
+	{ "no certificate", test_fetchfiles_no_certificate },
 	{ "sizes", test_fetchfiles_sizes },
 	{ "forms of tokens", test_fetchfiles_token_forms },
 	{ "machine ids", test_fetchfiles_machine_ids },

@@ -327,7 +327,7 @@ static void test_ztscall_statuses(void)
 		  "status 400: CSR validation failed - x" },
 		{ 400, TEST_ZTSCALL_ERROR("Server in Maintenance Read-Only mode"),
 		  PST_ZTS_UNREACHABLE, "Read-Only" },
-		{ 401, TEST_ZTSCALL_ERROR("Invalid credentials"), PST_CERT_REFUSED, "401" },
+		{ 401, TEST_ZTSCALL_ERROR("Invalid credentials"), PST_ZTS_REFUSED, "401" },
 		{ 403, TEST_ZTSCALL_ERROR("Certificate revoked"), PST_ZTS_REVOKED, "revoked" },
 		{ 403,
 		  TEST_ZTSCALL_ERROR("unable to verify attestation data: "
@@ -335,7 +335,8 @@ static void test_ztscall_statuses(void)
 		  PST_ZTS_BOOT_WINDOW, "boot time" },
 		{ 403, TEST_ZTSCALL_ERROR("unable to verify attestation data: x"),
 		  PST_ZTS_ATTESTATION, "" },
-		{ 404, TEST_ZTSCALL_ERROR("Domain not found: x"), PST_ZTS_REFUSED, "not found" },
+		{ 404, TEST_ZTSCALL_ERROR("Domain not found: x"), PST_ZTS_REFUSED,
+		  "/instance: status 404: Domain not found: x" },
 		{ 429, "", PST_ZTS_BUSY, "429" },
 		{ 500, TEST_ZTSCALL_ERROR("unable to generate identity"), PST_ZTS_UNREACHABLE,
 		  "500" },
@@ -357,6 +358,16 @@ static void test_ztscall_statuses(void)
 		CU_ASSERT_EQUAL(test_ztscall_result.retry_after_s, 77);
 		CU_ASSERT_PTR_NULL(strchr(test_ztscall_result.detail, '\033'));
 	}
+}
+
+/* Who shows a certificate is told that by its own code. */
+static void test_ztscall_refused_certificate(void)
+{
+	struct stubzts zts = { .status = 401, .body = TEST_ZTSCALL_ERROR("Invalid credentials") };
+
+	test_ztscall_refreshing();
+	test_ztscall_expect(__LINE__, "401", test_ztscall_try(&zts), PST_CERT_REFUSED,
+			    "status 401: Invalid credentials");
 }
 
 static void test_ztscall_peers(void)
@@ -458,6 +469,7 @@ static const struct tap_test test_ztscall_tests[] = {
 	{ "size of a certificate", test_ztscall_size },
 	{ "foreign chain", test_ztscall_foreign_chain },
 	{ "statuses", test_ztscall_statuses },
+	{ "refused certificate", test_ztscall_refused_certificate },
 	{ "who answers", test_ztscall_peers },
 	{ "the server's certificate is over", test_ztscall_server_over },
 	{ "bad names", test_ztscall_bad_names },
