@@ -80,6 +80,7 @@ static void test_main_configure(struct certconf *conf)
 				   .zts_url = "https://zts.example:4443/zts/v1",
 				   .sts_url = "https://sts.{region}.example",
 				   .n_imds = 1,
+				   .document_signature = "pkcs7",
 				   .suffixes = { "aws.athenz.example" },
 				   .n_suffixes = 1,
 				   .spiffe = true,

@@ -122,10 +122,11 @@ static void test_cainit_replaces_nothing(void)
 static void test_cainit_refuses(void)
 {
 	char dir[PATH_MAX], why[CAINIT_WHY_MAX] = "";
-	struct cainit_spec spec = test_cainit_spec(tmpdir_path(dir, "none/none"));
+	struct cainit_spec spec = test_cainit_spec(tmpdir_path(dir, "file/none"));
 
-	CU_ASSERT_EQUAL(cainit_make(&spec, clk_now_wall(), why), -ENOENT);
-	CU_ASSERT_PTR_NOT_NULL(strstr(why, "none/none"));
+	CU_ASSERT_EQUAL(tmpdir_write("file", "", 0), 0);
+	CU_ASSERT_EQUAL(cainit_make(&spec, clk_now_wall(), why), -ENOTDIR);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "file/none"));
 	spec = test_cainit_spec(tmpdir_path(dir, "bad"));
 	spec.names[1] = "not a name";
 	CU_ASSERT_EQUAL(cainit_make(&spec, clk_now_wall(), why), -EINVAL);
