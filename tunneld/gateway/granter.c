@@ -310,10 +310,12 @@ int granter_sweep(struct granter *g, granter_cut_fn *cut, void *ctx, bool *ret_m
 	size_t n = 0, n_seen;
 	int r = leasedb_list_after(g->db, &g->swept, GRANTER_SWEEP_MAX, g->looked, &n);
 
-	if (r < 0)
+	if (r < 0) {
 		snprintf(g->error, sizeof(g->error), "%s", leasedb_error(g->db));
+		return GRANTER_E_UNREAD;
+	}
 	n_seen = granter_pick(g, n, &cuts);
-	if (r == 0 && cuts.n)
+	if (cuts.n)
 		r = wgdev_remove_peers(g->conf->interface, cuts.keys, cuts.n);
 	if (r < 0)
 		return r;

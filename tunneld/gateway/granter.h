@@ -20,8 +20,12 @@
 #define GRANTER_SWEEP_MAX 128 /* leases compared with the deny-list at a time: under 1 ms */
 #define GRANTER_RETRY_S 10    /* Retry-After when store or kernel failed, plus a slot */
 
-/* granter_sweep(): the peers are gone, their leases are not; gwkernel_adopt() drops them. */
-enum { GRANTER_E_STORE = 1 };
+/* granter_sweep() and the store. */
+enum {
+	GRANTER_E_STORE =
+		1, /* the peers are gone, their leases are not; gwkernel_adopt() drops them */
+	GRANTER_E_UNREAD = 2, /* what leases there are cannot be read */
+};
 
 struct denylist;
 struct granter;
@@ -70,8 +74,8 @@ void granter_deny(struct granter *g, const struct denylist *deny);
 
 /* The next step of the sweep: compares at most GRANTER_SWEEP_MAX leases with the deny-list, removes
  * the peers of at most GRANTER_EXPIRE_MAX that are listed, and then their leases. Gives *ret_more,
- * false at the end of the store. Errors: 0; GRANTER_E_STORE with *ret_more set; -errno of store or
- * kernel, and the next call does the same step again. */
+ * false at the end of the store. Errors: 0; GRANTER_E_STORE with *ret_more set; GRANTER_E_UNREAD;
+ * -errno of the kernel. After the last two the next call does the same step again. */
 int granter_sweep(struct granter *g, granter_cut_fn *cut, void *ctx, bool *ret_more) _warn_unused_;
 
 /* The reason of the last failure of the store, for people. Borrows. */

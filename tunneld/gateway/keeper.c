@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/notify.h"
-#include "tunneld/gateway/denyfeed.h"
+#include "tunneld/gateway/denier.h"
 #include "tunneld/gateway/filewatch.h"
 #include "tunneld/gateway/granter.h"
 #include "tunneld/gateway/gwkernel.h"
@@ -57,23 +56,13 @@ struct keeper_roll {
 	uint32_t slot;         /* next worker to replace; conf->workers = none */
 };
 
-/* The deny-list. Probes report it; it stays in force until one reports another. */
-struct keeper_deny {
-	int fd; /* from the probe, until its list is whole; -1 = none */
-	struct event *on_feed;
-	struct denyfeed feed;
-	bool came;             /* the list of the last probe was whole */
-	struct denylist *list; /* in force; NULL = none has come yet */
-	struct event *on_sweep;
-	uint64_t n_cut; /* by the present sweep */
-};
-
 struct keeper {
 	const struct gwconf *conf;
 	const struct keeper_spec *spec;
 	struct event_base *base;
 	struct leasedb *db;
 	struct granter *granter;
+	struct denier *denier;
 	struct gwstats stats;
 	struct herd herd;
 	struct secret key;
@@ -87,7 +76,6 @@ struct keeper {
 	struct event *on_identity;
 	struct event *on_stats;
 	struct keeper_roll roll;
-	struct keeper_deny deny;
 	char stats_path[FILES_PATH_MAX];
 	int result;
 };
@@ -105,6 +93,11 @@ static void keeper_touch_stats(struct keeper *k)
 	k->stats.changed = true;
 	if (!event_pending(k->on_stats, EV_TIMEOUT, NULL))
 		keeper_after_ms(k->on_stats, KEEPER_STATS_MS);
+}
+
+static void keeper_on_changed(void *ctx)
+{
+	keeper_touch_stats(ctx);
 }
 
 static void keeper_count(struct keeper *k, enum pst code)
@@ -381,136 +374,6 @@ static void keeper_mind_drains(struct keeper *k)
 	}
 }
 
-/* Deny-list */
-
-static void keeper_on_cut(const struct gate_lease *lease, const char *by, void *ctx)
-{
-	struct keeper *k = ctx;
-	char addr[IP6_ADDR_TEXT], key[WGKEY_TEXT];
-
-	log_pst(LOG_LEVEL_WARNING, PST_TUNNEL_CUT,
-		"%s, instance %s, serial %s, address %s, key %s: cut off, its %s is on the "
-		"deny-list",
-		lease->principal, lease->instance_id, lease->serial,
-		ip6_format_addr(&lease->addr, addr), wgkey_format(&lease->key, key), by);
-	k->deny.n_cut++;
-	k->stats.cut++;
-	keeper_count(k, PST_TUNNEL_CUT);
-}
-
-static void keeper_fail_sweep(struct keeper *k, int r)
-{
-	enum pst code = r == GRANTER_E_STORE ? PST_STORE_FAILED : PST_GATEWAY_KERNEL;
-
-	keeper_count(k, code);
-	if (r == GRANTER_E_STORE)
-		log_pst(LOG_LEVEL_ERROR, code,
-			"%s; leases of hosts that are cut off stay in the store for now",
-			granter_error(k->granter));
-	else
-		log_pst(LOG_LEVEL_ERROR, code,
-			"%s: cannot cut off who is denied: %s; tried again in %d s",
-			k->conf->interface, strerror(-r), KEEPER_SWEEP_LATE_S);
-}
-
-/* A step at a time: the kernel takes its time for each peer, and hosts wait for their answers. */
-static void keeper_on_sweep(evutil_socket_t fd, short what, void *arg)
-{
-	struct keeper *k = arg;
-	bool more = true;
-	int r = granter_sweep(k->granter, keeper_on_cut, k, &more);
-
-	if (r != 0)
-		keeper_fail_sweep(k, r);
-	if (more)
-		keeper_after_ms(k->deny.on_sweep, r < 0 ? 1000 * KEEPER_SWEEP_LATE_S : 0);
-	else if (k->deny.n_cut)
-		log_info("%" PRIu64 " tunnels are cut off because of the deny-list", k->deny.n_cut);
-}
-
-/* It holds for every grant from now on; the sweep ends what was granted before. */
-static void keeper_use_denylist(struct keeper *k)
-{
-	struct denylist *old = k->deny.list;
-
-	k->deny.list = steal_ptr(k->deny.feed.list);
-	k->deny.came = true;
-	k->deny.n_cut = 0;
-	granter_deny(k->granter, k->deny.list);
-	if (denylist_size(k->deny.list) || denylist_size(old))
-		log_info("deny-list: %zu entries are in force", denylist_size(k->deny.list));
-	denylist_free(old);
-	k->stats.denied = denylist_size(k->deny.list);
-	keeper_touch_stats(k);
-	keeper_after_ms(k->deny.on_sweep, 0);
-}
-
-static void keeper_close_feed(struct keeper *k)
-{
-	if (k->deny.fd >= 0)
-		event_free(k->deny.on_feed);
-	closep(&k->deny.fd);
-	denyfeed_reset(&k->deny.feed);
-}
-
-/* Errors: 0; CHAN_E_CLOSED, also when the list is whole; -EAGAIN; -EBADMSG; -errno. */
-static int keeper_take_part(struct keeper *k)
-{
-	_cleanup_(chan_msg_release) struct chan_msg msg = { .fd = -1 };
-	size_t n_ops;
-	const struct chan_op *ops = denyfeed_ops(&n_ops);
-	int r = chan_recv(k->deny.fd, ops, n_ops, &msg);
-
-	if (r == 0)
-		r = denyfeed_decode(&k->deny.feed, &msg);
-	if (r != 0 || !denyfeed_is_whole(&k->deny.feed))
-		return r;
-	keeper_use_denylist(k);
-	return CHAN_E_CLOSED;
-}
-
-/* Takes what the probe has sent, at most @max messages. */
-static void keeper_take_feed(struct keeper *k, unsigned int max)
-{
-	for (unsigned int i = 0; i < max && k->deny.fd >= 0; i++) {
-		int r = keeper_take_part(k);
-
-		if (r == -EAGAIN)
-			return;
-		if (r < 0)
-			log_pst(LOG_LEVEL_ERROR, PST_GATEWAY_WORKER,
-				"the probe's deny-list: %s; the one in force stays", strerror(-r));
-		if (r != 0)
-			keeper_close_feed(k);
-	}
-}
-
-static void keeper_on_feed(evutil_socket_t fd, short what, void *arg)
-{
-	keeper_take_feed(arg, KEEPER_READ_MAX);
-}
-
-/* Gives the probe's end. Errors: 0; -errno. */
-static int keeper_open_feed(struct keeper *k, int *ret)
-{
-	int pair[2];
-	int r = chan_pair(pair);
-
-	if (r < 0)
-		return r;
-	keeper_close_feed(k);
-	k->deny.came = false;
-	k->deny.on_feed = event_new(k->base, pair[0], EV_READ | EV_PERSIST, keeper_on_feed, k);
-	if (!k->deny.on_feed) {
-		closep(&pair[0]);
-		closep(&pair[1]);
-		return -ENOMEM;
-	}
-	k->deny.fd = pair[0];
-	*ret = pair[1];
-	return event_add(k->deny.on_feed, NULL) < 0 ? -ENOMEM : 0;
-}
-
 /* Identity files */
 
 static void keeper_look_now(struct keeper *k)
@@ -558,14 +421,13 @@ static void keeper_put_roll_off(struct keeper *k, enum pst code, const char *tex
 static void keeper_on_probe(struct keeper *k, const struct starter_event *event, const char *text)
 {
 	int status = event->pid && WIFEXITED(event->status) ? WEXITSTATUS(event->status) : -1;
+	bool came = denier_finish(k->denier);
 
 	k->roll.probing = false;
-	keeper_take_feed(k, UINT_MAX); /* what it said last may not have been read yet */
-	keeper_close_feed(k);
 	if (k->roll.stale) {
 		k->roll.stale = false;
 		keeper_look_now(k);
-	} else if (status == 0 && !k->deny.came) {
+	} else if (status == 0 && !came) {
 		keeper_put_roll_off(k, PST_GATEWAY_WORKER, "did not report a whole deny-list");
 	} else if (status == 0) {
 		keeper_begin_roll(k);
@@ -580,13 +442,15 @@ static void keeper_on_probe(struct keeper *k, const struct starter_event *event,
 static void keeper_probe(struct keeper *k)
 {
 	_cleanup_(closep) int probe_fd = -1;
-	int r = keeper_open_feed(k, &probe_fd);
+	char text[96];
+	int r = denier_open(k->denier, &probe_fd);
 
 	if (r == 0)
 		r = starter_probe(k->spec->starter_fd, probe_fd);
 	if (r < 0) {
-		keeper_close_feed(k);
-		keeper_put_roll_off(k, PST_IDENTITY_FILES, strerror(-r));
+		(void)denier_finish(k->denier);
+		snprintf(text, sizeof(text), "could not be started: %s", strerror(-r));
+		keeper_put_roll_off(k, PST_IDENTITY_FILES, text);
 		return;
 	}
 	k->roll.probing = true;
@@ -809,9 +673,8 @@ static int keeper_make_events(struct keeper *k)
 	k->on_audit = keeper_timer(k, keeper_on_audit, 1);
 	k->on_identity = keeper_timer(k, keeper_on_identity, 1);
 	k->on_stats = keeper_timer(k, keeper_on_stats, 1);
-	k->deny.on_sweep = keeper_timer(k, keeper_on_sweep, 1);
 	if (!k->on_starter || !k->on_batch || !k->on_expiry || !k->on_audit || !k->on_identity ||
-	    !k->on_stats || !k->deny.on_sweep)
+	    !k->on_stats)
 		return -ENOMEM;
 	(void)event_priority_set(k->on_starter, 0);
 	return event_add(k->on_starter, NULL) < 0 ? -ENOMEM : 0;
@@ -852,6 +715,20 @@ static int keeper_open_files(struct keeper *k)
 	return r;
 }
 
+/* Who may have a tunnel. */
+static int keeper_make_judges(struct keeper *k)
+{
+	struct denier_spec spec = {
+		.base = k->base, .stats = &k->stats, .changed = keeper_on_changed, .ctx = k
+	};
+	int r = granter_new(k->conf, k->db, &k->stats, &k->granter);
+
+	if (r < 0)
+		return r;
+	spec.granter = k->granter;
+	return denier_new(&spec, &k->denier);
+}
+
 static int keeper_start(struct keeper *k)
 {
 	int r = keeper_open_files(k);
@@ -861,7 +738,7 @@ static int keeper_start(struct keeper *k)
 	if (r == 0)
 		r = keeper_set_up_kernel(k);
 	if (r == 0)
-		r = granter_new(k->conf, k->db, &k->stats, &k->granter);
+		r = keeper_make_judges(k);
 	if (r == 0)
 		r = keeper_watch(k);
 	if (r == 0)
@@ -887,19 +764,17 @@ static void keeper_release(struct keeper *k)
 {
 	struct event *const events[] = { k->on_signal[0], k->on_signal[1], k->on_signal[2],
 					 k->on_starter,   k->on_batch,     k->on_expiry,
-					 k->on_audit,     k->on_identity,  k->on_stats,
-					 k->deny.on_sweep };
+					 k->on_audit,     k->on_identity,  k->on_stats };
 
 	for (uint32_t slot = 0; slot < k->conf->workers; slot++) {
 		keeper_free_event(k->workers[slot].on_chan);
 		keeper_free_event(k->workers[slot].on_restart);
 		closep(&k->workers[slot].chan_fd);
 	}
-	keeper_close_feed(k);
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
 		keeper_free_event(events[i]);
+	denier_free(k->denier);
 	granter_free(k->granter);
-	denylist_free(k->deny.list);
 	leasedb_close(k->db);
 	if (k->base)
 		event_base_free(k->base);
@@ -908,7 +783,7 @@ static void keeper_release(struct keeper *k)
 
 int keeper_run(const struct keeper_spec *spec)
 {
-	struct keeper k = { .conf = spec->conf, .spec = spec, .deny = { .fd = -1 } };
+	struct keeper k = { .conf = spec->conf, .spec = spec };
 	char key[WGKEY_TEXT], status[128];
 	int r;
 

@@ -18,7 +18,6 @@
 #define KEEPER_PROBE_FIRST_S 5 /* before files that were no good are tried again; doubles */
 #define KEEPER_PROBE_LAST_S 300
 #define KEEPER_DRAIN_GRACE_MS 5000 /* a worker may take so much longer to end than any request */
-#define KEEPER_SWEEP_LATE_S 5      /* before a sweep for the deny-list that failed goes on */
 #define KEEPER_STATS_MS 1000       /* the counter file is written at most so often */
 
 struct keeper;

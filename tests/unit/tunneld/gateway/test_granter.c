@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 static struct gwconf *test_granter_conf;
 static struct leasedb *test_granter_db;
+static char test_granter_path[PATH_MAX]; /* of the store */
 static struct gwstats test_granter_stats;
 static struct granter *test_granter;
 static enum pst test_granter_codes[TEST_GRANTER_MAX];
@@ -27,13 +29,13 @@ static size_t test_granter_n;
 static void test_granter_setup(void)
 {
 	static unsigned int n;
-	char name[32], path[PATH_MAX];
+	char name[32];
 
 	snprintf(name, sizeof(name), "granter-%u.db", n++);
 	test_granter_conf = gwfixture_conf();
 	test_granter_stats = (struct gwstats){ 0 };
 	fakekern_reset();
-	if (leasedb_open(tmpdir_path(path, name), &test_granter_db) < 0 ||
+	if (leasedb_open(tmpdir_path(test_granter_path, name), &test_granter_db) < 0 ||
 	    granter_new(test_granter_conf, test_granter_db, &test_granter_stats, &test_granter) <
 		    0 ||
 	    wgdev_create("postern0") < 0)
@@ -421,6 +423,37 @@ static void test_granter_sweep_store_fails(void)
 	CU_ASSERT_EQUAL(test_granter_leases(), GRANTER_EXPIRE_MAX + 1);
 }
 
+/* Does something to the store that no program of ours does. */
+static void test_granter_damage(const char *sql)
+{
+	sqlite3 *db = NULL;
+
+	CU_ASSERT_EQUAL(sqlite3_open(test_granter_path, &db), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* Nobody knows who is behind the line that cannot be read: the sweep does not go past it. */
+static void test_granter_sweep_store_unread(void)
+{
+	_cleanup_(denylist_freep) struct denylist *d =
+		test_granter_list("principal " GWFIXTURE_TENANT);
+	bool more = true;
+
+	test_granter_fill(3);
+	granter_deny(test_granter, d);
+	test_granter_damage("UPDATE lease SET serial = hex(zeroblob(1000)) "
+			    "WHERE instance_id = 'i-001'");
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), GRANTER_E_UNREAD);
+	CU_ASSERT_TRUE(more);
+	CU_ASSERT_STRING_EQUAL(test_granter_cuts, "");
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 3);
+	test_granter_damage("UPDATE lease SET serial = '1ab'");
+	CU_ASSERT_EQUAL(test_granter_sweep(&more), 0);
+	CU_ASSERT_FALSE(more);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 0);
+}
+
 static const struct tap_test test_granter_tests[] = {
 	{ "many grants, one transaction, one batch", test_granter_one_batch },
 	{ "refusals touch nothing", test_granter_refusals_do_not_touch },
@@ -434,6 +467,7 @@ static const struct tap_test test_granter_tests[] = {
 	{ "grants during a sweep", test_granter_grants_during_a_sweep },
 	{ "a sweep: the kernel fails", test_granter_sweep_kernel_fails },
 	{ "a sweep: the store fails", test_granter_sweep_store_fails },
+	{ "a sweep: the store cannot be read", test_granter_sweep_store_unread },
 	{ 0 },
 };
 
