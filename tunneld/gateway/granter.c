@@ -115,6 +115,17 @@ static int granter_store(struct granter *g, const struct gate_lease *lease,
 	return r < 0 ? r : leasedb_put(g->db, lease);
 }
 
+/* The worker looks, too; but it may have been started with an older list. Nobody can be judged
+ * before the first has come. */
+static enum pst granter_check_denied(const struct granter *g, const struct gwframe_grant *grant)
+{
+	if (*g->conf->deny_file && !g->deny)
+		return PST_RETRY_LATER;
+	return denylist_has(g->deny, grant->principal, grant->instance_id, grant->serial) ?
+		       PST_PEER_DENIED :
+		       PST_NONE;
+}
+
 /* Judges one grant and writes its lease into the open transaction. Errors: 0 with item->code set;
  * -errno of the store. */
 static int granter_judge(struct granter *g, struct granter_item *item, uint64_t now_wall)
@@ -125,10 +136,8 @@ static int granter_judge(struct granter *g, struct granter_item *item, uint64_t 
 	int r;
 
 	item->code = gate_check(g->conf, &item->grant, now_wall);
-	/* The worker looks, too; but it may have been started with an older list. */
-	if (item->code == PST_NONE && denylist_has(g->deny, item->grant.principal,
-						   item->grant.instance_id, item->grant.serial))
-		item->code = PST_PEER_DENIED;
+	if (item->code == PST_NONE)
+		item->code = granter_check_denied(g, &item->grant);
 	if (item->code != PST_NONE)
 		return 0;
 	wanted = gate_make_lease(g->conf, &item->grant, now_wall);

@@ -69,7 +69,8 @@ int granter_run(struct granter *g, uint64_t now_wall, granter_answer_fn *answer,
 int granter_expire(struct granter *g, uint64_t now_wall, size_t *ret_n) _warn_unused_;
 
 /* From now on grants nothing to whoever is listed, and begins a sweep of the leases. Keeps @deny
- * until the next call; NULL = nobody is denied. */
+ * until the next call; NULL = none has come: nobody is denied, or, where the configuration has a
+ * deny_file, everybody is to come again. */
 void granter_deny(struct granter *g, const struct denylist *deny);
 
 /* The next step of the sweep: compares at most GRANTER_SWEEP_MAX leases with the deny-list, removes

@@ -680,6 +680,8 @@ static int keeper_make_events(struct keeper *k)
 	return event_add(k->on_starter, NULL) < 0 ? -ENOMEM : 0;
 }
 
+/* Without the deny-list the keeper grants nothing: workers wait a moment for it, rather than send
+ * away those who come first. The probe that brings it wakes them. */
 static int keeper_make_workers(struct keeper *k)
 {
 	for (uint32_t slot = 0; slot < k->conf->workers; slot++) {
@@ -690,7 +692,7 @@ static int keeper_make_workers(struct keeper *k)
 		w->on_restart = event_new(k->base, -1, 0, keeper_on_restart, w);
 		if (!w->on_restart)
 			return -ENOMEM;
-		keeper_after_ms(w->on_restart, 0);
+		keeper_after_ms(w->on_restart, *k->conf->deny_file ? KEEPER_LIST_MS : 0);
 	}
 	return 0;
 }

@@ -12,6 +12,7 @@
 #define KEEPER_BACKOFF_FIRST_MS 100 /* before a dead worker is replaced; doubles */
 #define KEEPER_BACKOFF_LAST_MS 30000
 #define KEEPER_HEALTHY_S 60    /* a worker that lived so long starts the back-off anew */
+#define KEEPER_LIST_MS 1000    /* at the start, workers wait so long for the deny-list */
 #define KEEPER_AUDIT_S 30      /* peers and leases are compared so often */
 #define KEEPER_IDENTITY_S 3    /* certificate files and deny-list are looked at so often */
 #define KEEPER_PROBE_S 30      /* a worker that only reads its files may take so long */

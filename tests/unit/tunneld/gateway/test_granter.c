@@ -302,6 +302,25 @@ static void test_granter_denied_get_nothing(void)
 	CU_ASSERT_EQUAL(test_granter_codes[0], PST_NONE);
 }
 
+/* A list is configured, and none has come yet: whoever asks is to come again. */
+static void test_granter_waits_for_the_list(void)
+{
+	_cleanup_(denylist_freep) struct denylist *nobody = test_granter_list("");
+	struct gwframe_grant g = gwfixture_grant(0);
+
+	snprintf(test_granter_conf->deny_file, sizeof(test_granter_conf->deny_file), "/deny");
+	test_granter_add(&g);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_codes[0], PST_RETRY_LATER);
+	CU_ASSERT_TRUE(test_granter_retries[0] > 0);
+	CU_ASSERT_EQUAL(test_granter_leases(), 0);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 0);
+	granter_deny(test_granter, nobody);
+	test_granter_add(&g);
+	CU_ASSERT_EQUAL(test_granter_run(GWFIXTURE_NOW), 0);
+	CU_ASSERT_EQUAL(test_granter_codes[0], PST_NONE);
+}
+
 static void test_granter_sweeps(void)
 {
 	_cleanup_(denylist_freep) struct denylist *d =
@@ -462,6 +481,7 @@ static const struct tap_test test_granter_tests[] = {
 	{ "the store fails: the kernel is not touched", test_granter_store_fails },
 	{ "leases end with their peers", test_granter_expires },
 	{ "who is denied gets nothing", test_granter_denied_get_nothing },
+	{ "a list that has not come yet", test_granter_waits_for_the_list },
 	{ "a sweep cuts off who is denied", test_granter_sweeps },
 	{ "a sweep in steps", test_granter_sweeps_in_steps },
 	{ "grants during a sweep", test_granter_grants_during_a_sweep },
