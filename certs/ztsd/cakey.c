@@ -86,8 +86,8 @@ static int cakey_fail(char ret_why[static CAKEY_WHY_MAX], const char *name, cons
 	return -EINVAL;
 }
 
-/* Whoever has this file can be anybody: one that all may read is not taken. */
-static const char *cakey_distrust(const char *path)
+/* Whoever has such a file can be anybody: one that all may read is not taken. */
+const char *cakey_distrust(const char *path)
 {
 	struct stat st;
 

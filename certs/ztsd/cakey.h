@@ -48,6 +48,10 @@ EVP_PKEY *cakey_get(const struct cakey *k);
 int cakey_begin(const struct cakey *k, EVP_PKEY *key, const char *digest,
 		EVP_MD_CTX *md) _warn_unused_;
 
+/* What is wrong with @path as a file that holds a secret: that everybody may read or write it, or
+ * that it cannot be found. NULL when nothing is. Static, or of strerror(). */
+const char *cakey_distrust(const char *path);
+
 /* What people may read of a key's name: a URI without its PIN. */
 void cakey_redact(const char *key, char ret[static CAKEY_URI_MAX]);
 

@@ -213,9 +213,15 @@ static int issuer_open_tls(struct issuer *s)
 					 .key = s->conf->key,
 					 .ca = s->conf->client_ca,
 					 .client_optional = true };
-	const char *what = "out of memory";
-	int r = tlsserver_open(&files, &s->tls, &what);
+	const char *what = cakey_distrust(files.key);
+	int r;
 
+	if (what) {
+		log_error("%s: %s; 'ztsd init' makes such a key", files.key, what);
+		return -EINVAL;
+	}
+	what = "out of memory";
+	r = tlsserver_open(&files, &s->tls, &what);
 	if (r < 0)
 		log_error("%s (cert %s, key %s, client_ca %s); 'ztsd init' makes all of them", what,
 			  files.cert, files.key, files.ca);

@@ -193,7 +193,7 @@ static const struct conf_item ztsdconf_items[] = {
 	  .doc = "Certificate of the listener and its chain, PEM." },
 	{ "ztsd", "key", conf_set_path, ZTSDCONF_FIELD(key),
 	  .fallback = "/etc/postern/ztsd/server.key.pem", .range = "an absolute path",
-	  .doc = "Private key of that certificate, PEM." },
+	  .doc = "Private key of that certificate, PEM; one that everybody may read is refused." },
 	{ "ztsd", "ca_cert", conf_set_path, ZTSDCONF_FIELD(ca_cert),
 	  .fallback = "/etc/postern/ztsd/ca.cert.pem", .range = "an absolute path",
 	  .doc = "Certificate of the CA that signs instances, and its chain, PEM." },

@@ -111,6 +111,14 @@ chmod 644 "$dir/deny"
 until_ok "the readable one is seen without a signal" served five
 member x509Certificate >"$dir/five.pem"
 
+# A key that all may read is none, be it that of TLS or the CA's.
+for key in server ca; do
+	chmod 604 "$dir/ca/$key.key.pem"
+	"$ztsd" --check --config "$dir/ztsd.conf" >"$dir/said" 2>&1 && fail "everybody's $key key is taken"
+	grep "$key.key.pem: everybody may read" "$dir/said" >/dev/null || fail "--check said $(cat "$dir/said")"
+	chmod 600 "$dir/ca/$key.key.pem"
+done
+
 # More connections than the soft limit has descriptors are no reason not to serve.
 stop
 (ulimit -Sn 48 && start_here) &
