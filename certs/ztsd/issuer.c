@@ -100,13 +100,13 @@ static void issuer_on_deny(evutil_socket_t fd, short what, void *arg)
 	issuer_after_ms(s->on_deny, 1000 * ISSUER_DENY_S);
 }
 
-static int issuer_start_deny(struct issuer *s)
+static void issuer_start_deny(struct issuer *s)
 {
 	if (!*s->conf->deny_file)
-		return 0;
+		return;
 	(void)issuer_deny_changed(s);
+	(void)issuer_load_deny(s);
 	issuer_after_ms(s->on_deny, 1000 * ISSUER_DENY_S);
-	return issuer_load_deny(s);
 }
 
 /* Counters */
@@ -244,7 +244,8 @@ static int issuer_open_signer(struct issuer *s)
 	return r;
 }
 
-int issuer_try_key(struct issuer *s)
+/* Errors: 0; -EINVAL, -ENOMEM; logged. */
+static int issuer_try_key(struct issuer *s)
 {
 	char why[SIGNER_WHY_MAX] = "out of memory";
 	int r = signer_start(s->signer, why);
@@ -252,6 +253,13 @@ int issuer_try_key(struct issuer *s)
 	if (r < 0)
 		log_pst(LOG_LEVEL_ERROR, PST_SIGNER_FAILED, "%s", why);
 	return r;
+}
+
+int issuer_check(struct issuer *s)
+{
+	int r = issuer_try_key(s);
+
+	return r < 0 || !*s->conf->deny_file ? r : issuer_load_deny(s);
 }
 
 static int issuer_open_attestors(struct issuer *s)
@@ -351,10 +359,10 @@ static int issuer_start(struct issuer *s, const char *state_dir, const char *run
 	snprintf(s->stats_path, sizeof(s->stats_path), "%s/ztsd.prom", run_dir);
 	if (r == 0)
 		r = issuer_open_store(s, state_dir);
-	if (r == 0)
-		r = issuer_start_deny(s);
-	if (r == 0)
+	if (r == 0) {
+		issuer_start_deny(s);
 		r = issuer_open_serve(s);
+	}
 	return r;
 }
 

@@ -17,9 +17,9 @@ struct issuer;
  * @listen_fd. Logs what is wrong. Gives *ret. Errors: 0; -EINVAL; -errno. */
 int issuer_open(const struct ztsdconf *conf, int listen_fd, struct issuer **ret) _warn_unused_;
 
-/* Makes the CA's key ready and tries it, as the user that is to use it: a token is asked here.
- * Errors: 0; -EINVAL, -ENOMEM, logged. */
-int issuer_try_key(struct issuer *s) _warn_unused_;
+/* Tries what a start tries as the user that ztsd is to run as: the CA's key, for which a token is
+ * asked, and the deny-list. Errors: 0; -errno, logged. */
+int issuer_check(struct issuer *s) _warn_unused_;
 
 /* Tries the key, opens the store in @state_dir and serves until a signal ends it.
  * Errors: 0; -errno, logged. */

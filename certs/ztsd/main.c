@@ -394,7 +394,7 @@ static int main_run(const struct main_options *o, const struct ztsdconf *conf)
 	return r < 0 ? r : issuer_run(issuer, o->state_dir, o->run_dir);
 }
 
-/* Everything that a start reads, and the CA's key as the user that is to use it. */
+/* Everything that a start reads; CA key and deny-list as the user that is to use them. */
 static int main_check(const struct main_options *o, const struct ztsdconf *conf)
 {
 	_cleanup_(issuer_closep) struct issuer *issuer = NULL;
@@ -407,7 +407,7 @@ static int main_check(const struct main_options *o, const struct ztsdconf *conf)
 	if (r == 0)
 		r = main_give_up_root(uid, gid);
 	if (r == 0)
-		r = issuer_try_key(issuer);
+		r = issuer_check(issuer);
 	if (r == 0)
 		printf("%s: configuration is usable, and the CA's key signs\n", o->config);
 	return r;

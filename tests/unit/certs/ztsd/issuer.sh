@@ -111,6 +111,20 @@ chmod 644 "$dir/deny"
 until_ok "the readable one is seen without a signal" served five
 member x509Certificate >"$dir/five.pem"
 
+# Nor does one that is no good from the start, though everything else runs.
+stop
+echo "everybody" >"$dir/deny"
+"$ztsd" --check --config "$dir/ztsd.conf" >"$dir/said" 2>&1 && fail "--check takes a bad deny-list"
+grep "PST-2114.*deny:1: " "$dir/said" >/dev/null || fail "--check said $(cat "$dir/said")"
+start
+refresh five
+expect 500 "deny-list"
+register
+expect 500 "deny-list"
+: >"$dir/deny"
+until_ok "the good one is seen after the start" served five
+member x509Certificate >"$dir/five.pem"
+
 # A key that all may read is none, be it that of TLS or the CA's.
 for key in server ca; do
 	chmod 604 "$dir/ca/$key.key.pem"
