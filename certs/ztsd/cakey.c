@@ -23,11 +23,12 @@
 #define CAKEY_REASON_MAX 256
 #define CAKEY_WHAT_MAX 160
 #define CAKEY_FILE_SCHEME "file:"
+#define CAKEY_URI_PIN "pin-value="
 
 struct cakey {
 	char *key_name, *provider_name;
 	char pin[CAKEY_PIN_MAX];
-	bool has_pin;
+	bool has_pin, has_told_pin;
 	EVP_PKEY *key;
 	OSSL_LIB_CTX *ctx; /* with all below: of a token only */
 	OSSL_PROVIDER *base, *provider;
@@ -40,17 +41,19 @@ static void cakey_free_bio(BIO **p)
 	BIO_free(*p);
 }
 
+/* From the first PIN to the last, should somebody say two. */
 void cakey_redact(const char *key, char ret[static CAKEY_URI_MAX])
 {
-	static const char secret[] = "pin-value=";
-	const char *at = strcasestr(key, secret), *end;
+	const char *at = strcasestr(key, CAKEY_URI_PIN), *end, *more;
 
 	if (!at) {
 		snprintf(ret, CAKEY_URI_MAX, "%s", key);
 		return;
 	}
-	at += sizeof(secret) - 1;
+	at += strlen(CAKEY_URI_PIN);
 	end = at + strcspn(at, "&");
+	while ((more = strcasestr(end, CAKEY_URI_PIN)))
+		end = more + strcspn(more, "&");
 	snprintf(ret, CAKEY_URI_MAX, "%.*s...%s", (int)(at - key), key, end);
 }
 
@@ -136,12 +139,13 @@ static int cakey_read_file(struct cakey *k, char ret_why[static CAKEY_WHY_MAX])
 /* What OpenSSL and its providers ask for a PIN. There is nobody at a terminal. */
 static int cakey_tell_pin(char *buf, int size, int rwflag, void *arg)
 {
-	const struct cakey *k = arg;
+	struct cakey *k = arg;
 	size_t len = k->has_pin ? strlen(k->pin) : 0;
 
 	if (!len || len > (size_t)size)
 		return -1;
 	memcpy(buf, k->pin, len);
+	k->has_told_pin = true;
 	return (int)len;
 }
 
@@ -261,16 +265,25 @@ int cakey_load(struct cakey *k, char ret_why[static CAKEY_WHY_MAX])
 		return 0;
 	/* First the old one: a module of PKCS#11 is there once in a process. */
 	cakey_unload(k);
+	k->has_told_pin = false;
 	if (!strncmp(k->key_name, CAKEY_FILE_SCHEME "/", sizeof(CAKEY_FILE_SCHEME)))
 		what = cakey_distrust(k->key_name + sizeof(CAKEY_FILE_SCHEME) - 1);
 	if (what)
 		return cakey_fail(ret_why, k->key_name, what);
 	r = cakey_load_providers(k, ret_why);
-	if (r == 0)
+	if (r == 0) {
+		/* A PIN in the URI is taken from there, without asking. */
+		k->has_told_pin = strcasestr(k->key_name, CAKEY_URI_PIN);
 		r = cakey_find(k, ret_why);
+	}
 	if (r < 0)
 		cakey_unload(k);
 	return r;
+}
+
+bool cakey_has_told_pin(const struct cakey *k)
+{
+	return k->has_told_pin;
 }
 
 EVP_PKEY *cakey_get(const struct cakey *k)

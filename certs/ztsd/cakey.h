@@ -41,6 +41,10 @@ int cakey_load(struct cakey *k, char ret_why[static CAKEY_WHY_MAX]) _warn_unused
 /* The key; NULL when it is a token's and not loaded. Borrowed from @k until the next load. */
 EVP_PKEY *cakey_get(const struct cakey *k);
 
+/* Whether the last cakey_load() told a provider the PIN. A key that is no good after that may have
+ * had a wrong one, and tokens lock after some of those. */
+bool cakey_has_told_pin(const struct cakey *k);
+
 /* Begins a signature in @md by the provider that has @key: asked for no more than the kind of key,
  * OpenSSL would take its own, which has the public half of a token's key at most. @k NULL stands
  * for a key of the default provider, @digest NULL for a key that brings its own. Errors: 0; -EIO,

@@ -42,7 +42,8 @@ struct issuer {
 	uint64_t drain_until_ns;
 	char stats_path[FILES_PATH_MAX];
 	bool cannot_count; /* told once */
-	bool is_key_down;  /* told once */
+	uint32_t heal_s; /* between the last try of a key that is down and the next; 0 = none yet */
+	uint64_t heal_ns; /* when that is */
 };
 
 static void issuer_after_ms(struct event *ev, uint64_t ms)
@@ -117,21 +118,31 @@ static void issuer_format_status(const struct issuer *s, char *ret, size_t cap)
 		 s->stats.records, s->stats.issued[0], s->stats.issued[1]);
 }
 
-/* A token that went away is asked whether it is back, and loaded again. */
-static void issuer_heal_key(struct issuer *s)
+/* A token that went away is asked whether it is back, and loaded again. More and more rarely: it
+ * may be there again with another PIN, and lock after some wrong ones. */
+static void issuer_try_again(struct issuer *s)
 {
 	char why[SIGNER_WHY_MAX] = "out of memory";
 
-	if (signer_is_down(s->signer)) {
-		int r = signer_start(s->signer, why);
-
-		if (r == 0)
-			log_info("the CA's key signs again");
-		else if (!s->is_key_down)
-			log_pst(LOG_LEVEL_ERROR, PST_SIGNER_FAILED,
-				"%s; nothing is issued until it signs again", why);
-		s->is_key_down = r < 0;
+	if (signer_start(s->signer, why) == 0) {
+		log_info("the CA's key signs again");
+		s->heal_s = 0;
+		return;
 	}
+	s->heal_s = s->heal_s ? 2 * s->heal_s : ISSUER_HEAL_FIRST_S;
+	if (s->heal_s > ISSUER_HEAL_LAST_S)
+		s->heal_s = ISSUER_HEAL_LAST_S;
+	s->heal_ns = clk_now_ns() + s->heal_s * CLK_NS_PER_S;
+	log_pst(LOG_LEVEL_ERROR, PST_SIGNER_FAILED,
+		"%s; nothing is issued until it signs again; tried again in %" PRIu32
+		" s, or at once with SIGHUP",
+		why, s->heal_s);
+}
+
+static void issuer_heal_key(struct issuer *s)
+{
+	if (signer_is_down(s->signer) && (!s->heal_s || clk_now_ns() >= s->heal_ns))
+		issuer_try_again(s);
 	s->stats.ca_key_usable = !signer_is_down(s->signer);
 }
 
@@ -184,6 +195,8 @@ static void issuer_on_signal(evutil_socket_t fd, short what, void *arg)
 	if (fd == SIGHUP) {
 		if (*s->conf->deny_file)
 			(void)issuer_load_deny(s);
+		s->heal_s = 0;
+		issuer_heal_key(s);
 		return;
 	}
 	(void)notify_stopping();
@@ -244,12 +257,19 @@ static int issuer_open_signer(struct issuer *s)
 	return r;
 }
 
-/* Errors: 0; -EINVAL, -ENOMEM; logged. */
+/* Errors: 0; -EKEYREJECTED as of issuer_run(); -EINVAL, -ENOMEM; logged. */
 static int issuer_try_key(struct issuer *s)
 {
 	char why[SIGNER_WHY_MAX] = "out of memory";
 	int r = signer_start(s->signer, why);
 
+	if (r < 0 && signer_has_told_pin(s->signer)) {
+		log_pst(LOG_LEVEL_ERROR, PST_SIGNER_FAILED,
+			"%s; its PIN was told, and a token locks after some wrong ones: look, then "
+			"start ztsd by hand",
+			why);
+		return -EKEYREJECTED;
+	}
 	if (r < 0)
 		log_pst(LOG_LEVEL_ERROR, PST_SIGNER_FAILED, "%s", why);
 	return r;

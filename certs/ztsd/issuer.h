@@ -7,8 +7,10 @@
 #include "certs/ztsd/ztsdconf.h"
 #include "common/attr.h"
 
-#define ISSUER_STATS_MS 2000 /* how late the counters in the file are at most */
-#define ISSUER_DENY_S 5      /* how late a change of the deny-list is seen at most */
+#define ISSUER_STATS_MS 2000  /* how late the counters in the file are at most */
+#define ISSUER_DENY_S 5       /* how late a change of the deny-list is seen at most */
+#define ISSUER_HEAL_FIRST_S 2 /* before a CA key that does not sign is tried again; doubles */
+#define ISSUER_HEAL_LAST_S 300
 #define ISSUER_DRAIN_MS 2000 /* how long what is open may go on when the program ends */
 
 struct issuer;
@@ -21,8 +23,9 @@ int issuer_open(const struct ztsdconf *conf, int listen_fd, struct issuer **ret)
  * asked, and the deny-list. Errors: 0; -errno, logged. */
 int issuer_check(struct issuer *s) _warn_unused_;
 
-/* Tries the key, opens the store in @state_dir and serves until a signal ends it.
- * Errors: 0; -errno, logged. */
+/* Tries the key, opens the store in @state_dir and serves until a signal ends it. A deny-list that
+ * cannot be used does not end it: nothing is issued meanwhile. Errors: 0; -EKEYREJECTED when a
+ * token was told a PIN and has no good key, and people must look first; -errno; all logged. */
 int issuer_run(struct issuer *s, const char *state_dir, const char *run_dir) _warn_unused_;
 
 /* NULL is allowed. */

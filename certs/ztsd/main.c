@@ -77,7 +77,8 @@ static void main_usage(FILE *to)
 	      "ztsd(8).\n"
 	      "'ztsd init' makes a CA and a certificate for ztsd itself; it replaces nothing.\n"
 	      "With --ca-key the key of the CA is there already, in a token for example.\n"
-	      "Exit status: 0 success, 1 failure, 2 configuration not usable, 64 wrong usage.\n",
+	      "Exit status: 0 success, 1 failure, 2 configuration or PIN not usable, 64 wrong "
+	      "usage.\n",
 	      to);
 }
 
@@ -423,7 +424,7 @@ int main(int argc, char **argv)
 		.ca = { .dir = MAIN_INIT_DIR, .name = "Postern CA", .days = 3650 }
 	};
 	struct conf_error error = { .text = "out of memory" };
-	int exit_status = main_parse(argc, argv, &o);
+	int r, exit_status = main_parse(argc, argv, &o);
 
 	if (exit_status >= 0)
 		return exit_status;
@@ -438,5 +439,7 @@ int main(int argc, char **argv)
 	}
 	if (o.check)
 		return main_check(&o, conf) < 0 ? 1 : 0;
-	return main_run(&o, conf) < 0 ? 1 : 0;
+	r = main_run(&o, conf);
+	/* To be started again and again would lock the token. */
+	return r == -EKEYREJECTED ? MAIN_EXIT_CONFIG : r < 0;
 }

@@ -292,6 +292,11 @@ bool signer_is_down(const struct signer *s)
 	return s->is_down;
 }
 
+bool signer_has_told_pin(const struct signer *s)
+{
+	return cakey_has_told_pin(s->key);
+}
+
 /* Whether the certificate @pem was signed by the CA; without its provider's help. */
 static bool signer_verifies(const struct signer *s, const char *pem)
 {

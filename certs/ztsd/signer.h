@@ -45,6 +45,10 @@ int signer_start(struct signer *s, char ret_why[static SIGNER_WHY_MAX]) _warn_un
 /* Whether the key could not sign when it was last asked to; signer_start() may help. */
 bool signer_is_down(const struct signer *s);
 
+/* Whether the last signer_start() that loaded the key told its token the PIN, which may be wrong
+ * when it failed: then it must not be called again and again, for tokens lock. */
+bool signer_has_told_pin(const struct signer *s);
+
 /* The certificates of the CA file, PEM. Borrowed from @s. */
 const char *signer_bundle(const struct signer *s);
 

@@ -104,6 +104,48 @@ static void test_cakey_uri(void)
 	CU_ASSERT_EQUAL(chmod(test_cakey_plain, 0600), 0);
 }
 
+/* Loads @key with the PIN @pin, and says whether it was told, what cakey_load() gave aside. */
+static bool test_cakey_tells(const char *key, const char *pin)
+{
+	struct cakey_spec spec = { .key = key, .pin_file = pin ? test_cakey_write_pin(pin) : NULL };
+	_cleanup_(cakey_closep) struct cakey *k = NULL;
+	char why[CAKEY_WHY_MAX];
+	int r;
+
+	CU_ASSERT_EQUAL(cakey_open(&spec, &k, why), 0);
+	if (!k)
+		return false;
+	CU_ASSERT_FALSE(cakey_has_told_pin(k));
+	r = cakey_load(k, why);
+	CU_ASSERT_TRUE(r == 0 || r == -EINVAL);
+	return cakey_has_told_pin(k);
+}
+
+static void test_cakey_tells_pin(void)
+{
+	char plain[PATH_MAX + 8], sealed[PATH_MAX + 8], away[PATH_MAX], why[CAKEY_WHY_MAX];
+	struct cakey_spec spec = { .key = sealed };
+	_cleanup_(cakey_closep) struct cakey *k = NULL;
+
+	snprintf(plain, sizeof(plain), "file:%s", test_cakey_plain);
+	snprintf(sealed, sizeof(sealed), "file:%s", test_cakey_sealed);
+	CU_ASSERT_TRUE(test_cakey_tells(sealed, "sesame"));
+	CU_ASSERT_TRUE(test_cakey_tells(sealed, "wrong"));
+	CU_ASSERT_FALSE(test_cakey_tells(sealed, NULL));
+	CU_ASSERT_FALSE(test_cakey_tells(plain, "sesame"));
+	CU_ASSERT_FALSE(test_cakey_tells("file:/nowhere/key.pem", "sesame"));
+	CU_ASSERT_TRUE(test_cakey_tells("token-of-nobody:object=ca?PIN-value=1", NULL));
+	/* It is about the last load: of a token that is away nobody has asked anything. */
+	spec.pin_file = test_cakey_write_pin("sesame");
+	CU_ASSERT_EQUAL_FATAL(cakey_open(&spec, &k, why), 0);
+	CU_ASSERT_EQUAL(cakey_load(k, why), 0);
+	CU_ASSERT_TRUE(cakey_has_told_pin(k));
+	CU_ASSERT_EQUAL(rename(test_cakey_sealed, tmpdir_path(away, "away.pem")), 0);
+	CU_ASSERT_EQUAL(cakey_load(k, why), -EINVAL);
+	CU_ASSERT_FALSE(cakey_has_told_pin(k));
+	CU_ASSERT_EQUAL(rename(away, test_cakey_sealed), 0);
+}
+
 static void test_cakey_provider(void)
 {
 	char plain[PATH_MAX + 8];
@@ -171,6 +213,7 @@ static void test_cakey_redacts(void)
 		{ "pkcs11:object=ca?pin-value=1", "pkcs11:object=ca?pin-value=..." },
 		{ "pkcs11:object=ca?pin-value=", "pkcs11:object=ca?pin-value=..." },
 		{ "pkcs11:a?PIN-Value=12&module-name=x", "pkcs11:a?PIN-Value=...&module-name=x" },
+		{ "pkcs11:a?pin-value=1&b=2&pin-value=3&c", "pkcs11:a?pin-value=...&c" },
 	};
 	char shown[CAKEY_URI_MAX], longest[CAKEY_URI_MAX + 8];
 
@@ -187,6 +230,7 @@ static void test_cakey_redacts(void)
 static const struct tap_test test_cakey_tests[] = {
 	{ "a key in a file", test_cakey_file },
 	{ "a key by a URI", test_cakey_uri },
+	{ "whether the PIN was told", test_cakey_tells_pin },
 	{ "providers that are not there", test_cakey_provider },
 	{ "a key that goes and comes", test_cakey_again },
 	{ "the file with the PIN", test_cakey_pin_file },

@@ -439,6 +439,7 @@ static void test_signer_down(void)
 	CU_ASSERT_EQUAL(signer_issue(s, &order, &pem), -EIO);
 	CU_ASSERT_EQUAL(signer_start(s, why), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "No such file"));
+	CU_ASSERT_FALSE(signer_has_told_pin(s));
 	test_signer_write("away.pem", wrong, path);
 	CU_ASSERT_EQUAL(chmod(path, 0600), 0);
 	CU_ASSERT_EQUAL(signer_start(s, why), -EINVAL);

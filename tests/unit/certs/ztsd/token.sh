@@ -160,27 +160,39 @@ configure()
 }
 
 # refused WORDS KEY [PROVIDER [PIN FILE]]: neither --check nor a start goes on, and both say why. Nobody is asked
-# at a terminal, which a start without one shows.
+# at a terminal, which a start without one shows. $ended is the status of the start.
 refused()
 {
 	local words=$1 how
 	shift
 	configure "$@"
 	for how in --check --foreground; do
-		if "$ztsd" --config "$dir/ztsd.conf" --state-dir "$dir/state" --run-dir "$dir/run" $how \
-			>"$dir/said" 2>&1 </dev/null; then
-			fail "$how goes on with $*"
-		fi
+		ended=0
+		"$ztsd" --config "$dir/ztsd.conf" --state-dir "$dir/state" --run-dir "$dir/run" $how \
+			>"$dir/said" 2>&1 </dev/null || ended=$?
+		[ $ended != 0 ] || fail "$how goes on with $*"
 		grep -F "PST-5008" "$dir/said" | grep -F -- "$words" >/dev/null ||
 			fail "$how does not say '$words': $(cat "$dir/said")"
 		! grep -F 123456 "$dir/said" >/dev/null || fail "a PIN is said: $(cat "$dir/said")"
 	done
 }
 
+# ends_with STATUS: what the last start has ended with; only after 1 will it be started again by itself.
+ends_with()
+{
+	[ "$ended" = "$1" ] || fail "status $ended, not $1, after: $(cat "$dir/said")"
+}
+
 served()
 {
 	refresh "$1"
 	[ "$(status)" = 200 ]
+}
+
+# tries SECONDS N: it was said so often that the key is tried again after so many seconds.
+tries()
+{
+	[ "$(grep -cF "signs again; tried again in $1 s" "$dir/log")" = "$2" ]
 }
 
 # try KIND
@@ -201,8 +213,12 @@ try()
 	[ -s "$dir/token.key" ] || "$ztsctl" key "$dir/token.key" >"$dir/said"
 
 	refused "provider 'none'; is it installed?" "$right" none "$dir/pin"
+	ends_with 1
 	refused "$bad_pin" "$right" "$kind" "$dir/badpin"
+	ends_with 2
+	refused "locks after some wrong ones" "$right" "$kind" "$dir/badpin"
 	refused "$no_pin" "$right" "$kind"
+	ends_with 1
 	refused "no such private key" "$no_key" "$kind" "$dir/pin"
 	refused "does not belong to the CA's certificate" "$wrong" "$kind" "$dir/pin"
 	refused "no provider can open it" "$right" "" "$dir/pin"
@@ -241,16 +257,20 @@ try()
 	"${kind}_leave"
 	refresh two
 	expect 500 "unable to generate identity"
-	until_ok "the reason is told" grep -F "nothing is issued until it signs again" "$dir/log" >/dev/null
+	until_ok "the reason is told" tries 2 1
 	until_ok "the key is said not to be usable" counter ca_key_usable 0
 	for _ in 1 2 3; do
 		refresh two
 		expect 500 "unable to generate identity"
 	done
+	until_ok "it is tried more and more rarely" tries 8 1
+	tries 4 1 || fail "not once after 4 s"
+	tries 2 1 || fail "not once after 2 s"
+	kill -HUP "$pid"
+	until_ok "SIGHUP begins anew" tries 2 2
 	"${kind}_return"
 	until_ok "ztsd heals" served two
 	grep -F "the CA's key signs again" "$dir/log" >/dev/null || fail "the return is not told"
-	[ "$(grep -cF "nothing is issued until" "$dir/log")" = 1 ] || fail "the reason is not told once"
 	stop
 	! grep -F 123456 "$dir/log" >/dev/null || fail "a PIN is in the log"
 }
