@@ -9,7 +9,8 @@ set -euo pipefail
 
 certd=$1
 page=$POSTERN_TEST_SOURCE/docs/man/certd.8
-dir=$(mktemp -d)
+# shellcheck source=tests/unit/daemons.sh
+. "${0%/*}/../../daemons.sh"
 chmod 755 "$dir"
 mkdir -m 755 "$dir/libexec" "$dir/fake" "$dir/sia"
 cp "$2" "$dir/libexec/certd-fetch"
@@ -20,29 +21,9 @@ user=
 [ "$(id -u)" != 0 ] || chown nobody "$dir/fake"
 pid=
 
-finish()
+evidence()
 {
-	[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
-	rm -rf "$dir"
-}
-trap finish EXIT
-
-fail()
-{
-	echo "certagent.sh: $*" >&2
-	cat "$dir/log" >&2
-	exit 1
-}
-
-# until_ok WHAT COMMAND…: repeats it for at most 100 s.
-until_ok()
-{
-	local what=$1 end=$((SECONDS + 100))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || fail "not within 100 s: $what"
-		read -rt 0.05 <> <(:) || true
-	done
+	cat "$dir/log"
 }
 
 logged()

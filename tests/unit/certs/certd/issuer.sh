@@ -17,7 +17,8 @@ fi
 
 certd=$1 ztsd=$3 ztsctl=$4
 ip link set lo up
-dir=$(mktemp -d)
+# shellcheck source=tests/unit/daemons.sh
+. "${0%/*}/../../daemons.sh"
 chmod 755 "$dir"
 mkdir -m 755 "$dir/libexec" "$dir/zts-state" "$dir/zts-run"
 cp "$2" "$dir/libexec/certd-fetch"
@@ -25,30 +26,9 @@ chmod 755 "$dir/libexec/certd-fetch"
 export POSTERN_LIBEXECDIR=$dir/libexec
 certd_pid='' ztsd_pid=''
 
-finish()
+evidence()
 {
-	[ -z "$certd_pid" ] || kill -KILL "$certd_pid" 2>/dev/null || true
-	[ -z "$ztsd_pid" ] || kill -KILL "$ztsd_pid" 2>/dev/null || true
-	rm -rf "$dir"
-}
-trap finish EXIT
-
-fail()
-{
-	echo "issuer.sh: $*" >&2
-	cat "$dir/certd.log" "$dir/ztsd.log" >&2
-	exit 1
-}
-
-# until_ok WHAT COMMAND…: repeats it for at most 100 s.
-until_ok()
-{
-	local what=$1 end=$((SECONDS + 100))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || fail "not within 100 s: $what"
-		read -rt 0.05 <> <(:) || true
-	done
+	cat "$dir/certd.log" "$dir/ztsd.log"
 }
 
 ctl()

@@ -6,37 +6,9 @@
 
 : "${ztsd:?}" "${ztsctl:?}"
 
-dir=$(mktemp -d)
+# shellcheck source=tests/unit/daemons.sh
+. "${0%/*}/../../daemons.sh"
 pid=		# ztsd
-others=()	# of the test; -PID is a group
-finish()
-{
-	local one
-	for one in $pid "${others[@]}"; do
-		kill -KILL -- "$one" 2>/dev/null || true
-	done
-	rm -rf "$dir"
-}
-trap finish EXIT
-
-fail()
-{
-	echo "${0##*/}: $*" >&2
-	tail -n 40 "$dir/log" >&2
-	exit 1
-}
-
-# until_ok WHAT COMMAND…: repeats it for at most 100 s.
-until_ok()
-{
-	local what=$1 end=$((SECONDS + 100))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || fail "not within 100 s: $what"
-		read -rt 0.05 <> <(:) || true
-	done
-}
-
 port=$((20000 + $$ % 10000))
 url=https://localhost:$port/zts/v1
 

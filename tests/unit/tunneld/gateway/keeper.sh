@@ -16,32 +16,13 @@ if [ "$(id -u)" != 0 ]; then
 	exit 77
 fi
 
-dir=$(mktemp -d)
+# shellcheck source=tests/unit/daemons.sh
+. "${0%/*}/../../daemons.sh"
 pid='' load=''
-finish()
-{
-	[ -z "$load" ] || kill -KILL "$load" 2>/dev/null || true
-	[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
-	rm -rf "$dir"
-}
-trap finish EXIT
 
-fail()
+evidence()
 {
-	echo "keeper.sh: $*" >&2
-	grep -v ': granted ' "$dir/log" >&2
-	exit 1
-}
-
-# until_ok WHAT COMMAND…: repeats it for at most 100 s.
-until_ok()
-{
-	local what=$1 end=$((SECONDS + 100))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || fail "not within 100 s: $what"
-		read -rt 0.05 <> <(:) || true
-	done
+	grep -v ': granted ' "$dir/log"
 }
 
 # counter NAME VALUE: the counter has that value.

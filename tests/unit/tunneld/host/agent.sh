@@ -18,32 +18,9 @@ fi
 
 tunneld=$1 postern=$3
 export POSTERN_LIBEXECDIR=$2
-dir=$(mktemp -d)
+# shellcheck source=tests/unit/daemons.sh
+. "${0%/*}/../../daemons.sh"
 pid=
-finish()
-{
-	[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
-	rm -rf "$dir"
-}
-trap finish EXIT
-
-fail()
-{
-	echo "agent.sh: $*" >&2
-	cat "$dir/log" >&2
-	exit 1
-}
-
-# until_ok WHAT COMMAND…: repeats it for at most 100 s.
-until_ok()
-{
-	local what=$1 end=$((SECONDS + 100))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || fail "not within 100 s: $what"
-		read -rt 0.05 <> <(:) || true
-	done
-}
 
 logged()
 {
