@@ -104,6 +104,11 @@ is_new()
 	[ "$(serial)" != "$1" ]
 }
 
+failed_twice()
+{
+	[ "$(field failures_in_a_row)" -ge 2 ]
+}
+
 is_over()
 {
 	[ "$(cut -d ' ' -f 3 <"$dir/sia/certs/acme.host.cert.pem")" -le "$(date +%s)" ]
@@ -229,25 +234,48 @@ for i in 1 2 3; do
 	until_ok "renewal $i" is_new "$old"
 	whole
 done
-[ "$(jobs_of register)" = 1 ] || fail "registered again"
+# a machine may be so slow that one is over before it is renewed
+[ "$(jobs_of register)" = 1 ] || logged "the certificate has ended" || fail "registered again"
 stop TERM
 
-begin "outage, then expired, then healed"
+begin "an outage: told, and told louder when less than a quarter of the life is left"
+start
+until_ok "ready" ready
+plan refresh code 2006 0 no route
+kill -HUP "$pid"
+until_ok "told" logged "PST-2006: refresh: the issuer cannot be reached or failed: no route; refresh in"
+logged "the present certificate is valid for another" || fail "does not say how long it lasts"
+! logged "PST-2020" || fail "louder at once"
+stop TERM
+
+echo "# a pair whose life is nearly over: without its memory certd counts from the beginning that is in it"
+plan refresh
+echo "-3200 4000" >"$dir/fake/life"
+start
+until_ok "ready" ready
+old=$(serial)
+kill -HUP "$pid"
+until_ok "a new serial" is_new "$old"
+stop TERM
+rm -r "$dir/state"
+plan refresh code 2006 0 no route
+start
+until_ok "alarm" logged "PST-2020: less than a quarter"
+stop TERM
+
+begin "expired, then healed"
 echo "0 4" >"$dir/fake/life"
 start
 until_ok "ready" ready
 plan refresh code 2006 0 no route
 plan register code 2006 0 no route
-until_ok "told" logged "PST-2006: refresh: the issuer cannot be reached or failed: no route; refresh in"
-logged "the present certificate is valid for another" || fail "does not say how long it lasts"
-until_ok "alarm" logged "PST-2020: less than a quarter"
 until_ok "end" logged "not ready any more: the certificate has ended"
 until_ok "registers" logged "PST-2006: register"
 status=0
 ask >"$dir/text" || status=$?
 [ $status = 1 ] || fail "status $status"
 grep -q "^NOT READY  the certificate has ended; PST-2006" "$dir/text" || fail "text: $(cat "$dir/text")"
-[ "$(field failures_in_a_row)" -ge 2 ] || fail "failures are not counted"
+until_ok "failures are counted" failed_twice
 plan register
 plan refresh
 until_ok "ready again" ready
