@@ -18,11 +18,12 @@
 #include "common/attr.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "common/printed.h"
 #include "common/sandbox.h"
 #include "config.h"
 
 #define MAIN_EXIT_NOT_READY 1 /* status, renew */
-#define MAIN_EXIT_NO_ANSWER 2 /* status, renew */
+#define MAIN_EXIT_NO_ANSWER 2 /* status, renew; or it could not be printed */
 #define MAIN_EXIT_CONFIG 2
 #define MAIN_EXIT_USAGE 64
 
@@ -56,7 +57,7 @@ static void main_usage(FILE *to)
 	      "\n"
 	      "Exit status: 0 ended by a signal, 1 cannot run, 2 configuration not usable,\n"
 	      "64 wrong usage; of status and renew: 0 ready, 1 not ready, 2 certd cannot be\n"
-	      "asked, 64 wrong usage.\n",
+	      "asked or the answer not be printed, 64 wrong usage.\n",
 	      to);
 }
 
@@ -316,7 +317,7 @@ static int main_run(const struct main_options *o)
 	return main_serve(&conf, &o->paths) < 0 ? 1 : 0;
 }
 
-int main(int argc, char **argv)
+static int main_command(int argc, char **argv)
 {
 	struct main_options options = {
 		.config = CERTCONF_PATH,
@@ -337,4 +338,11 @@ int main(int argc, char **argv)
 		return main_ask(&options, CERTSTAT_RENEW);
 	main_usage(stderr);
 	return MAIN_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int r = main_command(argc, argv);
+
+	return printed_all("certd") || r ? r : MAIN_EXIT_NO_ANSWER;
 }

@@ -12,6 +12,7 @@
 #include "certs/ztsd/ztsdconf.h"
 #include "common/attr.h"
 #include "common/jsonin.h"
+#include "common/printed.h"
 #include "common/typo.h"
 #include "config.h"
 
@@ -286,9 +287,5 @@ int main(int argc, char **argv)
 		return r;
 	jsonin_warm_up();
 	r = run(argv + optind, (size_t)(argc - optind), &c, seen);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		perror("ztsctl: standard output");
-		return r ? r : ZTSCMD_FAILURE;
-	}
-	return r;
+	return printed_all("ztsctl") || r ? r : ZTSCMD_FAILURE;
 }

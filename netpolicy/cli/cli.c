@@ -8,6 +8,7 @@
 
 #include "common/files.h"
 #include "common/log.h"
+#include "common/printed.h"
 #include "netpolicy/cli/cliwait.h"
 #include "netpolicy/compile/compiler.h"
 #include "netpolicy/emit/emit.h"
@@ -250,10 +251,7 @@ void cli_print_lines(const char *prefix, const char *lines)
 
 bool cli_is_printed(void)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return true;
-	log_error("cannot print the answer: %s", strerror(errno ? errno : EIO));
-	return false;
+	return printed_all("netpolicy");
 }
 
 void cli_release(struct cli_work *w)

@@ -10,10 +10,12 @@
 #include <strings.h>
 
 #include "common/attr.h"
+#include "common/printed.h"
 #include "config.h"
 #include "tunneld/ctl/show.h"
 
 #define MAIN_RUN_DIR "/run/postern"
+#define MAIN_EXIT_UNPRINTED 2 /* as DOWN: whoever asked must look */
 #define MAIN_EXIT_USAGE 64
 
 struct main_options {
@@ -36,7 +38,7 @@ static void main_usage(FILE *to)
 	      "  --state-dir DIR    handed to 'netpolicy check'\n"
 	      "  --help, --version\n"
 	      "\n"
-	      "Exit status: 0 OK, 1 DEGRADED, 2 DOWN, 64 wrong usage.\n",
+	      "Exit status: 0 OK, 1 DEGRADED, 2 DOWN or not printed, 64 wrong usage.\n",
 	      to);
 }
 
@@ -143,7 +145,7 @@ static int main_parse(int argc, char **argv, struct main_options *ret)
 	return -1;
 }
 
-int main(int argc, char **argv)
+static int main_command(int argc, char **argv)
 {
 	struct main_options options = { .run_dir = MAIN_RUN_DIR };
 	int r = main_parse(argc, argv, &options);
@@ -156,4 +158,11 @@ int main(int argc, char **argv)
 		return main_explain(argv[optind + 1]);
 	main_usage(stderr);
 	return MAIN_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int r = main_command(argc, argv);
+
+	return printed_all("postern") || r ? r : MAIN_EXIT_UNPRINTED;
 }

@@ -10,9 +10,11 @@
 
 #include "certs/denyfile.h"
 #include "common/attr.h"
+#include "common/printed.h"
 #include "config.h"
 #include "tunneld/gateway/gwconf.h"
 
+#define GATEWAYCTL_EXIT_TROUBLE 1 /* nothing was changed, or what was could not be printed */
 #define GATEWAYCTL_EXIT_CONFIG 2
 #define GATEWAYCTL_EXIT_USAGE 64
 
@@ -25,7 +27,8 @@ static void gatewayctl_usage(FILE *to)
 	      "\n"
 	      "Adds an entry to the deny-list that 'deny_file' in " GWCONF_PATH " names:\n"
 	      "gatewayd cuts off whoever is listed within seconds. See gatewayctl(8).\n"
-	      "Exit status: 0 listed, 1 not changed, 2 configuration not usable, 64 wrong usage.\n",
+	      "Exit status: 0 listed, 1 not changed or not printed, 2 configuration not usable,\n"
+	      "64 wrong usage.\n",
 	      to);
 }
 
@@ -50,7 +53,7 @@ static int gatewayctl_revoke(const char *config, const char *word, const char *v
 	r = denyfile_add(conf->deny_file, word, value, why);
 	if (r < 0) {
 		fprintf(stderr, "gatewayctl: %s; nothing was changed\n", why);
-		return 1;
+		return GATEWAYCTL_EXIT_TROUBLE;
 	}
 	printf("%s %s %s on %s; gatewayd cuts it off and refuses it within seconds: look for "
 	       "PST-4007 and PST-2113 in its log\n",
@@ -58,7 +61,7 @@ static int gatewayctl_revoke(const char *config, const char *word, const char *v
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int gatewayctl_command(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
@@ -88,4 +91,11 @@ int main(int argc, char **argv)
 		return gatewayctl_revoke(config, argv[optind + 1], argv[optind + 2]);
 	gatewayctl_usage(stderr);
 	return GATEWAYCTL_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int r = gatewayctl_command(argc, argv);
+
+	return printed_all("gatewayctl") || r ? r : GATEWAYCTL_EXIT_TROUBLE;
 }

@@ -160,6 +160,13 @@ grep -qE "registered, serial $(serial): valid for another (60|59) min, renewal i
 [ "$(sed -n '/^\.Ss Status as JSON/,/^\.El/s/^\.It Li //p' "$page" | tr -d ' ' | tr , '\n' | LC_ALL=C sort)" = \
 	"$(ask --json | python3 -c 'import json, sys; print(*sorted(json.load(sys.stdin)), sep="\n")')" ] ||
 	fail "certd(8) names other members: $(ask --json)"
+for how in "" --json; do
+	status=0
+	# shellcheck disable=SC2086 # a word, or none
+	"$certd" status $how --run-dir "$dir/run/certd" >/dev/full 2>"$dir/said" || status=$?
+	{ [ $status = 2 ] && grep -q "certd: cannot print the answer" "$dir/said"; } ||
+		fail "status $how on a full disk ends with $status"
+done
 grep -q '^postern_certd_ready 1$' "$dir/run/certd/certd.prom" || fail "no metric of readiness"
 grep -q 'renewals_total{result="ok",code=""} 1$' "$dir/run/certd/certd.prom" || fail "not counted"
 grep -qE '^postern_certd_certificate_expiry_timestamp_seconds [0-9]{10}$' "$dir/run/certd/certd.prom" ||

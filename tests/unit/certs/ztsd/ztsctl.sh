@@ -229,7 +229,7 @@ ends 0 "p=lab.two" "${with[@]}" token a.b h1 --provider lab.two
 
 # A full disk is not silence.
 # shellcheck disable=SC2016  # expanded by the inner shell
-ends 1 "standard output" bash -c '"$@" >/dev/full' - "${with[@]}" list
+ends 1 "cannot print the answer: No space left" bash -c '"$@" >/dev/full' - "${with[@]}" list
 
 # A file that is no store.
 mkdir "$dir/damaged"

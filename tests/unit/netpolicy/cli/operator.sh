@@ -166,6 +166,12 @@ wait "$daemon" 2>/dev/null || true
 listen
 grep -qF "a policy that nobody had confirmed is given up" "$dir/daemon.log" || fail "that a policy is given up is not told"
 ends 0 "demo version 8" "$netpolicy" status "${with[@]}"
+for how in "" --json; do
+	code=0
+	# shellcheck disable=SC2086 # a word, or none
+	"$netpolicy" status $how "${with[@]}" >/dev/full 2>"$dir/log" || code=$?
+	{ [ $code = 2 ] && grep -qF "cannot print the answer" "$dir/log"; } || fail "status $how, a full disk: $code"
+done
 
 # Members of JSON: programs depend on them, and netpolicy(8) lists them.
 ends 0 "" "$netpolicy" status --json "${with[@]}"

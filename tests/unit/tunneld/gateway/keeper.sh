@@ -196,6 +196,9 @@ gatewayctl()
 cp "$dir/deny" "$dir/before"
 [ "$(gatewayctl revoke serial 0012AB)" = 0 ] || fail "gatewayctl: an entry that is there"
 grep "is already on" "$dir/said" >/dev/null || fail "gatewayctl said $(cat "$dir/said")"
+code=0
+"$POSTERN_LIBEXECDIR/gatewayctl" revoke serial 0012AB --config "$dir/gateway.conf" >/dev/full 2>"$dir/said" || code=$?
+{ [ $code = 1 ] && grep "cannot print the answer" "$dir/said" >/dev/null; } || fail "gatewayctl, a full disk: $code"
 [ "$(gatewayctl revoke instance i-1,i-2)" = 1 ] || fail "gatewayctl: two in one"
 grep "nothing was changed" "$dir/said" >/dev/null || fail "gatewayctl said $(cat "$dir/said")"
 [ "$(gatewayctl revoke)" = 64 ] || fail "gatewayctl: nothing to do"

@@ -82,6 +82,10 @@ status
 [ "$(kind postern0)" = veth ] || fail "the stranger's interface was touched"
 ! ip -6 rule | grep -v 'lookup \(local\|main\)' >/dev/null || fail "a rule was made all the same"
 
+code=0
+"$postern" explain PST-1404 >/dev/full 2>"$dir/said" || code=$?
+{ [ $code = 2 ] && grep -q "cannot print the answer" "$dir/said"; } || fail "a full disk: exit status $code"
+
 ip link delete postern0
 until_ok "tunneld goes on" made_or_told
 status
