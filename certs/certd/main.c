@@ -169,7 +169,6 @@ static int main_give(int at, const char *name, uid_t uid, gid_t gid, int *ret_fd
 {
 	_cleanup_(closep) int fd = openat(at, name,
 					  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -230,7 +229,17 @@ static int main_find_user(const char *text, uid_t *ret_uid, gid_t *ret_gid)
 	return r;
 }
 
-/* Makes the directories, then keeps no capability. */
+/* Keeps no capability. */
+static int main_become(const struct certconf *conf, uid_t uid, gid_t gid)
+{
+	int r = sandbox_drop(uid, gid, 0);
+
+	if (r < 0)
+		log_error("cannot change to user '%s': %s", conf->user, strerror(-r));
+	return r;
+}
+
+/* Makes the directories, then becomes the user. */
 static int main_drop(const struct certconf *conf, const struct certagent_paths *paths)
 {
 	uid_t uid = geteuid();
@@ -243,12 +252,7 @@ static int main_drop(const struct certconf *conf, const struct certagent_paths *
 		r = main_make_dir(paths->run_dir, 0755, uid, gid);
 	if (r == 0)
 		r = main_make_sia(conf->sia_dir, uid, gid);
-	if (r < 0 || !conf->user[0])
-		return r;
-	r = sandbox_drop(uid, gid, 0);
-	if (r < 0)
-		log_error("cannot change to user '%s': %s", conf->user, strerror(-r));
-	return r;
+	return r < 0 || !conf->user[0] ? r : main_become(conf, uid, gid);
 }
 
 static void main_closep(struct certagent **a)
@@ -274,7 +278,8 @@ static int main_serve(const struct certconf *conf, const struct certagent_paths 
 	return r < 0 ? r : certagent_run(a);
 }
 
-/* What a start would need beside a configuration that is understood. */
+/* What a start would need beside a configuration that is understood: the user, and the files for
+ * that user, as far as whoever asks can become it. */
 static int main_check(const struct certconf *conf, const char *path)
 {
 	const struct {
@@ -289,6 +294,8 @@ static int main_check(const struct certconf *conf, const char *path)
 	gid_t gid;
 	int r = *conf->user ? main_find_user(conf->user, &uid, &gid) : 0;
 
+	if (r == 0 && *conf->user && geteuid() == 0)
+		r = main_become(conf, uid, gid);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		if (!*files[i].file || access(files[i].file, R_OK) == 0)
 			continue;

@@ -138,6 +138,13 @@ conf "ca_pin = $dir/nowhere.pem"
 status=0
 "$certd" --config "$dir/postern.conf" --check 2>"$dir/log" || status=$?
 { [ $status = 2 ] && logged 'nowhere.pem: No such file'; } || fail "a missing file ends with $status"
+if [ "$(id -u)" = 0 ]; then
+	install -m 400 /dev/null "$dir/roots.pem"
+	conf "ca_pin = $dir/roots.pem"
+	status=0
+	"$certd" --config "$dir/postern.conf" --check 2>"$dir/log" || status=$?
+	{ [ $status = 2 ] && logged 'roots.pem: Permission denied'; } || fail "a file of root's ends with $status"
+fi
 user='user = nobody-of-that-name' conf
 status=0
 "$certd" --config "$dir/postern.conf" --check 2>"$dir/log" || status=$?
