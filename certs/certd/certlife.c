@@ -6,141 +6,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certs/certd/certview.h"
 #include "common/clk.h"
-#include "common/files.h"
 #include "common/log.h"
 #include "common/timetext.h"
-
-#define CERTLIFE_WAIT_TEXT 64 /* bytes with NUL of "again in 42 s" */
 
 static struct schedule_now certlife_now(void)
 {
 	return (struct schedule_now){ clk_now_ns(), clk_now_wall() };
 }
 
-/* ---- status ---- */
-
-/* The first condition that is missing, in words; "" when there is none. */
-static const char *certlife_missing(const struct schedule *s, uint64_t wall)
+static struct certview certlife_view(const struct certlife *l)
 {
-	if (!s->identified)
-		return "who this host is has not been found out yet";
-	if (s->stored == SCHEDULE_UNCHECKED)
-		return "the stored certificate has not been checked yet";
-	if (s->stored == SCHEDULE_ABSENT)
-		return "there is no certificate yet";
-	if (s->stored == SCHEDULE_BAD)
-		return "the stored certificate cannot be used";
-	if (wall < s->pair.not_before)
-		return "by the clock of this host the certificate is not valid yet";
-	if (wall >= s->pair.not_after)
-		return "the certificate has ended";
-	return "";
-}
-
-static void certlife_fill_reason(const struct certlife *l, struct certstat *ret)
-{
-	enum pst code = l->schedule.last_code;
-	const char *detail = l->state.last_code == code ? l->state.last_detail : "";
-
-	ret->reason_code = code;
-	if (code)
-		snprintf(ret->reason, sizeof(ret->reason), "%s; PST-%04u %s%s%s",
-			 certlife_missing(&l->schedule, ret->now_wall), (unsigned int)code,
-			 pst_text(code), *detail ? ": " : "", detail);
-	else
-		snprintf(ret->reason, sizeof(ret->reason), "%s",
-			 certlife_missing(&l->schedule, ret->now_wall));
-}
-
-static uint64_t certlife_to_wall(const struct schedule_now *now, uint64_t at_ns)
-{
-	if (at_ns == SCHEDULE_NEVER)
-		return 0;
-	if (at_ns <= now->ns)
-		return now->wall;
-	return now->wall + (at_ns - now->ns + CLK_NS_PER_S - 1) / CLK_NS_PER_S;
+	return (struct certview){ &l->schedule, &l->memo.state, certlife_now() };
 }
 
 void certlife_fill(const struct certlife *l, struct certstat *ret)
 {
-	const struct schedule *s = &l->schedule;
-	struct schedule_now now = certlife_now();
-	struct schedule_plan plan = schedule_next(s, &now);
+	struct certview view = certlife_view(l);
 
-	*ret = (struct certstat){
-		.now_wall = now.wall,
-		.uptime_s = (uint32_t)((now.ns - l->started_ns) / CLK_NS_PER_S),
-		.ready = schedule_is_ready(s, now.wall),
-		.self = l->state.self,
-		.running = s->running,
-		.last_step = l->state.last_step,
-		.last_wall = l->state.last_wall,
-		.last_code = l->state.last_code,
-		.next_step = plan.step,
-		.next_wall = certlife_to_wall(&now, plan.at_ns),
-		.done_wall = l->state.done_wall,
-		.failures = s->failures,
-	};
-	memcpy(ret->last_detail, l->state.last_detail, sizeof(ret->last_detail));
+	certview_fill(&view, ret);
+	ret->uptime_s = (uint32_t)((view.now.ns - l->started_ns) / CLK_NS_PER_S);
 	memcpy(ret->sia_dir, l->conf->sia_dir, sizeof(ret->sia_dir));
-	if (s->stored == SCHEDULE_GOOD) {
-		memcpy(ret->serial, l->state.serial, sizeof(ret->serial));
-		ret->not_before = s->pair.not_before;
-		ret->not_after = s->pair.not_after;
-		ret->renew = s->pair.renew;
-	}
-	if (!ret->ready)
-		certlife_fill_reason(l, ret);
 }
 
 /* ---- memory ---- */
 
-static void certlife_state_path(const struct certlife *l, char ret[static FILES_PATH_MAX])
-{
-	snprintf(ret, FILES_PATH_MAX, "%s/%s", l->state_dir, CERTSTATE_NAME);
-}
-
-/* The memory is a convenience: without it the certificate is renewed all the same. */
+/* A revocation was answered by what the schedule decided. */
 static void certlife_save(struct certlife *l)
 {
-	char path[FILES_PATH_MAX];
-	int r;
-
-	l->state.healed_wall = l->schedule.healed_wall;
-	certlife_state_path(l, path);
-	r = certstate_write(path, &l->state);
-	if (r < 0 && !l->cannot_save)
-		log_warning("cannot write %s: %s; going on without it", path, strerror(-r));
-	l->cannot_save = r < 0;
-}
-
-static uint64_t certlife_fingerprint(const struct certconf *c)
-{
-	uint64_t h = schedule_hash((uint64_t)c->attestation, c->domain);
-
-	h = schedule_hash(h, c->service);
-	h = schedule_hash(h, c->provider);
-	h = schedule_hash(h, c->provider_prefix);
-	h = schedule_hash(h, c->instance_id);
-	for (size_t i = 0; i < c->n_imds; i++)
-		h = schedule_hash(h, c->imds[i]);
-	return h;
-}
-
-static int certlife_read_boot_id(char ret[static CERTSTATE_BOOT_ID])
-{
-	_cleanup_(files_freep) uint8_t *text = NULL;
-	size_t len;
-	int r = files_read("/proc/sys/kernel/random/boot_id", 64, &text, &len);
-
-	if (r < 0)
-		return r;
-	if (len < CERTSTATE_BOOT_ID - 1)
-		return -EBADMSG;
-	memcpy(ret, text, CERTSTATE_BOOT_ID - 1);
-	ret[CERTSTATE_BOOT_ID - 1] = '\0';
-	return 0;
+	l->memo.state.healed_wall = l->schedule.healed_wall;
+	certmemo_save(&l->memo);
 }
 
 static uint64_t certlife_seed(const struct fetchjob_self *self)
@@ -158,52 +54,17 @@ static void certlife_remember(struct certlife *l)
 		.retry_max_s = l->conf->retry_max_s,
 		.renew_max_s = l->conf->renew_max_s,
 	};
+	const struct certstate *state = &l->memo.state;
 	struct schedule_now now = certlife_now();
-	char path[FILES_PATH_MAX];
-	int r;
 
-	certlife_state_path(l, path);
-	r = certstate_read(path, &l->state);
-	if (r < 0 && r != -ENOENT)
-		log_warning("%s: %s; identifying afresh", path, strerror(-r));
-	schedule_init(&l->schedule, &limits, l->store.current, schedule_hash(0, l->boot_id));
-	if (r < 0)
-		return;
-	schedule_resume(&l->schedule, l->state.asked_wall, l->state.hold_wall, l->state.healed_wall,
+	schedule_init(&l->schedule, &limits, l->store.current, schedule_hash(0, l->memo.boot_id));
+	schedule_resume(&l->schedule, state->asked_wall, state->hold_wall, state->healed_wall,
 			&now);
-	if (l->state.self.principal[0] && !strcmp(l->state.boot_id, l->boot_id) &&
-	    l->state.conf == l->fingerprint)
-		schedule_on_identified(&l->schedule, certlife_seed(&l->state.self));
+	if (certmemo_knows_self(&l->memo))
+		schedule_on_identified(&l->schedule, certlife_seed(&state->self));
 }
 
 /* ---- failures ---- */
-
-static const char *certlife_left(const struct certlife *l, char ret[static CERTLIFE_WAIT_TEXT])
-{
-	uint64_t wall = clk_now_wall();
-	char age[24];
-
-	if (schedule_is_ready(&l->schedule, wall))
-		snprintf(ret, CERTLIFE_WAIT_TEXT, "the present certificate is valid for another %s",
-			 timetext_span(l->schedule.pair.not_after - wall, age));
-	else
-		snprintf(ret, CERTLIFE_WAIT_TEXT, "no valid certificate is in use");
-	return ret;
-}
-
-/* What the schedule makes of it, in words. */
-static void certlife_describe(const struct certlife *l, struct schedule_verdict v,
-			      char ret[static CERTLIFE_WAIT_TEXT])
-{
-	struct schedule_now now = certlife_now();
-	struct schedule_plan plan = schedule_next(&l->schedule, &now);
-	uint64_t wait_s = certlife_to_wall(&now, plan.at_ns) - now.wall;
-	char age[24];
-
-	snprintf(ret, CERTLIFE_WAIT_TEXT, "%s%s%s in %s", v.alarm ? "somebody must act; " : "",
-		 v.heals ? "once afresh with a new key: " : "", schedule_step_name(plan.step),
-		 timetext_span(wait_s, age));
-}
 
 /* The running step failed. @detail: printable, may be "". */
 static void certlife_fail(struct certlife *l, enum pst code, uint32_t retry_after_s,
@@ -211,24 +72,25 @@ static void certlife_fail(struct certlife *l, enum pst code, uint32_t retry_afte
 {
 	struct schedule_now now = certlife_now();
 	enum schedule_step step = l->schedule.running;
-	char next[CERTLIFE_WAIT_TEXT], left[CERTLIFE_WAIT_TEXT];
+	char next[CERTVIEW_TEXT], left[CERTVIEW_TEXT];
 	struct schedule_verdict v;
+	struct certview view;
 
 	fetchworker_forget(&l->worker);
 	v = schedule_on_failed(&l->schedule, code, retry_after_s, &now);
 	if (!l->schedule.fetched)
 		siastore_discard(&l->store);
 	if (retry_after_s || (v.alarm && l->schedule.healed_wall))
-		l->state.hold_wall = now.wall + v.wait_s;
-	l->state.last_step = step;
-	l->state.last_wall = now.wall;
-	l->state.last_code = code;
-	snprintf(l->state.last_detail, sizeof(l->state.last_detail), "%s", detail);
+		l->memo.state.hold_wall = now.wall + v.wait_s;
+	l->memo.state.last_step = step;
+	l->memo.state.last_wall = now.wall;
+	l->memo.state.last_code = code;
+	snprintf(l->memo.state.last_detail, sizeof(l->memo.state.last_detail), "%s", detail);
 	certshow_count(&l->counts, code);
-	certlife_describe(l, v, next);
+	view = certlife_view(l);
 	log_pst(v.alarm ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, code, "%s: %s%s%s; %s; %s",
-		schedule_step_name(step), pst_text(code), *detail ? ": " : "", detail, next,
-		certlife_left(l, left));
+		schedule_step_name(step), pst_text(code), *detail ? ": " : "", detail,
+		certview_next(&view, v, next), certview_left(&view, left));
 	if (v.alarm)
 		log_error("what to do: %s", pst_find(code)->action);
 	certlife_save(l);
@@ -244,10 +106,10 @@ static void certlife_fail_store(struct certlife *l, int error)
 
 static void certlife_succeed(struct certlife *l, enum schedule_step step)
 {
-	l->state.last_step = step;
-	l->state.last_wall = clk_now_wall();
-	l->state.last_code = PST_NONE;
-	l->state.last_detail[0] = '\0';
+	l->memo.state.last_step = step;
+	l->memo.state.last_wall = clk_now_wall();
+	l->memo.state.last_code = PST_NONE;
+	l->memo.state.last_detail[0] = '\0';
 }
 
 /* ---- who this host is ---- */
@@ -255,13 +117,14 @@ static void certlife_succeed(struct certlife *l, enum schedule_step step)
 /* Names and provider of an instance may change; its id does not, and the files are bound to it. */
 static bool certlife_is_other(const struct certlife *l, const struct fetchjob_self *self)
 {
-	return strcmp(self->instance_id, l->state.self.instance_id) != 0;
+	return strcmp(self->instance_id, l->memo.state.self.instance_id) != 0;
 }
 
 static bool certlife_is_us(const struct certlife *l, const struct fetchjob_self *self)
 {
-	return !certlife_is_other(l, self) && !strcmp(self->provider, l->state.self.provider) &&
-	       !strcmp(self->principal, l->state.self.principal);
+	return !certlife_is_other(l, self) &&
+	       !strcmp(self->provider, l->memo.state.self.provider) &&
+	       !strcmp(self->principal, l->memo.state.self.principal);
 }
 
 /* The pair in use, or the memory, is another instance's: the disk is a copy. */
@@ -272,37 +135,35 @@ static void certlife_withdraw(struct certlife *l, const char *was)
 	log_pst(LOG_LEVEL_ERROR, PST_INSTANCE_CHANGED,
 		"%s: it is of %s, this host is %s; withdrawn, registering afresh",
 		pst_text(PST_INSTANCE_CHANGED), *was ? was : "an unknown one",
-		l->state.self.instance_id);
+		l->memo.state.self.instance_id);
 	if (r < 0)
 		log_pst(LOG_LEVEL_ERROR, PST_STORE_WRITE,
 			"%s/current: %s; it could not be withdrawn", l->conf->sia_dir,
 			strerror(-r));
 	schedule_on_withdrawn(&l->schedule);
 	certshow_count(&l->counts, PST_INSTANCE_CHANGED);
-	l->state.serial[0] = '\0';
-	l->state.since_wall = 0;
-	l->state.hold_wall = 0;
+	l->memo.state.serial[0] = '\0';
+	l->memo.state.since_wall = 0;
+	l->memo.state.hold_wall = 0;
 }
 
 static void certlife_on_identified(struct certlife *l, const struct fetchjob_result *result)
 {
-	bool changed = l->state.self.principal[0] && certlife_is_other(l, &result->self);
+	bool changed = l->memo.state.self.principal[0] && certlife_is_other(l, &result->self);
 	char was[PRINCIPAL_INSTANCE_MAX];
 
-	memcpy(was, l->state.self.instance_id, sizeof(was));
+	memcpy(was, l->memo.state.self.instance_id, sizeof(was));
 	if (!certlife_is_us(l, &result->self))
 		log_info("this host is %s, instance %s of %s", result->self.principal,
 			 result->self.instance_id, result->self.provider);
-	l->state.self = result->self;
-	l->state.conf = l->fingerprint;
-	memcpy(l->state.boot_id, l->boot_id, sizeof(l->state.boot_id));
+	certmemo_identify(&l->memo, &result->self);
 	if (changed && l->store.current) {
 		certlife_withdraw(l, was);
 	} else if (changed) {
 		schedule_on_withdrawn(&l->schedule); /* what was held against the other one */
-		l->state.hold_wall = 0;
+		l->memo.state.hold_wall = 0;
 	}
-	schedule_on_identified(&l->schedule, certlife_seed(&l->state.self));
+	schedule_on_identified(&l->schedule, certlife_seed(&l->memo.state.self));
 	certlife_save(l);
 }
 
@@ -314,7 +175,7 @@ static void certlife_log_pair(const struct certlife *l, const char *what)
 	uint64_t wall = clk_now_wall();
 	char left[24], renew[24];
 
-	log_info("%s, serial %s: valid for another %s, renewal in %s", what, l->state.serial,
+	log_info("%s, serial %s: valid for another %s, renewal in %s", what, l->memo.state.serial,
 		 timetext_span(p->not_after > wall ? p->not_after - wall : 0, left),
 		 timetext_span(p->renew > wall ? p->renew - wall : 0, renew));
 }
@@ -330,13 +191,13 @@ static void certlife_adopt(struct certlife *l, const struct fetchjob_result *res
 	int r;
 
 	/* A note from a time at which the clock was ahead does not count. */
-	if (!strcmp(l->state.serial, result->serial) && l->state.since_wall &&
-	    l->state.since_wall <= now.wall)
-		pair.since = l->state.since_wall;
-	memcpy(l->state.serial, result->serial, sizeof(l->state.serial));
+	if (!strcmp(l->memo.state.serial, result->serial) && l->memo.state.since_wall &&
+	    l->memo.state.since_wall <= now.wall)
+		pair.since = l->memo.state.since_wall;
+	memcpy(l->memo.state.serial, result->serial, sizeof(l->memo.state.serial));
 	schedule_on_pair(&l->schedule, &pair, result->serial, false, &now);
 	l->told_bad = PST_NONE;
-	r = siastore_name(&l->store, l->state.self.principal);
+	r = siastore_name(&l->store, l->memo.state.self.principal);
 	if (r < 0)
 		log_pst(LOG_LEVEL_ERROR, PST_STORE_WRITE,
 			"names in %s: %s; readers may not find the "
@@ -418,7 +279,7 @@ static void certlife_accept(struct certlife *l, const struct fetchjob_result *re
 		.not_after = result->not_after_wall,
 		.since = now.wall,
 	};
-	int r = siastore_commit(&l->store, l->state.self.principal);
+	int r = siastore_commit(&l->store, l->memo.state.self.principal);
 
 	if (r < 0) {
 		certlife_fail_store(l, r);
@@ -430,13 +291,14 @@ static void certlife_accept(struct certlife *l, const struct fetchjob_result *re
 			"name is missing or it may not outlive a power cut; look at the disk",
 			l->conf->sia_dir);
 	schedule_on_pair(&l->schedule, &pair, result->serial, true, &now);
-	memcpy(l->state.serial, result->serial, sizeof(l->state.serial));
-	l->state.since_wall = l->schedule.pair.since;
-	l->state.done_wall = pair.since;
-	l->state.hold_wall = 0;
+	memcpy(l->memo.state.serial, result->serial, sizeof(l->memo.state.serial));
+	l->memo.state.since_wall = l->schedule.pair.since;
+	l->memo.state.done_wall = pair.since;
+	l->memo.state.hold_wall = 0;
 	l->told_bad = PST_NONE;
 	certshow_count(&l->counts, PST_NONE);
-	certlife_log_pair(l, l->state.last_step == SCHEDULE_REGISTER ? "registered" : "refreshed");
+	certlife_log_pair(l, l->memo.state.last_step == SCHEDULE_REGISTER ? "registered" :
+									    "refreshed");
 	certlife_save(l);
 }
 
@@ -539,7 +401,7 @@ static int certlife_fill_job(const struct certlife *l, enum schedule_step step,
 	ret->conf.timeout_ms = schedule_timeout_ms(&l->schedule, l->conf->timeout_ms,
 						   clk_now_wall());
 	if (step != SCHEDULE_IDENTIFY)
-		ret->self = l->state.self;
+		ret->self = l->memo.state.self;
 	if (step == SCHEDULE_IDENTIFY || step == SCHEDULE_REGISTER)
 		return 0;
 	return siastore_path(&l->store, l->conf->sia_dir, step == SCHEDULE_PROVE, ret->pair_dir,
@@ -590,7 +452,7 @@ static int certlife_before_asking(struct certlife *l, const struct schedule_now 
 
 	if (r < 0)
 		return r;
-	l->state.asked_wall = now->wall;
+	l->memo.state.asked_wall = now->wall;
 	certlife_save(l);
 	return 0;
 }
@@ -632,11 +494,13 @@ bool certlife_advance(struct certlife *l)
 {
 	struct schedule_now now = certlife_now();
 	struct schedule_plan plan = schedule_next(&l->schedule, &now);
-	char left[CERTLIFE_WAIT_TEXT];
+	struct certview view = certlife_view(l);
+	char left[CERTVIEW_TEXT];
 
 	if (schedule_take_late(&l->schedule, &now))
 		log_pst(LOG_LEVEL_ERROR, PST_RENEWAL_LATE, "%s: %s; %u failures in a row",
-			pst_text(PST_RENEWAL_LATE), certlife_left(l, left), l->schedule.failures);
+			pst_text(PST_RENEWAL_LATE), certview_left(&view, left),
+			l->schedule.failures);
 	if (plan.step == SCHEDULE_NONE || plan.at_ns > now.ns)
 		return false;
 	return certlife_start(l, plan.step);
@@ -688,7 +552,6 @@ void certlife_init(struct certlife *l, const struct certconf *conf, const char *
 		.conf = conf,
 		.state_dir = state_dir,
 		.store = SIASTORE_INIT,
-		.fingerprint = certlife_fingerprint(conf),
 		.started_ns = clk_now_ns(),
 	};
 	fetchworker_init(&l->worker);
@@ -696,12 +559,10 @@ void certlife_init(struct certlife *l, const struct certconf *conf, const char *
 
 int certlife_open(struct certlife *l)
 {
-	int r = certlife_read_boot_id(l->boot_id);
+	int r = certlife_open_store(l);
 
-	if (r < 0)
-		log_error("cannot find out which boot this is: %s", strerror(-r));
-	else
-		r = certlife_open_store(l);
+	if (r == 0)
+		r = certmemo_open(&l->memo, l->state_dir, l->conf);
 	if (r == 0)
 		certlife_remember(l);
 	return r;

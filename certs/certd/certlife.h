@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 #include "certs/certconf.h"
+#include "certs/certd/certmemo.h"
 #include "certs/certd/certshow.h"
 #include "certs/certd/certstat.h"
-#include "certs/certd/certstate.h"
 #include "certs/certd/fetchworker.h"
 #include "certs/certd/schedule.h"
 #include "certs/certd/siastore.h"
@@ -23,12 +23,9 @@ struct certlife {
 	struct schedule schedule;
 	struct siastore store;
 	struct fetchworker worker;
-	struct certstate state;
+	struct certmemo memo;
 	struct certshow_counts counts;
-	char boot_id[CERTSTATE_BOOT_ID];
-	uint64_t fingerprint; /* of the settings that decide who the host is */
 	uint64_t started_ns;
-	bool cannot_save;  /* told once */
 	enum pst told_bad; /* what was last said of the stored pair */
 };
 

@@ -224,7 +224,7 @@ static void test_certlife_since(void)
 	CU_ASSERT_EQUAL(p->renew, renew);
 	CU_ASSERT_TRUE(p->since > p->not_before);
 	/* A note from a time at which the clock was ahead. */
-	test_certlife_it.state.since_wall += 900;
+	test_certlife_it.memo.state.since_wall += 900;
 	test_certlife_it.schedule.stored = SCHEDULE_UNCHECKED;
 	TEST_CERTLIFE_STEP(CHECK);
 	CU_ASSERT_EQUAL(p->since, p->not_before);
@@ -280,7 +280,7 @@ static enum schedule_step test_certlife_next(void)
 /* Who we were in another boot, or under another configuration, says nothing. */
 static void test_certlife_memory_ends(void)
 {
-	struct certstate *s = &test_certlife_it.state;
+	struct certstate *s = &test_certlife_it.memo.state;
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%.2000s/" CERTSTATE_NAME, test_certlife_state);
@@ -428,17 +428,17 @@ static void test_certlife_remembers_a_time(void)
 		test_certlife_restart();
 		CU_ASSERT_TRUE(rows[i].at_least ? test_certlife_wait_s() >= rows[i].at_least :
 						  test_certlife_wait_s() <= 5);
-		test_certlife_it.state.hold_wall = 0;
+		test_certlife_it.memo.state.hold_wall = 0;
 	}
 	test_certlife_let_time_pass();
 	test_certlife_write("plan.register", "code 2011 3600 later");
 	TEST_CERTLIFE_STEP(REGISTER);
-	CU_ASSERT_NOT_EQUAL(test_certlife_it.state.hold_wall, 0);
+	CU_ASSERT_NOT_EQUAL(test_certlife_it.memo.state.hold_wall, 0);
 	test_certlife_write("plan.register", "");
 	test_certlife_let_time_pass();
 	TEST_CERTLIFE_STEP(REGISTER);
 	TEST_CERTLIFE_STEP(PROVE);
-	CU_ASSERT_EQUAL(test_certlife_it.state.hold_wall, 0);
+	CU_ASSERT_EQUAL(test_certlife_it.memo.state.hold_wall, 0);
 }
 
 /* The one attempt to heal is not had again by starting anew. */
@@ -474,7 +474,7 @@ static void test_certlife_no_store(void)
 	CU_ASSERT_EQUAL(rename(test_certlife_conf.sia_dir, away), 0);
 	CU_ASSERT_TRUE(certlife_advance(&test_certlife_it));
 	CU_ASSERT_EQUAL(test_certlife_it.worker.pid, 0);
-	CU_ASSERT_EQUAL(test_certlife_it.state.last_code, PST_STORE_WRITE);
+	CU_ASSERT_EQUAL(test_certlife_it.memo.state.last_code, PST_STORE_WRITE);
 	CU_ASSERT_EQUAL(rename(away, test_certlife_conf.sia_dir), 0);
 	test_certlife_let_time_pass();
 	CU_ASSERT_FALSE(certlife_advance(&test_certlife_it)); /* only opens it again */
@@ -493,7 +493,7 @@ static void test_certlife_no_room(void)
 	certlife_urge(&test_certlife_it);
 	CU_ASSERT_TRUE(certlife_advance(&test_certlife_it));
 	CU_ASSERT_EQUAL(test_certlife_it.worker.pid, 0);
-	CU_ASSERT_EQUAL(test_certlife_it.state.last_code, PST_STORE_WRITE);
+	CU_ASSERT_EQUAL(test_certlife_it.memo.state.last_code, PST_STORE_WRITE);
 	CU_ASSERT_TRUE(test_certlife_is_ready());
 }
 
