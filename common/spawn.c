@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "common/files.h"
 #include "config.h"
 
 #define SPAWN_HIGH_FD 16 /* descriptors are parked here before they go to their final number */
@@ -142,6 +143,22 @@ int spawn_find(const char *name, char *ret, size_t cap)
 	if (!dir || dir[0] != '/')
 		dir = POSTERN_LIBEXECDIR;
 	return (size_t)snprintf(ret, cap, "%s/%s", dir, name) < cap ? 0 : -ENAMETOOLONG;
+}
+
+int spawn_worker(const char *name, int chan_fd, pid_t *ret_pid)
+{
+	char path[FILES_PATH_MAX];
+	const char *const as_root[] = { name, "--user", "nobody", NULL };
+	const char *const as_user[] = { name, NULL };
+	const struct spawn_spec spec = {
+		.path = path,
+		.argv = geteuid() == 0 ? as_root : as_user,
+		.chan_fd = chan_fd,
+		.extra_fd = -1,
+	};
+	int r = spawn_find(name, path, sizeof(path));
+
+	return r < 0 ? r : spawn_start(&spec, ret_pid);
 }
 
 void spawn_end(pid_t pid, char *ret_how, size_t cap)

@@ -30,6 +30,10 @@ int spawn_start(const struct spawn_spec *spec, pid_t *ret_pid) _warn_unused_;
  * Errors: 0; -ENAMETOOLONG. */
 int spawn_find(const char *name, char *ret, size_t cap) _warn_unused_;
 
+/* Finds and starts the worker @name with its channel only; as user nobody, when this is root.
+ * Errors: 0; as spawn_find() and spawn_start(). */
+int spawn_worker(const char *name, int chan_fd, pid_t *ret_pid) _warn_unused_;
+
 /* Kills the worker and waits for it. Writes how it ended, "worker ended by signal 9", to @ret_how
  * of @cap bytes: it may have ended before. */
 void spawn_end(pid_t pid, char *ret_how, size_t cap);

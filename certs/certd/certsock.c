@@ -50,20 +50,28 @@ int certsock_open(struct certsock *ret, const char *path)
 	return 0;
 }
 
-static int certsock_read_ask(int fd, bool *ret_renews)
+/* Takes the one message that must come within @ms. The caller releases it. */
+static int certsock_receive(int fd, int ms, struct chan_msg *ret)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	_cleanup_(chan_msg_release) struct chan_msg msg = { .fd = -1 };
 	const struct chan_op *ops;
 	size_t n_ops;
 	int r;
 
 	ops = certstat_ops(&n_ops);
-	if (poll(&p, 1, CERTSOCK_PATIENCE_MS) != 1)
+	if (poll(&p, 1, ms) != 1)
 		return -ETIMEDOUT;
-	r = chan_recv(fd, ops, n_ops, &msg);
-	if (r != 0)
-		return r < 0 ? r : -EPIPE;
+	r = chan_recv(fd, ops, n_ops, ret);
+	return r == CHAN_E_CLOSED ? -EPIPE : r;
+}
+
+static int certsock_read_ask(int fd, bool *ret_renews)
+{
+	_cleanup_(chan_msg_release) struct chan_msg msg = { .fd = -1 };
+	int r = certsock_receive(fd, CERTSOCK_PATIENCE_MS, &msg);
+
+	if (r < 0)
+		return r;
 	*ret_renews = msg.op->type == CERTSTAT_RENEW;
 	return msg.op->type == CERTSTAT_TELL ? -EBADMSG : 0;
 }
@@ -110,21 +118,12 @@ static int certsock_connect(const char *run_dir, int *ret)
 	return 0;
 }
 
-static int certsock_receive(int fd, struct certstat *ret)
+static int certsock_read_answer(int fd, struct certstat *ret)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
 	_cleanup_(chan_msg_release) struct chan_msg msg = { .fd = -1 };
-	const struct chan_op *ops;
-	size_t n_ops;
-	int r;
+	int r = certsock_receive(fd, CERTSOCK_WAIT_MS, &msg);
 
-	ops = certstat_ops(&n_ops);
-	if (poll(&p, 1, CERTSOCK_WAIT_MS) != 1)
-		return -ETIMEDOUT;
-	r = chan_recv(fd, ops, n_ops, &msg);
-	if (r != 0)
-		return r < 0 ? r : -EPIPE;
-	return certstat_decode(&msg, ret);
+	return r < 0 ? r : certstat_decode(&msg, ret);
 }
 
 int certsock_ask(const char *run_dir, enum certstat_type type, struct certstat *ret)
@@ -136,5 +135,5 @@ int certsock_ask(const char *run_dir, enum certstat_type type, struct certstat *
 	certstat_encode_ask(type, &msg);
 	if (r == 0)
 		r = chan_send(fd, &msg);
-	return r < 0 ? r : certsock_receive(fd, ret);
+	return r < 0 ? r : certsock_read_answer(fd, ret);
 }

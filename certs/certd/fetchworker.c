@@ -2,14 +2,11 @@
 #include "certs/certd/fetchworker.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "common/clk.h"
-#include "common/files.h"
 #include "common/secret.h"
 #include "common/spawn.h"
 
@@ -24,22 +21,6 @@ void fetchworker_forget(struct fetchworker *w)
 		secret_wipe_bytes(w->files->key, sizeof(w->files->key));
 	free(w->files);
 	w->files = NULL;
-}
-
-static int fetchworker_spawn(int chan_fd, pid_t *ret_pid)
-{
-	char path[FILES_PATH_MAX];
-	const char *const as_root[] = { FETCHWORKER_NAME, "--user", "nobody", NULL };
-	const char *const as_user[] = { FETCHWORKER_NAME, NULL };
-	struct spawn_spec spec = {
-		.path = path,
-		.argv = geteuid() == 0 ? as_root : as_user,
-		.chan_fd = chan_fd,
-		.extra_fd = -1,
-	};
-	int r = spawn_find(FETCHWORKER_NAME, path, sizeof(path));
-
-	return r < 0 ? r : spawn_start(&spec, ret_pid);
 }
 
 static int fetchworker_send(int fd, const struct fetchjob_start *job)
@@ -77,7 +58,7 @@ int fetchworker_start(struct fetchworker *w, const struct fetchjob_start *job, u
 	theirs = pair[1];
 	r = fetchworker_send(ours, job);
 	if (r == 0)
-		r = fetchworker_spawn(theirs, &w->pid);
+		r = spawn_worker(FETCHWORKER_NAME, theirs, &w->pid);
 	if (r < 0) {
 		fetchworker_forget(w);
 		return r;

@@ -3,14 +3,11 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "common/clk.h"
-#include "common/files.h"
 #include "common/spawn.h"
 
 #define EXWORKER_GRACE_NS (2 * CLK_NS_PER_S) /* beyond the job's own timeout, before SIGKILL */
@@ -42,22 +39,6 @@ static int exworker_open_socket(const struct ip6_endpoint *to, uint32_t mark, in
 	return 0;
 }
 
-static int exworker_spawn(int chan_fd, pid_t *ret_pid)
-{
-	char path[FILES_PATH_MAX];
-	const char *const as_root[] = { "tunneld-exchange", "--user", "nobody", NULL };
-	const char *const as_user[] = { "tunneld-exchange", NULL };
-	struct spawn_spec spec = {
-		.path = path,
-		.argv = geteuid() == 0 ? as_root : as_user,
-		.chan_fd = chan_fd,
-		.extra_fd = -1,
-	};
-	int r = spawn_find("tunneld-exchange", path, sizeof(path));
-
-	return r < 0 ? r : spawn_start(&spec, ret_pid);
-}
-
 int exworker_start(struct exworker *w, const struct exjob_start *job, const struct ip6_endpoint *to,
 		   uint32_t mark, uint64_t now_ns)
 {
@@ -81,7 +62,7 @@ int exworker_start(struct exworker *w, const struct exjob_start *job, const stru
 	if (r == 0)
 		r = chan_send(ours, &msg);
 	if (r == 0)
-		r = exworker_spawn(theirs, &w->pid);
+		r = spawn_worker("tunneld-exchange", theirs, &w->pid);
 	if (r < 0)
 		return r;
 	w->fd = steal_fd(&ours);

@@ -18,6 +18,7 @@
 #include "common/spawn.h"
 #include "common/wire.h"
 #include "tests/support/tap.h"
+#include "tests/support/tmpdir.h"
 
 #define DEADLINE_MS 20000
 #define FDS_LOOKED_AT 64
@@ -327,6 +328,33 @@ static void test_find(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(path, "/postern/worker"));
 }
 
+/* Of itself, as a worker that was started by its name: 11 as a user, 13 for root. */
+static int judge_words(int argc, char **argv)
+{
+	if (fcntl(SPAWN_CHAN_FD, F_GETFD) < 0 || fcntl(SPAWN_EXTRA_FD, F_GETFD) >= 0)
+		return 1;
+	if (argc == 3 && !strcmp(argv[1], "--user") && !strcmp(argv[2], "nobody"))
+		return 13;
+	return argc == 1 ? 11 : 2;
+}
+
+static void test_worker(void)
+{
+	char path[PATH_MAX];
+	int status = 0;
+	pid_t pid = 77;
+
+	setenv("POSTERN_LIBEXECDIR", tmpdir_get(), 1);
+	CU_ASSERT_EQUAL(symlink("/proc/self/exe", tmpdir_path(path, "worker-words")), 0);
+	CU_ASSERT_EQUAL(spawn_worker("worker-absent", STDIN_FILENO, &pid), -ENOENT);
+	CU_ASSERT_EQUAL(pid, 77);
+	CU_ASSERT_EQUAL(spawn_worker("worker-words", STDIN_FILENO, &pid), 0);
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_TRUE(WIFEXITED(status));
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), geteuid() == 0 ? 13 : 11);
+	unsetenv("POSTERN_LIBEXECDIR");
+}
+
 static void test_end(void)
 {
 	static const char *const argv[] = { "worker-wait", NULL };
@@ -363,6 +391,7 @@ static const struct tap_test tests[] = {
 	{ "failures are reported among signals", test_interrupted },
 	{ "the worker dies with its parent", test_dies_with_parent },
 	{ "find a worker", test_find },
+	{ "start a worker by its name", test_worker },
 	{ "end a worker", test_end },
 	{ 0 },
 };
@@ -373,6 +402,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(argv[0], "worker-report"))
 		return send_report();
+	if (!strcmp(argv[0], "worker-words"))
+		return judge_words(argc, argv);
 	while (!strcmp(argv[0], "worker-wait"))
 		pause();
 	return tap_main(argc, argv, suites);
