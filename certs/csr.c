@@ -445,7 +445,7 @@ static struct csr_room csr_find_room(const struct der_in *oid, struct csr *c)
 
 static const char *csr_take_field(struct der_in *field, struct csr *c)
 {
-	struct der_in oid = der_enter(field, DER_OID);
+	struct der_in oid = der_enter_oid(field);
 	struct csr_room room = csr_find_room(&oid, c);
 	size_t width = csr_width(der_tag(field));
 	struct der_in text = der_enter(field, der_tag(field));
@@ -569,7 +569,7 @@ static const char *csr_find_extensions(struct der_in attributes, struct der_in *
 	*ret = (struct der_in){ attributes.end, attributes.end, attributes.failed };
 	while (der_len(&attributes)) {
 		struct der_in attribute = der_enter(&attributes, DER_SEQUENCE);
-		struct der_in oid = der_enter(&attribute, DER_OID);
+		struct der_in oid = der_enter_oid(&attribute);
 		struct der_in values = der_enter(&attribute, DER_SET);
 
 		der_end(&attribute);
@@ -584,15 +584,25 @@ static const char *csr_find_extensions(struct der_in attributes, struct der_in *
 	return *attributes.failed ? "the extensions it asks for cannot be read" : NULL;
 }
 
+/* FALSE is the default, which DER leaves out and some write all the same. */
+static void csr_skip_critical(struct der_in *extension)
+{
+	struct der_in critical;
+
+	if (der_tag(extension) != DER_BOOLEAN)
+		return;
+	critical = der_enter(extension, DER_BOOLEAN);
+	*critical.failed |= !der_is(&critical, "\xff", 1) && !der_is(&critical, "\0", 1);
+}
+
 /* One extension; that of alternative names goes to @ret_san. */
 static const char *csr_take_extension(struct der_in *list, struct der_in *ret_san)
 {
 	struct der_in extension = der_enter(list, DER_SEQUENCE);
-	struct der_in oid = der_enter(&extension, DER_OID);
+	struct der_in oid = der_enter_oid(&extension);
 	struct der_in value;
 
-	if (der_tag(&extension) == DER_BOOLEAN) /* whether it is critical */
-		(void)der_enter(&extension, DER_BOOLEAN);
+	csr_skip_critical(&extension);
 	value = der_enter(&extension, DER_OCTET_STRING);
 	der_end(&extension);
 	if (!der_is(&oid, "\x55\x1d\x11", 3)) /* RFC 5280, section 4.2.1.6 */

@@ -5,6 +5,7 @@
 
 #define DER_LONG 0x80u     /* a length of so many bytes more follows */
 #define DER_LONG_TAG 0x1fu /* the tag has more bytes */
+#define DER_OID_MORE 0x80u /* the number has more bytes */
 
 struct der_in der_open(const unsigned char *bytes, size_t len, bool *failed)
 {
@@ -61,6 +62,19 @@ static struct der_in der_next(struct der_in *in, unsigned int tag, bool with_hea
 struct der_in der_enter(struct der_in *in, unsigned int tag)
 {
 	return der_next(in, tag, false);
+}
+
+struct der_in der_enter_oid(struct der_in *in)
+{
+	struct der_in oid = der_enter(in, DER_OID);
+	bool is_begun = false, is_good = der_len(&oid) > 0;
+
+	for (size_t i = 0; i < der_len(&oid); i++) {
+		is_good &= is_begun || oid.at[i] != DER_OID_MORE;
+		is_begun = oid.at[i] & DER_OID_MORE;
+	}
+	*oid.failed |= !is_good || is_begun;
+	return oid;
 }
 
 struct der_in der_take(struct der_in *in, unsigned int tag)

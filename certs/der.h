@@ -53,6 +53,9 @@ unsigned int der_tag(const struct der_in *in);
 /* Goes behind the next element, whose tag must be @tag, and gives its contents. */
 struct der_in der_enter(struct der_in *in, unsigned int tag);
 
+/* As der_enter() of an object identifier: one number or more, each whole, in its shortest form. */
+struct der_in der_enter_oid(struct der_in *in);
+
 /* As der_enter(), but gives the element with its header. */
 struct der_in der_take(struct der_in *in, unsigned int tag);
 

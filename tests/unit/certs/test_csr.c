@@ -141,6 +141,11 @@ static void test_csr_run(const struct test_csr_row *rows, size_t n_rows)
 #define WHY_FIELD "a field of the subject is empty, too long, or not printable"
 #define WHY_TWICE "a field of the subject is there twice"
 #define WHY_SET "two fields of the subject are in one set"
+#define WHY_EXTENSIONS "the extensions it asks for cannot be read"
+/* A list of one extension of alternative names, of @critical and one DNS name; the lengths of the
+ * list and of what is in it. */
+#define EXTENSION(list, one, critical)                                                             \
+	"\x30" list "\x30" one "\x06\x03\x55\x1d\x11" critical "\x04\x05\x30\x03\x82\x01" "a"
 #define WHY_NAME "an alternative name is empty, too long, or holds"
 
 static const struct test_csr_row test_csr_subjects[] = {
@@ -205,6 +210,19 @@ static const struct test_csr_row test_csr_names[] = {
 	  { BYTES(raw_extensions, "abc"), .raw_type = V_ASN1_UTF8STRING } },
 	{ "extensions cut short", "the extensions it asks for cannot be read",
 	  { BYTES(raw_extensions, "\x30\x03\x30\x05\x06") } },
+	{ "critical", NULL, { BYTES(raw_extensions, EXTENSION("\x11", "\x0f", "\x01\x01\xff")) } },
+	{ "not critical", NULL,
+	  { BYTES(raw_extensions, EXTENSION("\x11", "\x0f", "\x01\x01\0")) } },
+	{ "perhaps critical", WHY_EXTENSIONS,
+	  { BYTES(raw_extensions, EXTENSION("\x11", "\x0f", "\x01\x01\x01")) } },
+	{ "critical, in no byte", WHY_EXTENSIONS,
+	  { BYTES(raw_extensions, EXTENSION("\x10", "\x0e", "\x01\0")) } },
+	{ "critical, in two bytes", WHY_EXTENSIONS,
+	  { BYTES(raw_extensions, EXTENSION("\x12", "\x10", "\x01\x02\xff\xff")) } },
+	{ "critical twice", WHY_EXTENSIONS,
+	  { BYTES(raw_extensions, EXTENSION("\x14", "\x12", "\x01\x01\xff\x01\x01\xff")) } },
+	{ "a number of an extension that ends too early", WHY_EXTENSIONS,
+	  { BYTES(raw_extensions, "\x30\x09\x30\x07\x06\x03\x55\x1d\x91\x04\0") } },
 	{ "something behind the names", "its alternative names cannot be read",
 	  { BYTES(raw_san, "\x30\x03\x82\x01" "a" "\x05\0") } },
 	{ "names cut short", "its alternative names cannot be read",

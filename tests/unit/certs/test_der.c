@@ -91,6 +91,38 @@ static void test_der_walk(void)
 	CU_ASSERT_TRUE(failed);
 }
 
+/* clang-format off */
+static const struct {
+	const char *about;
+	const unsigned char *bytes;
+	size_t len;
+	bool is_good;
+} test_der_oids[] = {
+	{ "2.5.4.3", BYTES("\x06\x03\x55\x04\x03"), true },
+	{ "a number of two bytes", BYTES("\x06\x03\x2a\x86\x48"), true },
+	{ "a zero behind another byte", BYTES("\x06\x04\x2a\x81\x80\x00"), true },
+	{ "none", BYTES("\x06\x00"), false },
+	{ "a number that does not end", BYTES("\x06\x03\x55\x04\x83"), false },
+	{ "zeros before a number", BYTES("\x06\x03\x55\x80\x04"), false },
+	{ "zeros before the first", BYTES("\x06\x02\x80\x55"), false },
+	{ "another tag", BYTES("\x0d\x01\x55"), false },
+};
+/* clang-format on */
+
+static void test_der_reads_oids(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(test_der_oids); i++) {
+		size_t len = test_der_oids[i].len;
+		bool failed;
+		struct der_in in = der_open(test_der_oids[i].bytes, len, &failed);
+		struct der_in oid = der_enter_oid(&in);
+
+		if (failed == test_der_oids[i].is_good)
+			tap_fail(__FILE__, __LINE__, "%s", test_der_oids[i].about);
+		CU_ASSERT_EQUAL(der_len(&oid), failed ? 0 : len - 2);
+	}
+}
+
 /* One error empties all parts of a text. */
 static void test_der_sticks(void)
 {
@@ -183,6 +215,7 @@ static const struct tap_test test_der_tests[] = {
 	{ "lengths", test_der_reads },
 	{ "odd tags", test_der_odd_tags },
 	{ "a walk", test_der_walk },
+	{ "object identifiers", test_der_reads_oids },
 	{ "an error sticks", test_der_sticks },
 	{ "written and read", test_der_writes },
 	{ "too long to write", test_der_too_long },
