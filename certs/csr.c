@@ -355,13 +355,18 @@ static const char *csr_read_pem(const char *pem, size_t len, unsigned char **ret
 {
 	static const char begin[] = "-----BEGIN ";
 	_cleanup_(csr_free_bio) BIO *bio = NULL;
+	const char *why;
 
 	if (len > CSR_PEM_MAX)
 		return "it is longer than 16384 bytes";
 	if (len < sizeof(begin) || memcmp(pem, begin, sizeof(begin) - 1) != 0)
 		return "it does not begin with a PEM block";
 	bio = BIO_new_mem_buf(pem, (int)len);
-	return bio ? csr_take_block(bio, ret_der, ret_len) : csr_no_memory;
+	why = bio ? csr_take_block(bio, ret_der, ret_len) : csr_no_memory;
+	/* OpenSSL has passed over a beginning that is none. */
+	if (!why && memmem(pem + 1, len - 1, begin, sizeof(begin) - 1))
+		why = "it does not begin with a PEM block";
+	return why;
 }
 
 static const char *csr_read_key(const struct csrform *f, struct csr *c)

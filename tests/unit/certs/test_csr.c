@@ -430,6 +430,8 @@ static void test_csr_wants_one_block(void)
 	CU_ASSERT_STRING_EQUAL(AROUND("\n", ""), WHY_BEFORE);
 	CU_ASSERT_STRING_EQUAL(AROUND("Subject: x\n", ""), WHY_BEFORE);
 	CU_ASSERT_STRING_EQUAL(AROUND(" ", ""), WHY_BEFORE);
+	CU_ASSERT_STRING_EQUAL(AROUND("-----BEGIN x\n", ""), WHY_BEFORE);
+	CU_ASSERT_STRING_EQUAL(AROUND("-----BEGIN CERTIFICATE REQUEST\n\n", ""), WHY_BEFORE);
 }
 
 static void test_csr_reads_line_ends(void)
