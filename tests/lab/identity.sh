@@ -68,7 +68,6 @@ identity_new_boot()
 }
 
 # The kinds of calls by which certd changes files.
-# shellcheck disable=SC2034
 identity_steps="mkdirat write ftruncate fchmod fsync fdatasync rename renameat renameat2 symlinkat unlinkat"
 
 # identity_traced KIND INJECTION UNTIL…: starts certd on host1 under strace, which does INJECTION to its calls of
@@ -100,6 +99,19 @@ identity_traced_end()
 		lab_nap 0.1
 	done
 	grep "$1" "$LAB_OUT/strace.txt" >/dev/null
+}
+
+# identity_each_step ATTEMPT: ATTEMPT KIND N for each kind of calls, and for each N until it fails.
+identity_each_step()
+{
+	local kind n
+	for kind in $identity_steps; do
+		n=1
+		while "$1" "$kind" "$n"; do
+			n=$((n + 1))
+			[ "$n" -lt 100 ] || fail "certd makes more than 100 calls of $kind"
+		done
+	done
 }
 
 # identity_watch HOST: from now on notes every moment at which the pair is missing, mixed or not valid.

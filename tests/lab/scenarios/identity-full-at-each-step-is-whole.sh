@@ -34,13 +34,7 @@ identity_up host1
 identity_boot host1
 spawn_kill host1 certd
 identity_watch host1
-for kind in $identity_steps; do
-	n=1
-	while attempt "$kind" "$n"; do
-		n=$((n + 1))
-		[ "$n" -lt 100 ] || fail "certd makes more than 100 calls of $kind"
-	done
-done
+identity_each_step attempt
 expect_ge "steps that failed" 20 "$failed"
 expect_ge "of them told" 10 "$told"
 refute "an older pair was used again" grep -q 'PST-5005' "$LAB_OUT/zts-ztsd.log"

@@ -36,13 +36,7 @@ attempt()
 identity_up host1
 identity_boot host1
 spawn_kill host1 certd
-for kind in $identity_steps; do
-	n=1
-	while attempt "$kind" "$n"; do
-		n=$((n + 1))
-		[ "$n" -lt 100 ] || fail "certd makes more than 100 calls of $kind"
-	done
-done
+identity_each_step attempt
 expect_ge "steps at which it was killed" 20 "$killed"
 expect_ge "of them with the old pair left" 5 "$left_old"
 expect_ge "of them with the new pair left" 1 "$left_new"
