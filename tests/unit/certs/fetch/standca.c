@@ -78,19 +78,30 @@ static X509 *standca_new_cert(const char *cn, EVP_PKEY *key, long from_s, long t
 	return cert;
 }
 
-void standca_init(const char *cn, struct standca *ret)
+/* @above: NULL = it signs itself. */
+static void standca_make(const struct standca *above, const char *cn, struct standca *ret)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert;
 
 	standca_need(key != NULL);
 	cert = standca_new_cert(cn, key, -2L * STANDCA_HOUR_S, 24L * STANDCA_HOUR_S);
-	standca_need(X509_set_issuer_name(cert, X509_get_subject_name(cert)));
+	standca_need(X509_set_issuer_name(cert, X509_get_subject_name(above ? above->cert : cert)));
 	standca_add_extension(cert, cert, NID_basic_constraints, "critical,CA:TRUE");
 	standca_add_extension(cert, cert, NID_key_usage, "critical,keyCertSign");
 	standca_add_extension(cert, cert, NID_subject_key_identifier, "hash");
-	standca_need(X509_sign(cert, key, EVP_sha256()) > 0);
+	standca_need(X509_sign(cert, above ? above->key : key, EVP_sha256()) > 0);
 	*ret = (struct standca){ .key = key, .cert = cert, .pem = standca_pem_of_cert(cert) };
+}
+
+void standca_init(const char *cn, struct standca *ret)
+{
+	standca_make(NULL, cn, ret);
+}
+
+void standca_init_below(const struct standca *above, const char *cn, struct standca *ret)
+{
+	standca_make(above, cn, ret);
 }
 
 static EVP_PKEY *standca_new_key(unsigned int rsa_bits)

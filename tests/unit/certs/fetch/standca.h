@@ -31,6 +31,9 @@ struct standca_pair {
 /* Makes an authority of the name @cn. Gives *ret. */
 void standca_init(const char *cn, struct standca *ret);
 
+/* As standca_init(), signed by @above and not by itself. */
+void standca_init_below(const struct standca *above, const char *cn, struct standca *ret);
+
 /* Issues a certificate. Gives *ret. */
 void standca_issue(const struct standca *ca, const struct standca_spec *spec,
 		   struct standca_pair *ret);

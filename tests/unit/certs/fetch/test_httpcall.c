@@ -14,7 +14,8 @@
 #include "tests/unit/certs/fetch/standca.h"
 #include "tests/unit/certs/fetch/webstub.h"
 
-#define TEST_HTTPCALL_MAX 1000 /* bytes of an answer */
+#define TEST_HTTPCALL_MAX 1000  /* bytes of an answer */
+#define TEST_HTTPCALL_BETWEEN 6 /* authorities that may be between a server and one of ours */
 
 /* What the stand-in says. */
 struct test_httpcall_script {
@@ -305,6 +306,25 @@ static void test_httpcall_slow(void)
 	}
 }
 
+/* An address that takes no connection ends the call long before its time is over; the kernel would
+ * give up only after two minutes, and say something else. */
+static void test_httpcall_connects_in_time(void)
+{
+	struct webstub_full server;
+	struct httpcall c;
+
+	webstub_fill(&server);
+	snprintf(test_httpcall_url, sizeof(test_httpcall_url), "http://[::1]:%d/", server.port);
+	for (int whole = 0; whole < 2; whole++) {
+		c = test_httpcall_default();
+		c.deadline_ns += 3600 * CLK_NS_PER_S;
+		c.timeout_ms = whole ? 200 : 3600 * 1000;
+		c.connect_ms = whole ? 0 : 200;
+		CU_ASSERT_EQUAL(test_httpcall_run(&c), HTTPCALL_E_TIMEOUT);
+	}
+	webstub_unfill(&server);
+}
+
 static void test_httpcall_no_time(void)
 {
 	struct test_httpcall_script script = { 0 };
@@ -505,6 +525,56 @@ static void test_httpcall_named(void)
 	standca_free_pair(&pair);
 }
 
+/* A server that shows its certificate and @n authorities between it and ours. */
+static int test_httpcall_try_chain(size_t n)
+{
+	struct test_httpcall_script script = { .body = "x" };
+	const struct standca_spec cert_spec = { .san = TEST_HTTPCALL_SAN };
+	struct webstub_spec spec = { .answer = test_httpcall_say, .user = &script };
+	struct httpcall_tls tls = { .ca = test_httpcall_ca.pem,
+				    .ca_len = strlen(test_httpcall_ca.pem) };
+	struct standca between[TEST_HTTPCALL_BETWEEN + 1];
+	const struct standca *last = &test_httpcall_ca;
+	char name[] = "a", *shown = NULL;
+	struct standca_pair pair;
+	struct webstub server;
+	struct httpcall c;
+	size_t len;
+	FILE *out = open_memstream(&shown, &len);
+	int r;
+
+	for (size_t i = 0; i < n; i++, name[0]++) {
+		standca_init_below(last, name, &between[i]);
+		last = &between[i];
+	}
+	standca_issue(last, &cert_spec, &pair);
+	fputs(pair.cert, out);
+	for (size_t i = n; i > 0; i--)
+		fputs(between[i - 1].pem, out);
+	fclose(out);
+	spec.cert = shown;
+	spec.key = pair.key;
+	webstub_start(&spec, &server);
+	snprintf(test_httpcall_url, sizeof(test_httpcall_url), "https://[::1]:%d/", server.port);
+	c = test_httpcall_default();
+	c.tls = &tls;
+	r = test_httpcall_run(&c);
+	webstub_stop(&server);
+	standca_free_pair(&pair);
+	for (size_t i = 0; i < n; i++)
+		standca_release(&between[i]);
+	free(shown);
+	return r;
+}
+
+static void test_httpcall_chain_limit(void)
+{
+	CU_ASSERT_EQUAL(test_httpcall_try_chain(TEST_HTTPCALL_BETWEEN - 1), 0);
+	CU_ASSERT_EQUAL(test_httpcall_try_chain(TEST_HTTPCALL_BETWEEN), 0);
+	CU_ASSERT_EQUAL(test_httpcall_try_chain(TEST_HTTPCALL_BETWEEN + 1), HTTPCALL_E_PEER);
+	CU_ASSERT_PTR_NOT_NULL(strstr(test_httpcall_detail, "too long"));
+}
+
 /* Neither a plain call where TLS is meant nor the other way round. */
 static void test_httpcall_protocols(void)
 {
@@ -562,6 +632,7 @@ static const struct tap_test test_httpcall_plain_tests[] = {
 	{ "no proxy", test_httpcall_no_proxy },
 	{ "nobody there", test_httpcall_nobody },
 	{ "slow", test_httpcall_slow },
+	{ "connects in time", test_httpcall_connects_in_time },
 	{ "no time left", test_httpcall_no_time },
 	{ "broken answers", test_httpcall_broken },
 	{ "out of memory", test_httpcall_memory },
@@ -569,11 +640,9 @@ static const struct tap_test test_httpcall_plain_tests[] = {
 };
 
 static const struct tap_test test_httpcall_tls_tests[] = {
-	{ "every case", test_httpcall_every_tls },
-	{ "names", test_httpcall_named },
-	{ "protocols", test_httpcall_protocols },
-	{ "no CA", test_httpcall_no_ca },
-	{ 0 },
+	{ "every case", test_httpcall_every_tls }, { "chain limit", test_httpcall_chain_limit },
+	{ "names", test_httpcall_named },          { "protocols", test_httpcall_protocols },
+	{ "no CA", test_httpcall_no_ca },          { 0 },
 };
 
 static const struct tap_suite test_httpcall_suites[] = {

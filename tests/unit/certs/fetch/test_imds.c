@@ -218,6 +218,22 @@ static void test_imds_second(void)
 	}
 }
 
+/* One that takes no connection costs a second, not all that one call may take. */
+static void test_imds_second_in_time(void)
+{
+	struct stubaws good = { 0 };
+	struct webstub_full first;
+	struct webstub second;
+
+	webstub_fill(&first);
+	snprintf(test_imds_conf.imds[test_imds_conf.n_imds++], sizeof(test_imds_conf.imds[0]),
+		 "http://[::1]:%d", first.port);
+	test_imds_start(&good, true, &second);
+	CU_ASSERT_EQUAL(test_imds_open(IMDS_CALL_MS), 0);
+	webstub_stop(&second);
+	webstub_unfill(&first);
+}
+
 /* What was said counts for more than silence, whichever endpoint it came from. */
 static void test_imds_both_bad(void)
 {
@@ -280,6 +296,7 @@ static const struct tap_test test_imds_tests[] = {
 	{ "forms of tokens", test_imds_token_forms },
 	{ "size limit", test_imds_size },
 	{ "second endpoint", test_imds_second },
+	{ "second endpoint in time", test_imds_second_in_time },
 	{ "both endpoints bad", test_imds_both_bad },
 	{ "slow", test_imds_slow },
 	{ "out of memory", test_imds_memory },

@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #define WEBSTUB_REQUEST_MAX 131072
+#define WEBSTUB_BACKLOG 16
 #define WEBSTUB_TLS_RECORD 0x16 /* a handshake; RFC 8446, 5.1 */
 
 /* One connection, plain or not. */
@@ -31,7 +33,7 @@ static void webstub_need(bool ok)
 		abort();
 }
 
-static int webstub_listen(bool is_v4, int *ret_port)
+static int webstub_listen(bool is_v4, int backlog, int *ret_port)
 {
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
 	struct sockaddr_in v4 = { .sin_family = AF_INET,
@@ -40,7 +42,7 @@ static int webstub_listen(bool is_v4, int *ret_port)
 	socklen_t len = is_v4 ? sizeof(v4) : sizeof(v6);
 	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	webstub_need(fd >= 0 && bind(fd, sa, len) == 0 && listen(fd, 16) == 0 &&
+	webstub_need(fd >= 0 && bind(fd, sa, len) == 0 && listen(fd, backlog) == 0 &&
 		     getsockname(fd, sa, &len) == 0);
 	*ret_port = ntohs(is_v4 ? v4.sin_port : v6.sin6_port);
 	return fd;
@@ -72,6 +74,8 @@ static SSL_CTX *webstub_context(const struct webstub_spec *spec)
 	webstub_need(SSL_CTX_use_certificate(ctx, cert) == 1 &&
 		     SSL_CTX_use_PrivateKey(ctx, key) == 1);
 	X509_free(cert);
+	while ((cert = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL)))
+		webstub_need(SSL_CTX_add_extra_chain_cert(ctx, cert) == 1);
 	EVP_PKEY_free(key);
 	BIO_free(cert_bio);
 	BIO_free(key_bio);
@@ -220,7 +224,7 @@ void webstub_start(const struct webstub_spec *spec, struct webstub *ret)
 {
 	struct webstub_log *log = mmap(NULL, sizeof(*log), PROT_READ | PROT_WRITE,
 				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int listen_fd = webstub_listen(spec->is_v4, &ret->port);
+	int listen_fd = webstub_listen(spec->is_v4, WEBSTUB_BACKLOG, &ret->port);
 
 	webstub_need(log != MAP_FAILED);
 	ret->log = log;
@@ -240,6 +244,26 @@ void webstub_stop(struct webstub *s)
 	waitpid(s->pid, NULL, 0);
 	munmap((void *)(uintptr_t)s->log, sizeof(*s->log));
 	*s = (struct webstub){ 0 };
+}
+
+/* A backlog of 0 has room for one; Linux drops the first packet of all others. */
+void webstub_fill(struct webstub_full *ret)
+{
+	struct sockaddr_in6 sa = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct pollfd p = { .events = POLLIN };
+
+	p.fd = ret->listen_fd = webstub_listen(false, 0, &ret->port);
+	ret->queued_fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sa.sin6_port = htons((uint16_t)ret->port);
+	webstub_need(ret->queued_fd >= 0 &&
+		     connect(ret->queued_fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 &&
+		     poll(&p, 1, -1) == 1);
+}
+
+void webstub_unfill(struct webstub_full *f)
+{
+	close(f->listen_fd);
+	close(f->queued_fd);
 }
 
 void webstub_reply(FILE *out, int status, const char *headers, const char *body)

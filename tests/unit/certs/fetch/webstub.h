@@ -20,7 +20,7 @@ struct webstub_spec {
 	webstub_answer_fn *answer;
 	void *user;             /* a copy of it, as of the start, is in the child */
 	bool is_v4;             /* 127.0.0.1, else ::1 */
-	const char *cert, *key; /* PEM of the server; NULL: HTTP */
+	const char *cert, *key; /* PEM of the server, others behind its own; NULL: HTTP */
 	const char *client_ca;  /* PEM; NULL: no client certificate is asked for */
 	bool client_optional;
 	int tls_max;         /* TLS1_2_VERSION...; 0 = the newest */
@@ -41,11 +41,23 @@ struct webstub {
 	const struct webstub_log *log;
 };
 
+/* An address that is listened on and takes nobody any more: its queue is full. */
+struct webstub_full {
+	int listen_fd, queued_fd;
+	int port; /* of ::1 */
+};
+
 /* Starts it. Ends the program when that is not possible. */
 void webstub_start(const struct webstub_spec *spec, struct webstub *ret);
 
 /* Ends the child and forgets the log. */
 void webstub_stop(struct webstub *s);
+
+/* Makes an address whose queue is full. Ends the program when that is not possible. */
+void webstub_fill(struct webstub_full *ret);
+
+/* Closes the address and who waits in its queue. */
+void webstub_unfill(struct webstub_full *f);
 
 /* Writes an answer with a length: for answer functions. */
 void webstub_reply(FILE *out, int status, const char *headers, const char *body);
