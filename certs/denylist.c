@@ -46,8 +46,7 @@ static bool denylist_trim_serial(const char *serial, char ret[static DENYLIST_SE
 	if (len > DENYLIST_SERIAL_MAX)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		ret[i] = (char)(serial[i] >= 'A' && serial[i] <= 'F' ? serial[i] | 0x20 :
-								       serial[i]);
+		ret[i] = (char)(serial[i] | 0x20); /* digits have that bit */
 	ret[len] = '\0';
 	return true;
 }

@@ -29,7 +29,7 @@ static int test_denylist_parse(const char *text, size_t len, struct denylist **r
 static void test_denylist_finds(void)
 {
 	static const char text[] = "# one of each\n"
-				   "principal Vespa.Evil.Host\n"
+				   "principal Vespa.Evil.HOST\n"
 				   "\tinstance  i-0123456789abcdef0   # stolen\r\n"
 				   "\n"
 				   "serial 00aBCdEF\n"
@@ -323,6 +323,22 @@ static void test_denylist_adds_only_the_form(void)
 	CU_ASSERT_EQUAL(denylist_add(d, DENYLIST_SERIAL, "0"), 0);
 }
 
+/* The longest principal that comes as an entry, and one that is longer. */
+static void test_denylist_adds_the_longest(void)
+{
+	_cleanup_(denylist_freep) struct denylist *d = NULL;
+	char name[PRINCIPAL_MAX + 1];
+
+	memset(name, 'a', PRINCIPAL_MAX);
+	name[1] = '.';
+	name[PRINCIPAL_MAX] = '\0';
+	CU_ASSERT_EQUAL(denylist_new(2, 1000, &d), 0);
+	CU_ASSERT_EQUAL(denylist_add(d, DENYLIST_PRINCIPAL, name), -EINVAL);
+	name[PRINCIPAL_MAX - 1] = '\0';
+	CU_ASSERT_EQUAL(denylist_add(d, DENYLIST_PRINCIPAL, name), 0);
+	CU_ASSERT_STRING_EQUAL(denylist_find(d, name, "", ""), "principal");
+}
+
 static void test_denylist_room(void)
 {
 	struct denylist *d = NULL;
@@ -369,6 +385,7 @@ static const struct tap_test test_denylist_tests[] = {
 	{ "loads", test_denylist_loads },
 	{ "comes in entries", test_denylist_comes_in_entries },
 	{ "adds only what has the form", test_denylist_adds_only_the_form },
+	{ "adds the longest", test_denylist_adds_the_longest },
 	{ "room", test_denylist_room },
 	{ "out of memory", test_denylist_out_of_memory },
 	{ 0 },
