@@ -12,7 +12,8 @@ static const struct {
 	const char *about;
 	const unsigned char *bytes;
 	size_t len;
-	long want; /* bytes of contents, -1 = refused */
+	long want;   /* bytes of contents, -1 = refused */
+	size_t fill; /* bytes more */
 } test_der_rows[] = {
 	{ "nothing", BYTES(""), -1 },
 	{ "a tag", BYTES("\x30"), -1 },
@@ -28,6 +29,9 @@ static const struct {
 	{ "length cut off", BYTES("\x30\x81"), -1 },
 	{ "length cut in two", BYTES("\x30\x82\x01"), -1 },
 	{ "far too long", BYTES("\x30\x82\xff\xffx"), -1 },
+	{ "no end said, and 128 bytes", BYTES("\x30\x80"), -1, 128 },
+	{ "no end said, and what could be a length", BYTES("\x30\x80\x01\x00"), -1, 256 },
+	{ "three bytes, of which two could be a length", BYTES("\x30\x83\x01\x00\x00"), -1, 256 },
 };
 /* clang-format on */
 
@@ -35,13 +39,13 @@ static const struct {
 static void test_der_reads(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(test_der_rows); i++) {
-		size_t len = test_der_rows[i].len;
-		unsigned char *copy = malloc(len ? len : 1);
+		size_t len = test_der_rows[i].len + test_der_rows[i].fill;
+		unsigned char *copy = calloc(1, len ? len : 1);
 		bool failed = true;
-		struct der_in in = der_open(memcpy(copy, test_der_rows[i].bytes, len), len,
-					    &failed);
-		struct der_in found;
+		struct der_in in, found;
 
+		memcpy(copy, test_der_rows[i].bytes, test_der_rows[i].len);
+		in = der_open(copy, len, &failed);
 		CU_ASSERT_FALSE(failed);
 		found = der_enter(&in, DER_SEQUENCE);
 		if (failed != (test_der_rows[i].want < 0) ||
@@ -99,6 +103,7 @@ static const struct {
 	bool is_good;
 } test_der_oids[] = {
 	{ "2.5.4.3", BYTES("\x06\x03\x55\x04\x03"), true },
+	{ "one byte", BYTES("\x06\x01\x2a"), true },
 	{ "a number of two bytes", BYTES("\x06\x03\x2a\x86\x48"), true },
 	{ "a zero behind another byte", BYTES("\x06\x04\x2a\x81\x80\x00"), true },
 	{ "none", BYTES("\x06\x00"), false },
