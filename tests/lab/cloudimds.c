@@ -115,8 +115,9 @@ static int cloudimds_document(struct cloud_call *call, bool altered, char **ret)
 		     "  \"region\" : \"%s\",\n"
 		     "  \"version\" : \"2017-09-30\"\n"
 		     "}",
-		     i->account, i->region, altered ? "ami-0altered" : "ami-0123456789abcdef0",
-		     i->id, pending, i->private_ip, i->region);
+		     i->account, i->region,
+		     altered ? "ami-0123456789abcdef1" : "ami-0123456789abcdef0", i->id, pending,
+		     i->private_ip, i->region);
 	return n < 0 ? -ENOMEM : 0;
 }
 
