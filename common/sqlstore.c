@@ -53,7 +53,8 @@ static int sqlstore_read_version(struct sqlstore *s, int *ret)
 	return sqlstore_errno(rc);
 }
 
-/* Two programs may find a new file at the same time: who comes second finds the tables made. */
+/* Two programs may find a new file, or an old one, at the same time: who comes second finds the
+ * tables made. */
 static int sqlstore_make_schema(struct sqlstore *s, const struct sqlstore_spec *spec)
 {
 	char mark[64];
@@ -63,9 +64,9 @@ static int sqlstore_make_schema(struct sqlstore *s, const struct sqlstore_spec *
 	snprintf(mark, sizeof(mark), "PRAGMA user_version = %d", spec->version);
 	if (r == 0)
 		r = sqlstore_read_version(s, &version);
-	if (r == 0 && version == 0)
-		r = sqlstore_exec(s, spec->schema);
-	if (r == 0 && version == 0)
+	for (int v = version; r == 0 && v < spec->version; v++)
+		r = sqlstore_exec(s, spec->schema[v]);
+	if (r == 0 && version < spec->version)
 		r = sqlstore_exec(s, mark);
 	if (r == 0)
 		return sqlstore_commit(s);
@@ -78,7 +79,7 @@ static int sqlstore_check_schema(struct sqlstore *s, const struct sqlstore_spec 
 	int version = 0;
 	int r = sqlstore_read_version(s, &version);
 
-	if (r == 0 && version == 0)
+	if (r == 0 && version < spec->version)
 		r = sqlstore_make_schema(s, spec);
 	if (r == 0)
 		r = sqlstore_read_version(s, &version);

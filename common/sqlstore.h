@@ -18,7 +18,7 @@ struct sqlstore_spec {
 	const char *path;
 	bool create;                /* make the file, mode 0600, when it is absent */
 	int version;                /* PRAGMA user_version, from 1 on */
-	const char *schema;         /* the statements that make the tables of that version */
+	const char *const *schema;  /* statements that bring version n, 0 = none, to n + 1 */
 	const char *const *queries; /* all statements, in the order of the caller's enum */
 	size_t n_queries;
 	unsigned int cache_kib; /* SQLite's page cache */
@@ -35,8 +35,9 @@ struct sqlstore {
  * file is damaged or none of SQLite's; -EIO. */
 int sqlstore_errno(int rc);
 
-/* Opens the file, makes the tables in a new one, prepares all statements. Borrows @spec. @ret is
- * to be closed also after an error. Errors: as sqlstore_errno(); -EPROTO for another version;
+/* Opens the file, makes the tables in a new one, brings those of an older version up to ours,
+ * prepares all statements. Borrows @spec. @ret is to be closed also after an error. Errors: as
+ * sqlstore_errno(); -EPROTO for a newer version;
  * -ENOENT, -EACCES... of the file. */
 int sqlstore_open(const struct sqlstore_spec *spec, struct sqlstore *ret) _warn_unused_;
 

@@ -144,8 +144,8 @@ static int open_store(const struct ztscmd *c, bool create, struct ztsdb **ret)
 
 /* ---- output ---- */
 
-/* Lists are made in memory and printed afterwards: while a question is open SQLite cannot shorten
- * its log, and that would grow for as long as somebody reads our output in a pager. */
+/* The registry is listed in memory and printed afterwards: while a question is open SQLite cannot
+ * shorten its log, and that would grow for as long as somebody reads our output in a pager. */
 struct text {
 	FILE *to;
 	char *bytes;
@@ -425,9 +425,9 @@ static int instance_object(const struct ztsdb_instance *i, void *user)
 	return ztsshow_json_instance(user, i);
 }
 
-static int list_text(struct ztsdb *db, const struct ztsdb_filter *filter, FILE *to)
+static int list_text(struct ztsdb *db, const struct ztsdb_filter *filter)
 {
-	struct ztsshow_table table = { .to = to };
+	struct ztsshow_table table = { .to = stdout };
 	int r = 0;
 
 	for (int pass = 0; pass < 2 && r == 0; pass++) {
@@ -438,14 +438,16 @@ static int list_text(struct ztsdb *db, const struct ztsdb_filter *filter, FILE *
 	return r;
 }
 
-static int list_json(struct ztsdb *db, const struct ztsdb_filter *filter, FILE *to)
+/* A list that broke off has no end, so that nobody takes it for a whole one. */
+static int list_json(struct ztsdb *db, const struct ztsdb_filter *filter)
 {
 	struct ztsshow_json json;
 	int r;
 
-	ztsshow_json_begin(&json, to);
+	ztsshow_json_begin(&json, stdout);
 	r = ztsdb_list_instances(db, filter, instance_object, &json);
-	ztsshow_json_end(&json);
+	if (r == 0)
+		ztsshow_json_end(&json);
 	return r;
 }
 
@@ -453,15 +455,12 @@ int ztscmd_list(const struct ztscmd *c)
 {
 	_cleanup_(ztsdb_closep) struct ztsdb *db = NULL;
 	struct ztsdb_filter filter = filter_of(c);
-	struct text text;
 	int r = open_store(c, false, &db);
 
 	if (r != ZTSCMD_OK)
 		return r;
-	r = text_open(&text);
-	if (r == 0)
-		r = c->json ? list_json(db, &filter, text.to) : list_text(db, &filter, text.to);
-	return text_close(&text, r) == 0 ? ZTSCMD_OK : fail_store(db, "instances");
+	r = c->json ? list_json(db, &filter) : list_text(db, &filter);
+	return r == 0 ? ZTSCMD_OK : fail_store(db, "instances");
 }
 
 /* The one record that the filter is to name. */

@@ -11,6 +11,8 @@
 #define ZTSDB_BUSY_MS 5000   /* ztsctl or a backup writes; longer is -EBUSY */
 #define ZTSDB_CACHE_KIB 4096 /* SQLite's page cache of one connection */
 #define ZTSDB_REVOKED "-1"   /* in place of a serial. Source: Athenz, InstanceCertManager */
+#define ZTSDB_PAGE 64        /* records that a list reads at a time */
+#define ZTSDB_IDS_END "\x7f" /* behind every instance id */
 
 /* In every query ?1...?4 are provider, domain, service and instance id of a key. */
 #define ZTSDB_IS_KEY                                                                               \
@@ -19,6 +21,7 @@
 #define ZTSDB_COLUMNS                                                                              \
 	"provider, domain, service, instance_id, current, previous, state, reset, addr, "          \
 	"first, last, expires"
+#define ZTSDB_ORDER "instance_id, provider, domain, service" /* that of the table's own key */
 
 enum ztsdb_query {
 	ZTSDB_PUT_DOMAIN,
@@ -35,7 +38,7 @@ enum ztsdb_query {
 	ZTSDB_REFRESH,
 	ZTSDB_MARK_STALE,
 	ZTSDB_GET_INSTANCE,
-	ZTSDB_ALL_INSTANCES,
+	ZTSDB_SOME_INSTANCES,
 	ZTSDB_BLOCK,
 	ZTSDB_RESET,
 	ZTSDB_GET_EPOCH,
@@ -76,10 +79,12 @@ static const char *const ztsdb_sql[ZTSDB_QUERY_N] = {
 	[ZTSDB_MARK_STALE] = "UPDATE instance SET current = '" ZTSDB_REVOKED
 			     "', previous = '" ZTSDB_REVOKED "', state = 1 WHERE " ZTSDB_IS_KEY,
 	[ZTSDB_GET_INSTANCE] = "SELECT " ZTSDB_COLUMNS " FROM instance WHERE " ZTSDB_IS_KEY,
-	[ZTSDB_ALL_INSTANCES] = "SELECT " ZTSDB_COLUMNS " FROM instance "
-				"WHERE (?1 = '' OR provider = ?1) AND (?2 = '' OR domain = ?2) "
-				"AND (?3 = '' OR service = ?3) AND (?4 = '' OR instance_id = ?4) "
-				"ORDER BY domain, service, provider, instance_id",
+	/* A page of them: behind the record ?5...?8, and up to the id ?4. */
+	[ZTSDB_SOME_INSTANCES] = "SELECT " ZTSDB_COLUMNS " FROM instance "
+				 "WHERE (" ZTSDB_ORDER ") > (?5, ?6, ?7, ?8) "
+				 "AND instance_id <= ?4 AND (?1 = '' OR provider = ?1) "
+				 "AND (?2 = '' OR domain = ?2) AND (?3 = '' OR service = ?3) "
+				 "ORDER BY " ZTSDB_ORDER " LIMIT ?9",
 	[ZTSDB_BLOCK] = "UPDATE instance SET current = '" ZTSDB_REVOKED
 			"', previous = '" ZTSDB_REVOKED "', state = 2 WHERE " ZTSDB_IS_KEY,
 	[ZTSDB_RESET] = "UPDATE instance SET state = 0, reset = ?5 WHERE " ZTSDB_IS_KEY,
@@ -87,10 +92,10 @@ static const char *const ztsdb_sql[ZTSDB_QUERY_N] = {
 	[ZTSDB_PUT_EPOCH] = "INSERT OR REPLACE INTO fact (name, value) VALUES ('reset', ?1)",
 	[ZTSDB_HEAL_ALL] = "UPDATE instance SET state = 0 WHERE state = 1",
 	[ZTSDB_DEL_INSTANCE] = "DELETE FROM instance WHERE " ZTSDB_IS_KEY,
-	[ZTSDB_COUNT] = "SELECT count(*) FROM instance",
+	[ZTSDB_COUNT] = "SELECT value FROM fact WHERE name = 'records'",
 };
 
-static const char ztsdb_schema[] =
+static const char *const ztsdb_schema[ZTSDB_SCHEMA] = {
 	"CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE domain (name TEXT PRIMARY KEY, account TEXT NOT NULL, cap INTEGER NOT NULL)"
 	" WITHOUT ROWID;"
@@ -104,7 +109,15 @@ static const char ztsdb_schema[] =
 	" previous TEXT NOT NULL, state INTEGER NOT NULL CHECK (state IN (0, 1, 2)),"
 	" reset INTEGER NOT NULL, addr TEXT NOT NULL, first INTEGER NOT NULL,"
 	" last INTEGER NOT NULL, expires INTEGER NOT NULL,"
-	" PRIMARY KEY (instance_id, provider, domain, service)) WITHOUT ROWID;";
+	" PRIMARY KEY (instance_id, provider, domain, service)) WITHOUT ROWID;",
+
+	/* The store counts its records itself: whoever asks would have to read all of them. */
+	"INSERT INTO fact (name, value) SELECT 'records', count(*) FROM instance;"
+	"CREATE TRIGGER instance_added AFTER INSERT ON instance BEGIN"
+	" UPDATE fact SET value = value + 1 WHERE name = 'records'; END;"
+	"CREATE TRIGGER instance_removed AFTER DELETE ON instance BEGIN"
+	" UPDATE fact SET value = value - 1 WHERE name = 'records'; END;",
+};
 
 struct ztsdb {
 	struct sqlstore store;
@@ -534,25 +547,72 @@ int ztsdb_find_instance(struct ztsdb *db, const struct ztsdb_key *key, struct zt
 	return r;
 }
 
+struct ztsdb_page {
+	size_t n;
+	struct ztsdb_instance rows[ZTSDB_PAGE];
+};
+
+static void ztsdb_bind_page(struct ztsdb *db, const struct ztsdb_filter *filter,
+			    const struct ztsdb_key *after)
+{
+	const char *id = filter->instance_id;
+
+	ztsdb_bind_text(db, ZTSDB_SOME_INSTANCES, 1, filter->provider);
+	ztsdb_bind_text(db, ZTSDB_SOME_INSTANCES, 2, filter->domain);
+	ztsdb_bind_text(db, ZTSDB_SOME_INSTANCES, 3, filter->service);
+	ztsdb_bind_text(db, ZTSDB_SOME_INSTANCES, 4, id && *id ? id : ZTSDB_IDS_END);
+	ztsdb_bind_text(db, ZTSDB_SOME_INSTANCES, 5, after->instance_id);
+	ztsdb_bind_text(db, ZTSDB_SOME_INSTANCES, 6, after->provider);
+	ztsdb_bind_text(db, ZTSDB_SOME_INSTANCES, 7, after->domain);
+	ztsdb_bind_text(db, ZTSDB_SOME_INSTANCES, 8, after->service);
+	ztsdb_bind_number(db, ZTSDB_SOME_INSTANCES, 9, ZTSDB_PAGE);
+}
+
+static int ztsdb_read_page(struct ztsdb *db, const struct ztsdb_filter *filter,
+			   const struct ztsdb_key *after, struct ztsdb_page *ret)
+{
+	sqlite3_stmt *stmt = db->store.queries[ZTSDB_SOME_INSTANCES];
+	int r;
+
+	ret->n = 0;
+	ztsdb_bind_page(db, filter, after);
+	while ((r = ztsdb_step(db, ZTSDB_SOME_INSTANCES)) == 0) {
+		r = ztsdb_column_instance(stmt, &ret->rows[ret->n]);
+		if (r < 0)
+			break;
+		ret->n++;
+	}
+	ztsdb_done(db, ZTSDB_SOME_INSTANCES);
+	return r == ZTSDB_E_NONE ? 0 : r;
+}
+
+static int ztsdb_list_pages(struct ztsdb *db, const struct ztsdb_filter *filter,
+			    struct ztsdb_page *page, ztsdb_instance_fn *fn, void *user)
+{
+	struct ztsdb_key after = { "", "", "", filter->instance_id };
+	struct ztsdb_instance last;
+	int r;
+
+	for (;;) {
+		r = ztsdb_read_page(db, filter, &after, page);
+		for (size_t i = 0; r == 0 && i < page->n; i++)
+			r = fn(&page->rows[i], user);
+		if (r != 0 || page->n < ZTSDB_PAGE)
+			return r;
+		last = page->rows[page->n - 1];
+		after = (struct ztsdb_key){ last.provider, last.domain, last.service,
+					    last.instance_id };
+	}
+}
+
 int ztsdb_list_instances(struct ztsdb *db, const struct ztsdb_filter *filter, ztsdb_instance_fn *fn,
 			 void *user)
 {
-	struct ztsdb_instance record = { .reset_wall = 0 };
-	int r;
+	struct ztsdb_page *page = malloc(sizeof(*page));
+	int r = page ? ztsdb_list_pages(db, filter, page, fn, user) : -ENOMEM;
 
-	ztsdb_bind_text(db, ZTSDB_ALL_INSTANCES, 1, filter->provider);
-	ztsdb_bind_text(db, ZTSDB_ALL_INSTANCES, 2, filter->domain);
-	ztsdb_bind_text(db, ZTSDB_ALL_INSTANCES, 3, filter->service);
-	ztsdb_bind_text(db, ZTSDB_ALL_INSTANCES, 4, filter->instance_id);
-	while ((r = ztsdb_step(db, ZTSDB_ALL_INSTANCES)) == 0) {
-		r = ztsdb_column_instance(db->store.queries[ZTSDB_ALL_INSTANCES], &record);
-		if (r == 0)
-			r = fn(&record, user);
-		if (r != 0)
-			break;
-	}
-	ztsdb_done(db, ZTSDB_ALL_INSTANCES);
-	return r == ZTSDB_E_NONE ? 0 : r;
+	free(page);
+	return r;
 }
 
 int ztsdb_revoke(struct ztsdb *db, const struct ztsdb_key *key)

@@ -16,7 +16,7 @@
 #include "common/attr.h"
 
 #define ZTSDB_FILE "ztsd.db" /* in the state directory */
-#define ZTSDB_SCHEMA 1       /* PRAGMA user_version */
+#define ZTSDB_SCHEMA 2       /* PRAGMA user_version */
 #define ZTSDB_ACCOUNT_MAX 64 /* bytes with NUL */
 #define ZTSDB_SERIAL_MAX 64  /* bytes with NUL: lower-case hex, as in struct peerid */
 #define ZTSDB_ADDR_MAX 64    /* bytes with NUL: text form of an address */
@@ -94,8 +94,8 @@ struct ztsdb_filter {
 	const char *provider, *domain, *service, *instance_id;
 };
 
-/* What a list calls for each entry, in order of the names; other than 0 ends the list, which then
- * returns that value. */
+/* What a list calls for each entry, in order of the names, instances of their ids; other than 0
+ * ends the list, which then returns that value. */
 typedef int ztsdb_domain_fn(const struct ztsdb_domain *domain, void *user);
 typedef int ztsdb_service_fn(const struct ztsdb_service *service, void *user);
 typedef int ztsdb_instance_fn(const struct ztsdb_instance *instance, void *user);
@@ -151,7 +151,8 @@ int ztsdb_refresh(struct ztsdb *db, const struct ztsdb_issue *issue) _warn_unuse
 /* Errors: ZTSDB_E_NONE. */
 int ztsdb_find_instance(struct ztsdb *db, const struct ztsdb_key *key,
 			struct ztsdb_instance *ret) _warn_unused_;
-/* Lists the records that match. */
+/* Lists the records that match. It reads some at a time: while @fn takes its time others can write,
+ * and SQLite's log does not grow. Who comes or goes meanwhile may be in the list or not. */
 int ztsdb_list_instances(struct ztsdb *db, const struct ztsdb_filter *filter, ztsdb_instance_fn *fn,
 			 void *user) _warn_unused_;
 /* Blocks the record: neither refresh nor registration. Errors: ZTSDB_E_NONE. */
@@ -164,7 +165,7 @@ int ztsdb_reset(struct ztsdb *db, const struct ztsdb_key *key, uint64_t now_wall
 int ztsdb_reset_all(struct ztsdb *db, uint64_t now_wall) _warn_unused_;
 /* Errors: ZTSDB_E_NONE. */
 int ztsdb_remove_instance(struct ztsdb *db, const struct ztsdb_key *key) _warn_unused_;
-/* How many records there are. */
+/* How many records there are; takes as long with a million as with one. */
 int ztsdb_count(struct ztsdb *db, uint64_t *ret) _warn_unused_;
 
 /* SQLite's words on the last error. Borrows @db; valid until the next call. */

@@ -43,7 +43,7 @@ static const char *const leasedb_sql[LEASEDB_QUERY_N] = {
 	[LEASEDB_COUNT] = "SELECT count(*) FROM lease",
 };
 
-static const char leasedb_schema[] =
+static const char *const leasedb_schema[LEASEDB_SCHEMA] = {
 	"CREATE TABLE lease ("
 	" key BLOB PRIMARY KEY CHECK (length(key) = 32),"
 	" addr BLOB NOT NULL UNIQUE CHECK (length(addr) = 16),"
@@ -51,7 +51,8 @@ static const char leasedb_schema[] =
 	" serial TEXT NOT NULL, epoch INTEGER NOT NULL, granted INTEGER NOT NULL,"
 	" expires INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX lease_identity ON lease (instance_id, provider, principal);"
-	"CREATE INDEX lease_expires ON lease (expires);";
+	"CREATE INDEX lease_expires ON lease (expires);",
+};
 
 struct leasedb {
 	struct sqlstore store;

@@ -314,8 +314,8 @@ static void test_ztsdb_lists_instances(void)
 		struct ztsdb_filter filter;
 		const char *expect;
 	} cases[] = {
-		{ { NULL, NULL, NULL, NULL }, "i-2;i-1;i-4;i-3;" },
-		{ { "", "dom.a", "", "" }, "i-2;i-1;i-4;" },
+		{ { NULL, NULL, NULL, NULL }, "i-1;i-2;i-3;i-4;" },
+		{ { "", "dom.a", "", "" }, "i-1;i-2;i-4;" },
 		{ { "prov.one", NULL, NULL, NULL }, "i-2;i-3;" },
 		{ { NULL, NULL, "web", NULL }, "i-4;" },
 		{ { NULL, NULL, NULL, "i-3" }, "i-3;" },
@@ -340,6 +340,158 @@ static void test_ztsdb_lists_instances(void)
 		buf_add(&text, "");
 		CU_ASSERT_STRING_EQUAL(text.text, cases[i].expect);
 	}
+}
+
+static uint64_t test_ztsdb_count(void)
+{
+	uint64_t n = 0;
+
+	CU_ASSERT_EQUAL(ztsdb_count(test_ztsdb, &n), 0);
+	return n;
+}
+
+/* A list that must come in order, each record once; it ends after @stop of them. */
+struct test_ztsdb_walk {
+	unsigned int n, stop;
+};
+
+static int test_ztsdb_walk(const struct ztsdb_instance *i, void *user)
+{
+	struct test_ztsdb_walk *w = user;
+	char id[32];
+
+	snprintf(id, sizeof(id), "w-%03u", w->n++ / 2);
+	CU_ASSERT_STRING_EQUAL(i->instance_id, id);
+	CU_ASSERT_STRING_EQUAL(i->service, w->n % 2 ? "svc" : "web");
+	return w->n == w->stop ? 7 : 0;
+}
+
+/* Two records of each of @n instances; inside a transaction. */
+static void test_ztsdb_add_pairs(unsigned int n)
+{
+	struct ztsdb_issue issue = test_ztsdb_issue("aa");
+	char id[32];
+
+	for (unsigned int i = 0; i < 2 * n; i++) {
+		snprintf(id, sizeof(id), "w-%03u", i / 2);
+		issue.key.instance_id = id;
+		issue.key.service = i % 2 ? "web" : "svc";
+		CU_ASSERT_EQUAL(ztsdb_register(test_ztsdb, &issue), 0);
+	}
+}
+
+static void test_ztsdb_register_pairs(unsigned int n)
+{
+	CU_ASSERT_EQUAL(ztsdb_begin(test_ztsdb), 0);
+	test_ztsdb_add_pairs(n);
+	CU_ASSERT_EQUAL(ztsdb_commit(test_ztsdb), 0);
+}
+
+/* Lists are read in pieces of 64 records. */
+static void test_ztsdb_long_lists(void)
+{
+	static const unsigned int sizes[] = { 31, 32, 33, 64, 100 };
+	const struct ztsdb_filter all = { NULL, NULL, NULL, NULL },
+				  one = { NULL, NULL, NULL, "w-020" },
+				  half = { NULL, NULL, "web", NULL };
+	_cleanup_(buf_release) struct buf text = buf_init(64);
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct test_ztsdb_walk w = { .n = 0 }, stopped = { .stop = sizes[i] };
+		struct buf names = buf_init(4096);
+
+		test_ztsdb_register_pairs(sizes[i]);
+		CU_ASSERT_EQUAL(ztsdb_list_instances(test_ztsdb, &all, test_ztsdb_walk, &w), 0);
+		CU_ASSERT_EQUAL(w.n, 2 * sizes[i]);
+		CU_ASSERT_EQUAL(ztsdb_list_instances(test_ztsdb, &all, test_ztsdb_walk, &stopped),
+				7);
+		CU_ASSERT_EQUAL(stopped.n, sizes[i]);
+		CU_ASSERT_EQUAL(ztsdb_list_instances(test_ztsdb, &half, test_ztsdb_join_instance,
+						     &names),
+				0);
+		CU_ASSERT_EQUAL(names.len, sizes[i] * strlen("w-000;"));
+		buf_release(&names);
+	}
+	CU_ASSERT_EQUAL(ztsdb_list_instances(test_ztsdb, &one, test_ztsdb_join_instance, &text), 0);
+	CU_ASSERT_STRING_EQUAL(text.text, "w-020;w-020;");
+}
+
+/* The longest id, one that is longer, and those that are last in a list. */
+static void test_ztsdb_odd_ids(void)
+{
+	char longest[PRINCIPAL_INSTANCE_MAX] = "", longer[PRINCIPAL_INSTANCE_MAX + 1] = "";
+	const struct {
+		const char *id;
+		size_t len; /* of the ids that are listed, with what joins them */
+	} cases[] = { { longest, sizeof(longest) },
+		      { longer, 0 },
+		      { "~", strlen("~;") },
+		      { NULL, sizeof(longest) + strlen("~;~~;") } };
+	const char *const ids[] = { longest, "~", "~~" };
+
+	memset(longest, 'z', sizeof(longest) - 1);
+	memset(longer, 'z', sizeof(longer) - 1);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		struct ztsdb_issue issue = test_ztsdb_issue("aa");
+
+		issue.key.instance_id = ids[i];
+		CU_ASSERT_EQUAL(ztsdb_register(test_ztsdb, &issue), 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(buf_release) struct buf text = buf_init(512);
+		const struct ztsdb_filter filter = { .instance_id = cases[i].id };
+
+		CU_ASSERT_EQUAL(ztsdb_list_instances(test_ztsdb, &filter, test_ztsdb_join_instance,
+						     &text),
+				0);
+		CU_ASSERT_EQUAL(text.len, cases[i].len);
+	}
+}
+
+/* The store keeps the count, whichever way records come and go. */
+static void test_ztsdb_counts(void)
+{
+	struct ztsdb_key other = test_ztsdb_key;
+
+	CU_ASSERT_EQUAL(test_ztsdb_count(), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_register("bb"), 0); /* the same again */
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("bb", "cc"), 0);
+	CU_ASSERT_EQUAL(ztsdb_revoke(test_ztsdb, &test_ztsdb_key), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_register("dd"), ZTSDB_E_REVOKED);
+	CU_ASSERT_EQUAL(test_ztsdb_count(), 1);
+	CU_ASSERT_EQUAL(ztsdb_begin(test_ztsdb), 0);
+	test_ztsdb_add_pairs(10);
+	ztsdb_rollback(test_ztsdb);
+	CU_ASSERT_EQUAL(test_ztsdb_count(), 1);
+	test_ztsdb_register_pairs(10);
+	CU_ASSERT_EQUAL(test_ztsdb_count(), 21);
+	other.instance_id = "i-99";
+	CU_ASSERT_EQUAL(ztsdb_remove_instance(test_ztsdb, &other), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(ztsdb_remove_instance(test_ztsdb, &test_ztsdb_key), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_count(), 20);
+	CU_ASSERT_EQUAL(ztsdb_reset_all(test_ztsdb, TEST_ZTSDB_NOW), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), 0); /* a lost record */
+	CU_ASSERT_EQUAL(test_ztsdb_count(), 21);
+}
+
+/* What made the store of the first version different from this one. */
+static void test_ztsdb_upgrade(void)
+{
+	static const char back[] =
+		"DROP TRIGGER instance_added; DROP TRIGGER instance_removed;"
+		"DELETE FROM fact WHERE name = 'records'; PRAGMA user_version = 1";
+	sqlite3 *raw = NULL;
+
+	test_ztsdb_register_pairs(10);
+	CU_ASSERT_EQUAL(sqlite3_open(test_ztsdb_path, &raw), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(raw, back, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(raw);
+	test_ztsdb_reopen();
+	CU_ASSERT_EQUAL(test_ztsdb_count(), 20);
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	test_ztsdb_reopen();
+	CU_ASSERT_EQUAL(test_ztsdb_count(), 21);
 }
 
 static void test_ztsdb_transactions(void)
@@ -475,7 +627,7 @@ static void test_ztsdb_refuses(void)
 	CU_ASSERT_EQUAL(stat(test_ztsdb_path, &st), 0);
 	CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
 	CU_ASSERT_EQUAL(sqlite3_open(test_ztsdb_path, &raw), SQLITE_OK);
-	CU_ASSERT_EQUAL(sqlite3_exec(raw, "PRAGMA user_version = 2", NULL, NULL, NULL), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(raw, "PRAGMA user_version = 3", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(raw);
 	CU_ASSERT_EQUAL(ztsdb_open(test_ztsdb_path, true, &db), -EPROTO);
 	CU_ASSERT_EQUAL(tmpdir_write("garbage.db", garbage, sizeof(garbage)), 0);
@@ -560,6 +712,10 @@ static const struct tap_test test_ztsdb_tests[] = {
 	{ "the reset time of one", test_ztsdb_reset_time },
 	{ "the reset time of all", test_ztsdb_reset_all },
 	{ "records are listed and counted", test_ztsdb_lists_instances },
+	{ "long lists", test_ztsdb_long_lists },
+	{ "ids at the limits", test_ztsdb_odd_ids },
+	{ "the count of records", test_ztsdb_counts },
+	{ "a store of the first version", test_ztsdb_upgrade },
 	{ "many changes in one transaction", test_ztsdb_transactions },
 	{ "syncs of the disk", test_ztsdb_syncs },
 	{ "beside another program", test_ztsdb_two_programs },
