@@ -11,6 +11,7 @@
 #include "common/attr.h"
 #include "common/clk.h"
 #include "common/log.h"
+#include "tests/support/capture.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 
@@ -25,31 +26,6 @@ uint64_t clk_now_ns(void)
 uint64_t clk_now_wall(void)
 {
 	return 0;
-}
-
-static char captured[64 * 1024];
-static int saved_stderr = -1;
-
-/* Standard error goes to a file until capture_end(). */
-static void capture(void)
-{
-	char path[PATH_MAX];
-	int fd = open(tmpdir_path(path, "stderr"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	CU_ASSERT(fd >= 0);
-	saved_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
-	CU_ASSERT(dup2(fd, STDERR_FILENO) >= 0);
-	close(fd);
-}
-
-static const char *capture_end(void)
-{
-	ssize_t n = pread(STDERR_FILENO, captured, sizeof(captured) - 1, 0);
-
-	captured[n < 0 ? 0 : n] = '\0';
-	CU_ASSERT(dup2(saved_stderr, STDERR_FILENO) >= 0);
-	close(saved_stderr);
-	return captured;
 }
 
 static unsigned int count(const char *text, const char *what)
@@ -70,7 +46,7 @@ static void setup(void)
 
 static void test_levels(void)
 {
-	capture();
+	capture_begin();
 	log_error("e %d", 1);
 	log_warning("w");
 	log_info("i");
@@ -79,28 +55,28 @@ static void test_levels(void)
 	CU_ASSERT_STRING_EQUAL(capture_end(),
 			       "testd: error: e 1\ntestd: warning: w\ntestd: info: i\n");
 	log_open("testd", LOG_LEVEL_DEBUG);
-	capture();
+	capture_begin();
 	log_debug("d");
 	CU_ASSERT_STRING_EQUAL(capture_end(), "testd: debug: d\n");
 }
 
 static void test_code(void)
 {
-	capture();
+	capture_begin();
 	log_pst(LOG_LEVEL_ERROR, PST_TCP_CONNECT, "cfg%d: %s", 1, "no route");
 	CU_ASSERT_STRING_EQUAL(capture_end(), "testd: error: PST-1001: cfg1: no route\n");
 }
 
 static void test_escape(void)
 {
-	capture();
+	capture_begin();
 	log_error("%s", "a\ntestd: error: forged\x1b[2J\r\x7f\tz");
 	CU_ASSERT_STRING_EQUAL(capture_end(), "testd: error: a?testd: error: forged?[2J???z\n");
 }
 
 static void test_errno_is_left_alone(void)
 {
-	capture();
+	capture_begin();
 	errno = ERANGE;
 	log_error("x");
 	log_pst(LOG_LEVEL_ERROR, PST_NETLINK, "x");
@@ -121,7 +97,7 @@ static void test_long_line(void)
 
 		memset(text, 'x', sizeof(text));
 		text[n] = '\0';
-		capture();
+		capture_begin();
 		log_error("%s", text);
 		got = capture_end();
 		CU_ASSERT_EQUAL(strlen(got), len + 1);
@@ -139,7 +115,7 @@ static void test_long_program_name(void)
 	memset(text, 'x', sizeof(text));
 	text[sizeof(text) - 1] = '\0';
 	log_open(name, LOG_LEVEL_INFO);
-	capture();
+	capture_begin();
 	log_warning("%s", text);
 	got = capture_end();
 	CU_ASSERT(strlen(got) < LOG_LINE_MAX + 64);
@@ -154,18 +130,18 @@ static void burst(unsigned int n, enum pst code)
 
 static void test_rate_limit(void)
 {
-	capture();
+	capture_begin();
 	burst(LOG_BURST - 1, PST_NETLINK);
 	CU_ASSERT_EQUAL(count(capture_end(), "PST-1405: line"), LOG_BURST - 1);
-	capture();
+	capture_begin();
 	burst(4, PST_NETLINK);
 	CU_ASSERT_EQUAL(count(capture_end(), "PST-1405: line"), 1);
 	now_ns += LOG_WINDOW_S * CLK_NS_PER_S - 1;
-	capture();
+	capture_begin();
 	burst(1, PST_NETLINK);
 	CU_ASSERT_STRING_EQUAL(capture_end(), "");
 	now_ns += 1;
-	capture();
+	capture_begin();
 	burst(1, PST_NETLINK);
 	CU_ASSERT_STRING_EQUAL(capture_end(), "testd: warning: PST-1405: suppressed 4 more lines\n"
 					      "testd: warning: PST-1405: line 0\n");
@@ -178,7 +154,7 @@ static void test_codes_do_not_disturb_each_other(void)
 	const struct pst_info *all = pst_all(&n);
 	const char *got;
 
-	capture();
+	capture_begin();
 	for (unsigned int round = 0; round < LOG_BURST + 5; round++)
 		for (size_t i = 0; i < n; i++)
 			log_pst(LOG_LEVEL_WARNING, all[i].code, "r");
@@ -193,7 +169,7 @@ static void test_codes_do_not_disturb_each_other(void)
 
 static void test_unknown_code(void)
 {
-	capture();
+	capture_begin();
 	burst(LOG_BURST + 1, (enum pst)9999);
 	CU_ASSERT_EQUAL(count(capture_end(), "PST-9999: line"), LOG_BURST);
 }
@@ -203,7 +179,7 @@ static void test_journal(void)
 	char stream[64];
 	struct stat st;
 
-	capture();
+	capture_begin();
 	CU_ASSERT_EQUAL(fstat(STDERR_FILENO, &st), 0);
 	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
 	setenv("JOURNAL_STREAM", stream, 1);
@@ -219,7 +195,7 @@ static void test_journal_of_somebody_else(void)
 {
 	setenv("JOURNAL_STREAM", "1:1", 1);
 	log_open("testd", LOG_LEVEL_INFO);
-	capture();
+	capture_begin();
 	log_error("e");
 	CU_ASSERT_STRING_EQUAL(capture_end(), "testd: error: e\n");
 }
