@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "certs/certd/certmemo.h"
+#include "tests/support/capture.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 
@@ -15,9 +16,13 @@ static const struct fetchjob_self test_certmemo_self = { .principal = "acme.host
 static struct certconf test_certmemo_conf;
 static struct certmemo test_certmemo_it;
 
+/* A file that is not there is nothing to talk about. */
 static void test_certmemo_open(void)
 {
+	capture_begin();
 	CU_ASSERT_EQUAL(certmemo_open(&test_certmemo_it, tmpdir_get(), &test_certmemo_conf), 0);
+	CU_ASSERT_STRING_EQUAL(capture_end(), "");
+	CU_ASSERT_EQUAL(strlen(test_certmemo_it.boot_id), CERTSTATE_BOOT_ID - 1);
 }
 
 static void test_certmemo_setup(void)
@@ -94,9 +99,22 @@ static void test_certmemo_damaged(void)
 	certmemo_identify(&test_certmemo_it, &test_certmemo_self);
 	certmemo_save(&test_certmemo_it);
 	CU_ASSERT_EQUAL(tmpdir_write(CERTSTATE_NAME, "nonsense", 8), 0);
-	test_certmemo_open();
+	capture_begin();
+	CU_ASSERT_EQUAL(certmemo_open(&test_certmemo_it, tmpdir_get(), &test_certmemo_conf), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(capture_end(), "identifying afresh"));
 	CU_ASSERT_FALSE(certmemo_knows_self(&test_certmemo_it));
 	CU_ASSERT_STRING_EQUAL(test_certmemo_it.state.self.principal, "");
+}
+
+static void test_certmemo_expect_told(bool told)
+{
+	const char *log;
+
+	capture_begin();
+	certmemo_save(&test_certmemo_it);
+	log = capture_end();
+	CU_ASSERT_EQUAL(strstr(log, "going on without it") != NULL, told);
+	CU_ASSERT_EQUAL(log[0] != '\0', told);
 }
 
 /* What cannot be written is told once, and again after it could. */
@@ -104,14 +122,16 @@ static void test_certmemo_cannot_save(void)
 {
 	char path[PATH_MAX];
 
-	CU_ASSERT_EQUAL(mkdir(tmpdir_path(path, CERTSTATE_NAME), 0700), 0);
-	certmemo_save(&test_certmemo_it);
-	CU_ASSERT_TRUE(test_certmemo_it.cannot_save);
-	certmemo_save(&test_certmemo_it);
-	CU_ASSERT_TRUE(test_certmemo_it.cannot_save);
-	CU_ASSERT_EQUAL(rmdir(path), 0);
-	certmemo_save(&test_certmemo_it);
-	CU_ASSERT_FALSE(test_certmemo_it.cannot_save);
+	tmpdir_path(path, CERTSTATE_NAME);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(mkdir(path, 0700), 0);
+		test_certmemo_expect_told(true);
+		test_certmemo_expect_told(false);
+		CU_ASSERT_EQUAL(rmdir(path), 0);
+		test_certmemo_expect_told(false);
+		test_certmemo_expect_told(false);
+		CU_ASSERT_EQUAL(unlink(path), 0);
+	}
 }
 
 static const struct tap_test test_certmemo_tests[] = {
