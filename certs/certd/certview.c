@@ -7,7 +7,7 @@
 #include "common/clk.h"
 #include "common/timetext.h"
 
-/* The first condition that is missing, in words; "" when there is none. */
+/* The first condition that a host which is not ready lacks, in words. */
 static const char *certview_missing(const struct schedule *s, uint64_t wall)
 {
 	if (!s->identified)
@@ -20,9 +20,7 @@ static const char *certview_missing(const struct schedule *s, uint64_t wall)
 		return "the stored certificate cannot be used";
 	if (wall < s->pair.not_before)
 		return "by the clock of this host the certificate is not valid yet";
-	if (wall >= s->pair.not_after)
-		return "the certificate has ended";
-	return "";
+	return "the certificate has ended";
 }
 
 static void certview_fill_reason(const struct certview *v, struct certstat *ret)

@@ -36,8 +36,15 @@ static void test_certview_ready(void)
 {
 	struct certstat s;
 
+	/* A renewal that failed is no reason not to be ready. */
+	test_certview_schedule.last_code = PST_ZTS_UNREACHABLE;
+	test_certview_state.last_code = PST_ZTS_UNREACHABLE;
+	snprintf(test_certview_state.last_detail, sizeof(test_certview_state.last_detail),
+		 "no route");
 	certview_fill(&test_certview_it, &s);
 	CU_ASSERT_TRUE(s.ready);
+	CU_ASSERT_EQUAL(s.last_code, PST_ZTS_UNREACHABLE);
+	CU_ASSERT_STRING_EQUAL(s.last_detail, "no route");
 	CU_ASSERT_STRING_EQUAL(s.reason, "");
 	CU_ASSERT_EQUAL(s.reason_code, PST_NONE);
 	CU_ASSERT_STRING_EQUAL(s.self.principal, "acme.host");
@@ -88,6 +95,7 @@ static void test_certview_expect(const char *reason)
 	certview_fill(&test_certview_it, &s);
 	CU_ASSERT_FALSE(s.ready);
 	CU_ASSERT_STRING_EQUAL(s.reason, reason);
+	CU_ASSERT_EQUAL(s.reason_code, test_certview_schedule.last_code);
 	CU_ASSERT_EQUAL(s.serial[0] != '\0', test_certview_schedule.stored == SCHEDULE_GOOD);
 	test_certview_setup();
 }
