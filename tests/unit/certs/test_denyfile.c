@@ -55,8 +55,10 @@ static void test_denyfile_adds(void)
 	CU_ASSERT_EQUAL(test_denyfile_add("list", "principal", "a.B"), DENYFILE_E_THERE);
 	CU_ASSERT_EQUAL(test_denyfile_add("list", "serial", "0001"), DENYFILE_E_THERE);
 	CU_ASSERT_EQUAL(test_denyfile_add("list", "serial", "2"), 0);
-	CU_ASSERT_TRUE(
-		test_denyfile_is("list", "# who\nserial 1 # why\nprincipal A.b\nserial 2\n"));
+	CU_ASSERT_EQUAL(test_denyfile_add("list", "instance", "a.b"), 0);
+	CU_ASSERT_EQUAL(test_denyfile_add("list", "instance", "a.b"), DENYFILE_E_THERE);
+	CU_ASSERT_TRUE(test_denyfile_is(
+		"list", "# who\nserial 1 # why\nprincipal A.b\nserial 2\ninstance a.b\n"));
 }
 
 static void test_denyfile_refuses_entries(void)
@@ -98,6 +100,20 @@ static void test_denyfile_refuses_lists(void)
 	CU_ASSERT_EQUAL(test_denyfile_add("list", "serial", "2"), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(test_denyfile_error, "list:2: a line is"));
 	CU_ASSERT_TRUE(test_denyfile_is("list", "serial 1\neverybody\n"));
+}
+
+/* As many zeros before a number as one line has room for, and one more. */
+static void test_denyfile_line_limit(void)
+{
+	char value[512];
+
+	test_denyfile_make("list", "");
+	memset(value, '0', sizeof(value));
+	value[504] = '\0'; /* with its word, blank and end: 512 */
+	CU_ASSERT_EQUAL(test_denyfile_add("list", "serial", value), -EINVAL);
+	CU_ASSERT_TRUE(test_denyfile_is("list", ""));
+	value[503] = '\0';
+	CU_ASSERT_EQUAL(test_denyfile_add("list", "serial", value), 0);
 }
 
 /* The last entry that fits, and one more. */
@@ -143,6 +159,8 @@ static void test_denyfile_write_many(int writer)
 {
 	char value[16];
 
+	if (writer % 2 && chdir("/proc") < 0)
+		_exit(1);
 	for (int i = 0; i < ENTRIES_EACH; i++) {
 		snprintf(value, sizeof(value), "i-%d-%d", writer, i);
 		if (test_denyfile_add("shared", "instance", value) != 0)
@@ -151,7 +169,7 @@ static void test_denyfile_write_many(int writer)
 	_exit(0);
 }
 
-/* Nobody's entry is lost, whoever else writes. */
+/* Nobody's entry is lost, whoever else writes, and from wherever. */
 static void test_denyfile_many_writers(void)
 {
 	char path[PATH_MAX];
@@ -187,6 +205,7 @@ static const struct tap_test test_denyfile_tests[] = {
 	{ "adds", test_denyfile_adds },
 	{ "refuses entries", test_denyfile_refuses_entries },
 	{ "refuses lists", test_denyfile_refuses_lists },
+	{ "length of a line", test_denyfile_line_limit },
 	{ "number of entries", test_denyfile_entries_limit },
 	{ "mode, owner and link stay", test_denyfile_keeps_what_it_is },
 	{ "many writers", test_denyfile_many_writers },
