@@ -249,7 +249,6 @@ int denylist_parse(const char *name, const char *text, size_t len, struct denyli
 	}
 	if (len)
 		memcpy(d->text, text, len);
-	d->text[len] = '\0';
 	r = denylist_read_lines(d, len, &e);
 	if (r < 0)
 		return r;

@@ -248,6 +248,8 @@ static void test_denylist_loads(void)
 	denylist_freep(&d);
 	CU_ASSERT_EQUAL(test_denylist_load_sparse("list", 10, &d), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(test_denylist_error, "list:2: a NUL byte"));
+	CU_ASSERT_EQUAL(test_denylist_load_sparse("list", DENYLIST_BYTES_MAX, &d), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(test_denylist_error, "list:2: a NUL byte"));
 	CU_ASSERT_EQUAL(test_denylist_load_sparse("list", DENYLIST_BYTES_MAX + 1, &d), -EFBIG);
 	CU_ASSERT_PTR_NOT_NULL(strstr(test_denylist_error, "larger than 8 MiB"));
 	CU_ASSERT_EQUAL(denylist_load(tmpdir_path(path, "none"), &d, test_denylist_error), -ENOENT);
@@ -362,8 +364,11 @@ static void test_denylist_room(void)
 static int test_denylist_tortured(void *ctx)
 {
 	_cleanup_(denylist_freep) struct denylist *d = NULL;
+	int r;
 
-	return denylist_load(ctx, &d, test_denylist_error);
+	test_denylist_error[0] = '\0';
+	r = denylist_load(ctx, &d, test_denylist_error);
+	return r < 0 && !*test_denylist_error ? 1 : r; /* 1: it does not say why */
 }
 
 static void test_denylist_out_of_memory(void)
