@@ -20,10 +20,11 @@ enum { TEST_KEYS = 4 };
 /* Made once: keys cost more than the tests. */
 static EVP_PKEY *test_csrform_keys[TEST_KEYS];
 
-/* The bytes of a request; OPENSSL_free() them. */
-static unsigned char *test_csrform_make(EVP_PKEY *key, long *ret_len)
+/* The bytes of a request; OPENSSL_free() them. @digest: NULL for SHA-256. */
+static unsigned char *test_csrform_sign(EVP_PKEY *key, const char *digest, long *ret_len)
 {
 	const struct mkcsr spec = { .key = key,
+				    .digest = digest,
 				    .fields = { MKCSR_FIELD(NID_commonName, "a.b") },
 				    .sans = { MKCERT_NAME(GEN_DNS, "a.b") } };
 	char *pem = mkcsr_make(&spec), *name = NULL, *header = NULL;
@@ -37,6 +38,11 @@ static unsigned char *test_csrform_make(EVP_PKEY *key, long *ret_len)
 	BIO_free(bio);
 	free(pem);
 	return der;
+}
+
+static unsigned char *test_csrform_make(EVP_PKEY *key, long *ret_len)
+{
+	return test_csrform_sign(key, NULL, ret_len);
 }
 
 /* Decodes what must be good. */
@@ -150,6 +156,26 @@ static void test_csrform_algorithms(void)
 	OPENSSL_free(der);
 }
 
+/* Every kind of key with every digest, the last of which is not good enough. */
+static void test_csrform_digests(void)
+{
+	static const char *const digests[] = { "SHA256", "SHA384", "SHA512", "SHA224" };
+	const size_t n = ARRAY_SIZE(digests);
+
+	for (size_t i = 0; i < 2 * n; i++) {
+		EVP_PKEY *key = test_csrform_keys[i / n]; /* EC, RSA */
+		bool failed, is_good = i % n < n - 1;
+		long len = 0;
+		unsigned char *der = test_csrform_sign(key, digests[i % n], &len);
+		struct csrform f = test_csrform_decode(der, len, &failed);
+
+		CU_ASSERT_EQUAL(csrform_knows_algorithm(&f), is_good);
+		CU_ASSERT_EQUAL(csrform_is_signed_by(&f, key), is_good);
+		OPENSSL_free(der);
+	}
+	ERR_clear_error();
+}
+
 static void test_csrform_bounds(void)
 {
 	long len = 0;
@@ -241,6 +267,7 @@ static const struct tap_test test_csrform_tests[] = {
 	{ "cut short, or more", test_csrform_bounds },
 	{ "every byte counts", test_csrform_every_byte },
 	{ "algorithms", test_csrform_algorithms },
+	{ "digests", test_csrform_digests },
 	{ "keys that are none", test_csrform_bad_keys },
 	{ "something behind a key", test_csrform_more_than_a_key },
 	{ 0 },
