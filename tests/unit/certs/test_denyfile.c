@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,6 +49,7 @@ static void test_denyfile_adds(void)
 {
 	test_denyfile_make("list", "");
 	CU_ASSERT_EQUAL(test_denyfile_add("list", "instance", "i-1"), 0);
+	CU_ASSERT_STRING_EQUAL(test_denyfile_error, "");
 	CU_ASSERT_TRUE(test_denyfile_is("list", "instance i-1\n"));
 	test_denyfile_make("list", "# who\nserial 1 # why");
 	CU_ASSERT_EQUAL(test_denyfile_add("list", "principal", "A.b"), 0);
@@ -134,6 +137,49 @@ static void test_denyfile_entries_limit(void)
 	CU_ASSERT_EQUAL(before.st_ino, after.st_ino);
 }
 
+/* The last byte that fits, and one more. */
+static void test_denyfile_bytes_limit(void)
+{
+	size_t len = DENYLIST_BYTES_MAX - strlen("serial 1\n");
+	char *text = malloc(len);
+
+	memset(text, '#', len);
+	text[len - 1] = '\n';
+	CU_ASSERT_EQUAL(tmpdir_write("large", text, len), 0);
+	free(text);
+	CU_ASSERT_EQUAL(test_denyfile_add("large", "serial", "1"), 0);
+	CU_ASSERT_EQUAL(test_denyfile_add("large", "serial", "01"), DENYFILE_E_THERE);
+	CU_ASSERT_EQUAL(test_denyfile_add("large", "serial", "2"), -E2BIG);
+}
+
+/* Where no file can grow, root's neither. */
+static int test_denyfile_try_without_room(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (setrlimit(RLIMIT_FSIZE, &none) < 0)
+		return 1;
+	if (test_denyfile_add("list", "serial", "2") != -EFBIG)
+		return 2;
+	return strstr(test_denyfile_error, "/list: File too large") ? 0 : 3;
+}
+
+/* Who was told that an entry is in the list must be able to rely on it. */
+static void test_denyfile_no_room(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	test_denyfile_make("list", "serial 1\n");
+	pid = fork();
+	if (pid == 0)
+		_exit(test_denyfile_try_without_room());
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT_TRUE(test_denyfile_is("list", "serial 1\n"));
+}
+
 static void test_denyfile_keeps_what_it_is(void)
 {
 	char path[PATH_MAX], link[PATH_MAX];
@@ -207,6 +253,8 @@ static const struct tap_test test_denyfile_tests[] = {
 	{ "refuses lists", test_denyfile_refuses_lists },
 	{ "length of a line", test_denyfile_line_limit },
 	{ "number of entries", test_denyfile_entries_limit },
+	{ "number of bytes", test_denyfile_bytes_limit },
+	{ "no room", test_denyfile_no_room },
 	{ "mode, owner and link stay", test_denyfile_keeps_what_it_is },
 	{ "many writers", test_denyfile_many_writers },
 	{ "out of memory", test_denyfile_out_of_memory },
