@@ -113,6 +113,22 @@ static X509 *test_signer_issue(const struct signer_order *order)
 	return cert;
 }
 
+/* Whether @cert has these extensions, in this order; "!" stands behind those that are critical. */
+static bool test_signer_has(const X509 *cert, const char *want)
+{
+	char text[256] = "";
+	size_t len = 0;
+
+	for (int i = 0; i < X509_get_ext_count(cert) && len < sizeof(text); i++) {
+		X509_EXTENSION *ext = X509_get_ext(cert, i);
+
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s%s", i ? " " : "",
+					OBJ_nid2sn(OBJ_obj2nid(X509_EXTENSION_get_object(ext))),
+					X509_EXTENSION_get_critical(ext) ? "!" : "");
+	}
+	return !strcmp(text, want);
+}
+
 static void test_signer_profile(void)
 {
 	static const struct csr_name names[] = { { CSR_DNS, "svc.dom-a.aws.example" },
@@ -153,8 +169,8 @@ static void test_signer_profile(void)
 	CU_ASSERT_EQUAL(X509_get_key_usage(cert), KU_DIGITAL_SIGNATURE);
 	CU_ASSERT_EQUAL(X509_get_extended_key_usage(cert), XKU_SSL_CLIENT | XKU_SSL_SERVER);
 	CU_ASSERT_PTR_NOT_NULL(X509_get0_authority_key_id(cert));
-	CU_ASSERT_TRUE(X509_get_extension_flags(cert) & EXFLAG_BCONS);
-	CU_ASSERT_EQUAL(X509_get_ext_count(cert), 5);
+	CU_ASSERT_TRUE(test_signer_has(cert, "basicConstraints! keyUsage! authorityKeyIdentifier "
+					     "extendedKeyUsage subjectAltName"));
 	CU_ASSERT_EQUAL(X509_check_host(cert, "svc.dom-a.aws.example", 0, 0, NULL), 1);
 	CU_ASSERT_EQUAL(X509_check_ip_asc(cert, "10.1.2.3", 0), 1);
 	CU_ASSERT_EQUAL(X509_check_ip_asc(cert, "2001:db8::7", 0), 1);
@@ -258,7 +274,7 @@ static void test_signer_ca_of(EVP_PKEY *key, int want_nid)
 	CU_ASSERT_EQUAL(X509_check_ca(root), 1);
 	CU_ASSERT_EQUAL(X509_get_pathlen(root), 0);
 	CU_ASSERT_EQUAL(X509_get_key_usage(root), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
-	CU_ASSERT_EQUAL(X509_get_ext_count(root), 3);
+	CU_ASSERT_TRUE(test_signer_has(root, "basicConstraints! keyUsage! subjectKeyIdentifier"));
 	CU_ASSERT_EQUAL(X509_check_issued(root, root), X509_V_OK);
 	CU_ASSERT_EQUAL(X509_pubkey_digest(root, EVP_sha1(), hash, &hash_len), 1);
 	CU_ASSERT_EQUAL(ASN1_STRING_length(X509_get0_subject_key_id(root)), (int)hash_len);
