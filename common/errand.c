@@ -54,8 +54,7 @@ static int errand_reap(struct errand *e)
 	if (!e->pid)
 		return 0;
 	kill(e->pid, SIGKILL);
-	if (TEMP_FAILURE_RETRY(waitpid(e->pid, &status, 0)) < 0)
-		status = 0;
+	(void)TEMP_FAILURE_RETRY(waitpid(e->pid, &status, 0));
 	e->pid = 0;
 	closep(&e->fd);
 	return WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL ? WTERMSIG(status) : 0;
