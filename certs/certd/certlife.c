@@ -80,7 +80,7 @@ static void certlife_fail(struct certlife *l, enum pst code, uint32_t retry_afte
 	v = schedule_on_failed(&l->schedule, code, retry_after_s, &now);
 	if (!l->schedule.fetched)
 		siastore_discard(&l->store);
-	if (retry_after_s || (v.alarm && l->schedule.healed_wall))
+	if (v.holds)
 		l->memo.state.hold_wall = now.wall + v.wait_s;
 	l->memo.state.last_step = step;
 	l->memo.state.last_wall = now.wall;
@@ -241,8 +241,9 @@ static void certlife_on_checked(struct certlife *l, const struct fetchjob_result
 	} else if (result->code == PST_NONE) {
 		certlife_adopt(l, result);
 	} else {
-		certlife_tell_bad(l, result);
 		schedule_on_bad_pair(&l->schedule, result->code);
+		if (l->schedule.stored == SCHEDULE_BAD)
+			certlife_tell_bad(l, result);
 	}
 	certlife_save(l);
 }

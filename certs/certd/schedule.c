@@ -173,6 +173,7 @@ int schedule_on_start(struct schedule *s, enum schedule_step step, const struct 
 	if (s->running != SCHEDULE_NONE)
 		return -EBUSY;
 	s->running = step;
+	s->clock_set = false;
 	if (step == SCHEDULE_CHECK)
 		s->rechecks = false;
 	if (step != SCHEDULE_REGISTER && step != SCHEDULE_REFRESH)
@@ -286,10 +287,6 @@ static struct schedule_verdict schedule_judge(struct schedule *s, enum pst code,
 		return schedule_revoked(s, wall);
 	if (s->running != SCHEDULE_IDENTIFY && schedule_is_about_us(code))
 		s->asks_again = true;
-	if (s->running == SCHEDULE_REFRESH && schedule_is_pair(code)) {
-		s->stored = SCHEDULE_UNCHECKED;
-		s->suspect = true;
-	}
 	if (schedule_is_for_people(code)) {
 		v.alarm = true;
 		v.wait_s = schedule_in_life(s, schedule_slow(s, SCHEDULE_SLOW_S, wall), wall);
@@ -306,15 +303,15 @@ static struct schedule_verdict schedule_judge(struct schedule *s, enum pst code,
 }
 
 /* What the failure of the running step says about other times and other pairs. */
-static void schedule_note(struct schedule *s, enum pst code)
+static void schedule_note(struct schedule *s, enum pst code, uint64_t wall)
 {
 	s->fetched = s->running == SCHEDULE_PROVE && schedule_is_passing(code) &&
 		     ++s->proofs < SCHEDULE_PROOFS_MAX;
-	if (s->running != SCHEDULE_REGISTER)
-		return;
 	/* A trouble of the moment may have made it look bad, and the issuer wants no new one. */
-	s->rechecks = s->stored == SCHEDULE_BAD;
-	s->seemed_over = s->stored == SCHEDULE_GOOD && !s->must_register;
+	if (s->running == SCHEDULE_REGISTER)
+		s->rechecks = s->stored == SCHEDULE_BAD;
+	s->seemed_over = s->stored == SCHEDULE_GOOD && !s->must_register &&
+			 (s->running == SCHEDULE_REGISTER || !schedule_has_valid(s, wall));
 }
 
 struct schedule_verdict schedule_on_failed(struct schedule *s, enum pst code,
@@ -325,10 +322,22 @@ struct schedule_verdict schedule_on_failed(struct schedule *s, enum pst code,
 	s->failures++;
 	s->last_code = code;
 	s->urged = false;
-	schedule_note(s, code);
+	schedule_note(s, code, now->wall);
 	v = schedule_judge(s, code, retry_after_s, now->wall);
+	/* Behind the wait, which must not outlast a pair that may be good after all. */
+	if (s->running == SCHEDULE_REFRESH && schedule_is_pair(code)) {
+		s->stored = SCHEDULE_UNCHECKED;
+		s->suspect = true;
+	}
 	s->running = SCHEDULE_NONE;
 	s->retry_ns = now->ns + v.wait_s * SCHEDULE_NS_PER_S;
+	/* A clock that is set ends other waits, but neither what the issuer has asked for nor what
+	 * a revocation leads to. */
+	v.holds = retry_after_s || (v.alarm && s->healed_wall);
+	if (v.holds)
+		s->hold_ns = s->retry_ns;
+	if (s->clock_set)
+		schedule_on_clock(s, now);
 	return v;
 }
 
@@ -375,6 +384,19 @@ static void schedule_forgive(struct schedule *s)
 	s->hold_ns = 0;
 }
 
+/* Waits begun when no valid pair was known, or under another clock, are no reason to let one
+ * end. */
+static void schedule_hurry(struct schedule *s, const struct schedule_now *now)
+{
+	uint64_t left = schedule_left(s, now->wall), at_ns;
+
+	if (!left)
+		return;
+	at_ns = now->ns + schedule_in_life(s, left, now->wall) * SCHEDULE_NS_PER_S;
+	s->retry_ns = schedule_min(s->retry_ns, at_ns);
+	s->hold_ns = schedule_min(s->hold_ns, at_ns);
+}
+
 void schedule_on_pair(struct schedule *s, const struct schedule_pair *pair, const char *serial,
 		      bool is_new, const struct schedule_now *now)
 {
@@ -388,6 +410,7 @@ void schedule_on_pair(struct schedule *s, const struct schedule_pair *pair, cons
 	s->spread = schedule_hash(0, serial);
 	s->pair.renew = schedule_renewal(s);
 	s->renew_ns = schedule_at_ns(now, s->pair.renew);
+	schedule_hurry(s, now);
 	s->fetched = false;
 	s->seemed_over = false;
 	s->late_ns = 0;
@@ -404,7 +427,7 @@ void schedule_on_pair(struct schedule *s, const struct schedule_pair *pair, cons
 void schedule_on_bad_pair(struct schedule *s, enum pst code)
 {
 	s->running = SCHEDULE_NONE;
-	s->stored = SCHEDULE_BAD;
+	s->stored = s->clock_set ? SCHEDULE_UNCHECKED : SCHEDULE_BAD;
 	s->last_code = code;
 }
 
@@ -437,6 +460,7 @@ void schedule_on_clock(struct schedule *s, const struct schedule_now *now)
 	bool rejudge = s->stored == SCHEDULE_BAD && s->running == SCHEDULE_NONE && !s->fetched;
 	bool was_over = s->seemed_over && schedule_has_valid(s, now->wall);
 
+	s->clock_set = s->running != SCHEDULE_NONE;
 	s->held_wall = 0;
 	if (rejudge)
 		s->stored = SCHEDULE_UNCHECKED;
@@ -444,6 +468,7 @@ void schedule_on_clock(struct schedule *s, const struct schedule_now *now)
 		s->pair.since = s->pair.not_before; /* it came under a clock that was ahead */
 		s->pair.renew = schedule_renewal(s);
 	}
+	schedule_hurry(s, now);
 	if (!rejudge && !was_over && !schedule_is_clock(s->last_code))
 		return;
 	s->seemed_over = false;

@@ -68,8 +68,9 @@ struct schedule {
 	bool fetched;              /* a new pair waits to be proven, until @held_wall at most */
 	bool must_register;        /* the issuer refreshes the pair no more */
 	bool suspect;              /* a refresh found fault with the stored pair */
-	bool seemed_over;          /* the good pair, to a registration that failed */
+	bool seemed_over;          /* the good pair, when a step failed */
 	bool urged;                /* somebody asked for an attempt now */
+	bool clock_set;            /* while the step ran */
 	unsigned int failures;     /* in a row */
 	unsigned int proofs;       /* of the fetched pair that failed, not because of it */
 	uint64_t spread;           /* of the pair: a number made of its serial */
@@ -93,6 +94,7 @@ struct schedule_verdict {
 	uint64_t wait_s; /* until the next step; 0 = as soon as the floor allows */
 	bool alarm;      /* people have to act */
 	bool heals;      /* the next step registers afresh, once */
+	bool holds;      /* the issuer is not asked before, also by another process */
 };
 
 /* "identify", "refresh"... Static. */
@@ -140,7 +142,7 @@ void schedule_on_held(struct schedule *s, uint64_t not_before);
 void schedule_on_pair(struct schedule *s, const struct schedule_pair *pair, const char *serial,
 		      bool is_new, const struct schedule_now *now);
 
-/* CHECK: the stored pair is of no use as the clock stands. */
+/* CHECK: the stored pair is of no use as the clock stood; looked at again if it was set since. */
 void schedule_on_bad_pair(struct schedule *s, enum pst code);
 
 /* The stored pair was taken away, because it is another instance's. */
@@ -149,7 +151,8 @@ void schedule_on_withdrawn(struct schedule *s);
 /* Another store is open now, with a pair in it or not; a pair that was fetched is lost. */
 void schedule_on_store(struct schedule *s, bool has_pair);
 
-/* The clock was set: what failed because of it is tried at once. */
+/* The clock was set: what failed because of it is tried at once, also what fails because of it in
+ * the step that runs. */
 void schedule_on_clock(struct schedule *s, const struct schedule_now *now);
 
 /* Somebody wants an attempt now, due or not; only the floor stays. One that runs counts. */

@@ -451,6 +451,10 @@ static void test_schedule_suspect_pair(void)
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		test_schedule_setup();
+		test_schedule_have(800);
+		test_schedule_it.failures = 20;
+		CU_ASSERT_TRUE(test_schedule_fail(SCHEDULE_REFRESH, codes[i]).wait_s <= 100);
+		test_schedule_setup();
 		test_schedule_have(86400);
 		test_schedule_fail(SCHEDULE_REFRESH, codes[i]);
 		if (codes[i] == PST_INSTANCE_CHANGED)
@@ -721,6 +725,85 @@ static void test_schedule_clock_behind_certificate_over(void)
 	schedule_on_clock(&test_schedule_it, &test_schedule_now);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 5);
 	CU_ASSERT_EQUAL(test_schedule_it.failures, 0);
+}
+
+/* The clock is set while a step runs: what the step says is about the clock before. */
+static void test_schedule_clock_set_meanwhile(void)
+{
+	schedule_init(&test_schedule_it, &test_schedule_limits, true, 1);
+	schedule_on_identified(&test_schedule_it, 42);
+	test_schedule_begin(SCHEDULE_CHECK);
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	schedule_on_bad_pair(&test_schedule_it, PST_CERT_EXPIRED);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 0, 0);
+	test_schedule_begin(SCHEDULE_CHECK);
+	schedule_on_bad_pair(&test_schedule_it, PST_CERT_EXPIRED);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 0);
+	test_schedule_begin(SCHEDULE_REGISTER);
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	schedule_on_failed(&test_schedule_it, PST_ZTS_BOOT_WINDOW, 0, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 0, 0);
+	test_schedule_begin(SCHEDULE_CHECK);
+	test_schedule_give(3600, "aa", false);
+	CU_ASSERT_TRUE(schedule_is_ready(&test_schedule_it, test_schedule_now.wall));
+	/* A pair that seemed over is renewed. */
+	test_schedule_now.wall += 7200;
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 5);
+	test_schedule_begin(SCHEDULE_REGISTER);
+	test_schedule_now.wall -= 7200 - 2400;
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	schedule_on_failed(&test_schedule_it, PST_ZTS_BOOT_WINDOW, 0, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 0, 5);
+	/* Once: what fails later is not the fault of that clock. */
+	test_schedule_fail(SCHEDULE_REFRESH, PST_ZTS_BOOT_WINDOW);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 60, 600);
+}
+
+/* ... but it is no reason to ask before the time that the issuer has named. */
+static void test_schedule_clock_and_retry_after(void)
+{
+	struct schedule_verdict v;
+
+	schedule_init(&test_schedule_it, &test_schedule_limits, true, 1);
+	schedule_on_identified(&test_schedule_it, 42);
+	test_schedule_begin(SCHEDULE_CHECK);
+	schedule_on_bad_pair(&test_schedule_it, PST_CERT_EXPIRED);
+	test_schedule_begin(SCHEDULE_REGISTER);
+	v = schedule_on_failed(&test_schedule_it, PST_ZTS_BUSY, 3600, &test_schedule_now);
+	CU_ASSERT_TRUE(v.holds);
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_CHECK, 0, 0);
+	test_schedule_begin(SCHEDULE_CHECK);
+	schedule_on_bad_pair(&test_schedule_it, PST_CERT_EXPIRED);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 3600, 4501);
+	/* Nor is that time a reason to let a pair end that is good after all. */
+	test_schedule_it.rechecks = true;
+	test_schedule_begin(SCHEDULE_CHECK);
+	test_schedule_give(1200, "aa", false);
+	test_schedule_pass(599);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 1, 201);
+	test_schedule_pass(1);
+	schedule_urge(&test_schedule_it);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 0, 0);
+}
+
+/* Waits were begun under a clock by which there was more time, or none at all. */
+static void test_schedule_clock_and_waits(void)
+{
+	test_schedule_have(14400);
+	test_schedule_it.failures = 20;
+	test_schedule_fail(SCHEDULE_REFRESH, PST_ZTS_UNREACHABLE);
+	test_schedule_it.retry_ns = test_schedule_now.ns + 1800 * TEST_SCHEDULE_S;
+	test_schedule_now.wall += 14400 - 60;
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 5, 30);
+	test_schedule_now.wall += 7200;
+	test_schedule_it.failures = 20;
+	test_schedule_fail(SCHEDULE_IDENTIFY, PST_IMDS_UNREACHABLE);
+	test_schedule_it.retry_ns = test_schedule_now.ns + 1800 * TEST_SCHEDULE_S;
+	test_schedule_now.wall -= 7200 + 4700;
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 0, 5);
 }
 
 /* Other back-offs do not end because a clock was set. */
@@ -1009,6 +1092,9 @@ static const struct tap_test test_schedule_failures[] = {
 	{ "came under a clock ahead", test_schedule_came_ahead },
 	{ "held, and the clock is set", test_schedule_held_and_set },
 	{ "far", test_schedule_far },
+	{ "clock set while a step runs", test_schedule_clock_set_meanwhile },
+	{ "clock set, Retry-After stays", test_schedule_clock_and_retry_after },
+	{ "clock set while it waits", test_schedule_clock_and_waits },
 	{ "clock changes nothing else", test_schedule_clock_changes_nothing_else },
 	{ "urge", test_schedule_urge },
 	{ "urge fails", test_schedule_urge_fails },
