@@ -15,6 +15,7 @@
 #include "certs/certd/certagent.h"
 #include "certs/certd/certshow.h"
 #include "certs/certd/certsock.h"
+#include "certs/certd/siastore.h"
 #include "common/attr.h"
 #include "common/files.h"
 #include "common/log.h"
@@ -181,6 +182,21 @@ static int main_give(int at, const char *name, uid_t uid, gid_t gid, int *ret_fd
 	return 0;
 }
 
+/* Of a link to a directory nobody would believe that it is none. */
+static void main_tell_dir(const char *path, const char *name, int error)
+{
+	char full[FILES_PATH_MAX];
+	struct stat st;
+
+	snprintf(full, sizeof(full), "%s%s%s", path, *name ? "/" : "", name);
+	if (lstat(full, &st) == 0 && S_ISLNK(st.st_mode))
+		log_error("%s: a symbolic link, which is not followed here; name the directory "
+			  "itself in the configuration, or mount it there",
+			  full);
+	else
+		log_error("%s: %s", full, strerror(-error));
+}
+
 static int main_make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
 	int r = files_make_path(path, mode);
@@ -188,28 +204,42 @@ static int main_make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
 	if (r == 0)
 		r = main_give(AT_FDCWD, path, uid, gid, NULL);
 	if (r < 0)
-		log_error("%s: %s", path, strerror(-r));
+		main_tell_dir(path, "", r);
 	return r;
+}
+
+/* Another user was configured before: who may not read the pair would have to register afresh. */
+static int main_give_pairs(int at, const char *name, uid_t uid, gid_t gid)
+{
+	_cleanup_(closep) int fd = openat(at, name,
+					  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return geteuid() == 0 ? siastore_give(fd, uid, gid) : 0;
 }
 
 /* Another agent's directories are taken over; its files in them stay whose they are. */
 static int main_make_sia(const char *path, uid_t uid, gid_t gid)
 {
-	static const char *const names[] = { "keys", "certs", ".pairs" };
+	static const char *const names[] = { ".pairs", "keys", "certs" };
 	_cleanup_(closep) int fd = -1;
 	int r = files_make_path(path, 0755);
 
 	if (r == 0)
 		r = main_give(AT_FDCWD, path, uid, gid, &fd);
+	if (r < 0)
+		main_tell_dir(path, "", r);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++) {
-		r = main_give(fd, names[i], uid, gid, NULL);
+		if (i == 0)
+			r = main_give_pairs(fd, names[i], uid, gid);
+		if (r == 0)
+			r = main_give(fd, names[i], uid, gid, NULL);
 		if (r == -ENOENT)
 			r = 0;
 		if (r < 0)
-			log_error("%s/%s: %s", path, names[i], strerror(-r));
+			main_tell_dir(path, names[i], r);
 	}
-	if (fd < 0)
-		log_error("%s: %s", path, strerror(-r));
 	return r;
 }
 

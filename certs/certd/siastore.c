@@ -190,6 +190,61 @@ static int siastore_clean(struct siastore *s, uint64_t *ret_highest)
 	return 0;
 }
 
+/* ---- another user ---- */
+
+/* A link, and a file that has a name elsewhere, stay whose they are. */
+static int siastore_give_one(int fd, uid_t was, uid_t uid, gid_t gid)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != was || (st.st_uid == uid && st.st_gid == gid) ||
+	    !(S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink == 1)))
+		return 0;
+	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+/* The directory last: who is interrupted begins again. */
+static int siastore_give_pair(int fd, uid_t was, uid_t uid, gid_t gid)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(siastore_files) && r == 0; i++) {
+		_cleanup_(closep) int file = openat(fd, siastore_files[i],
+						    O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+		if (file >= 0)
+			r = siastore_give_one(file, was, uid, gid);
+	}
+	return r < 0 ? r : siastore_give_one(fd, was, uid, gid);
+}
+
+int siastore_give(int pairs_fd, uid_t uid, gid_t gid)
+{
+	struct dirent *e;
+	struct stat st;
+	int r = 0;
+	DIR *d;
+
+	if (fstat(pairs_fd, &st) < 0)
+		return -errno;
+	d = siastore_read_dir(pairs_fd);
+	if (!d)
+		return -errno;
+	while (r == 0 && (e = readdir(d))) {
+		_cleanup_(closep) int fd = -1;
+
+		if (!siastore_number(e->d_name))
+			continue;
+		fd = openat(pairs_fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0)
+			r = siastore_give_pair(fd, st.st_uid, uid, gid);
+	}
+	closedir(d);
+	return r;
+}
+
 /* Two that refresh the same certificate make the issuer revoke it. Ends with the process. */
 static int siastore_lock(struct siastore *s)
 {

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/attr.h"
 
@@ -40,6 +41,11 @@ struct siastore {
 	{                                                                                          \
 		.dir_fd = -1, .pairs_fd = -1, .keys_fd = -1, .certs_fd = -1                        \
 	}
+
+/* As root, before siastore_open(): gives the pairs in the directory @pairs_fd to another user. Only
+ * what belongs to the directory's present owner, and has no other name, for somebody else may have
+ * put what is there. Errors: 0; -errno. */
+int siastore_give(int pairs_fd, uid_t uid, gid_t gid) _warn_unused_;
 
 /* Opens @dir, which must exist, be ours or root's, and be writable for its owner only; makes what
  * it lacks, reads which pair is current and removes what crashes left. Fills *@s.

@@ -234,6 +234,48 @@ whole
 { logged "PST-2013: stored certificate" && [ "$(jobs_of register)" = $((n + 1)) ]; } || fail "believed"
 stop TERM
 
+if [ "$(id -u)" = 0 ]; then
+	begin "first as root, then with a user of its own, as it advises"
+	user='' conf
+	start
+	until_ok "ready" ready
+	logged "running as root: set user" || fail "no advice"
+	old=$(serial)
+	stop TERM
+	chmod 666 "$dir/fake/log"
+	conf
+	start
+	until_ok "ready again" ready
+	{ [ "$(serial)" = "$old" ] && [ "$(jobs_of register)" = 1 ]; } || fail "registered again"
+	[ "$(stat -Lc %U "$dir/sia/keys/acme.host.key.pem")" = nobody ] || fail "the key is not its own"
+	stop TERM
+
+	begin "a group for those who read the key"
+	start
+	until_ok "ready" ready
+	stop TERM
+	user='user = nobody:daemon' conf
+	start
+	until_ok "ready again" ready
+	[ "$(stat -Lc %G "$dir/sia/keys/acme.host.key.pem")" = daemon ] || fail "they cannot read it yet"
+	[ "$(jobs_of register)" = 1 ] || fail "registered again"
+	stop TERM
+fi
+
+begin "a link in the place of a directory"
+mv "$dir/sia" "$dir/sia.real"
+ln -s sia.real "$dir/sia"
+status=0
+"$certd" --config "$dir/postern.conf" --state-dir "$dir/state" --run-dir "$dir/run/certd" 2>"$dir/log" || status=$?
+{ [ $status = 1 ] && logged "$dir/sia: a symbolic link, which is not followed here"; } || fail "ends with $status"
+rm -r "$dir/sia" "$dir/sia.real"
+mkdir -m 755 "$dir/sia"
+ln -s "$dir" "$dir/sia/keys"
+status=0
+"$certd" --config "$dir/postern.conf" --state-dir "$dir/state" --run-dir "$dir/run/certd" 2>"$dir/log" || status=$?
+{ [ $status = 1 ] && logged "$dir/sia/keys: a symbolic link, which is not followed here"; } ||
+	fail "a link in it: ends with $status"
+
 begin "short lives"
 echo "0 4" >"$dir/fake/life"
 start

@@ -647,6 +647,49 @@ static void test_siastore_others_may_write(void)
 	}
 }
 
+static uid_t test_siastore_owner(const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	return lstat(test_siastore_at(path, name), &st) == 0 ? st.st_uid : (uid_t)-1;
+}
+
+/* certd changes to another user than before. What the user of the directory has not put there, or
+ * has put in other places, too, is not given away. */
+static void test_siastore_gives(void)
+{
+	_cleanup_(siastore_close) struct siastore s = SIASTORE_INIT;
+	char path[PATH_MAX], secret[PATH_MAX];
+
+	if (geteuid() != 0) {
+		tap_skip("needs root to give files away");
+		return;
+	}
+	CU_ASSERT_EQUAL(test_siastore_renew(1), 0);
+	CU_ASSERT_EQUAL(test_siastore_renew(2), 0);
+	test_siastore_put_file("secret", "precious");
+	CU_ASSERT_EQUAL(unlink(test_siastore_at(path, ".pairs/1/key.pem")), 0);
+	CU_ASSERT_EQUAL(link(test_siastore_at(secret, "secret"), path), 0);
+	CU_ASSERT_EQUAL(unlink(test_siastore_at(path, ".pairs/1/ca.cert.pem")), 0);
+	test_siastore_put_file("other", "precious");
+	CU_ASSERT_EQUAL(symlink(test_siastore_at(secret, "other"), path), 0);
+	test_siastore_put_file(".pairs/2/stray", "");
+	CU_ASSERT_EQUAL(chown(test_siastore_at(path, ".pairs/2/cert.pem"), 7, 7), 0);
+	CU_ASSERT_EQUAL(siastore_open(&s, test_siastore_dir), 0);
+	CU_ASSERT_EQUAL(siastore_give(s.pairs_fd, 1, 1), 0);
+	CU_ASSERT_EQUAL(test_siastore_owner(".pairs/1"), 1);
+	CU_ASSERT_EQUAL(test_siastore_owner(".pairs/1/key.pem"), 0);
+	CU_ASSERT_EQUAL(test_siastore_owner("secret"), 0);
+	CU_ASSERT_EQUAL(test_siastore_owner("other"), 0);
+	CU_ASSERT_EQUAL(test_siastore_owner(".pairs/1/ca.cert.pem"), 0);
+	CU_ASSERT_EQUAL(test_siastore_owner(".pairs/1/cert.pem"), 1);
+	CU_ASSERT_EQUAL(test_siastore_owner(".pairs/2/key.pem"), 1);
+	CU_ASSERT_EQUAL(test_siastore_owner(".pairs/2/cert.pem"), 7);
+	CU_ASSERT_EQUAL(test_siastore_owner(".pairs/2/stray"), 0);
+	CU_ASSERT_EQUAL(test_siastore_owner(".pairs"), 0);
+}
+
 static bool test_siastore_has(const char *name)
 {
 	char path[FILES_PATH_MAX + 32];
@@ -749,6 +792,7 @@ static const struct tap_test test_siastore_tests[] = {
 	{ "foreign names", test_siastore_foreign_names },
 	{ "foreign links", test_siastore_foreign_links },
 	{ "others may write", test_siastore_others_may_write },
+	{ "gives", test_siastore_gives },
 	{ "tries", test_siastore_tries },
 	{ "taken away", test_siastore_taken_away },
 	{ "not writable", test_siastore_not_writable },
