@@ -8,7 +8,9 @@
 
 #include "certs/certd/certview.h"
 #include "common/clk.h"
+#include "common/files.h"
 #include "common/log.h"
+#include "common/spawn.h"
 #include "common/timetext.h"
 
 static struct schedule_now certlife_now(void)
@@ -102,6 +104,16 @@ static void certlife_fail_store(struct certlife *l, int error)
 
 	snprintf(detail, sizeof(detail), "%s: %s", l->conf->sia_dir, strerror(-error));
 	certlife_fail(l, PST_STORE_WRITE, 0, detail);
+}
+
+static void certlife_fail_spawn(struct certlife *l, int error)
+{
+	char path[FILES_PATH_MAX], detail[FETCHJOB_DETAIL_MAX];
+
+	if (spawn_find(FETCHWORKER_NAME, path, sizeof(path)) < 0)
+		snprintf(path, sizeof(path), FETCHWORKER_NAME);
+	snprintf(detail, sizeof(detail), "%.150s cannot be started: %s", path, strerror(-error));
+	certlife_fail(l, PST_FETCH_DIED, 0, detail);
 }
 
 static void certlife_succeed(struct certlife *l, enum schedule_step step)
@@ -470,7 +482,6 @@ static int certlife_spawn(struct certlife *l, enum schedule_step step,
 /* Gives whether it could not begin. */
 static bool certlife_start(struct certlife *l, enum schedule_step step)
 {
-	char detail[FETCHJOB_DETAIL_MAX];
 	bool asks = step == SCHEDULE_REGISTER || step == SCHEDULE_REFRESH;
 	struct schedule_now now = certlife_now();
 	int r = step == SCHEDULE_IDENTIFY ? 0 : certlife_mind_store(l);
@@ -486,8 +497,7 @@ static bool certlife_start(struct certlife *l, enum schedule_step step)
 	r = certlife_spawn(l, step, &now);
 	if (r == 0)
 		return false;
-	snprintf(detail, sizeof(detail), "certd-fetch cannot be started: %s", strerror(-r));
-	certlife_fail(l, PST_FETCH_DIED, 0, detail);
+	certlife_fail_spawn(l, r);
 	return true;
 }
 

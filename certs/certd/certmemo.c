@@ -56,7 +56,8 @@ int certmemo_open(struct certmemo *m, const char *dir, const struct certconf *co
 	certmemo_path(m, path);
 	r = certstate_read(path, &m->state);
 	if (r < 0 && r != -ENOENT)
-		log_warning("%s: %s; identifying afresh", path, strerror(-r));
+		log_warning("%s: %s; identifying afresh", path,
+			    r == -EBADMSG ? "damaged, or of another version" : strerror(-r));
 	return 0;
 }
 

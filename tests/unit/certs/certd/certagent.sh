@@ -276,6 +276,18 @@ status=0
 { [ $status = 1 ] && logged "$dir/sia/keys: a symbolic link, which is not followed here"; } ||
 	fail "a link in it: ends with $status"
 
+begin "no worker, a damaged memory"
+mkdir -m 755 "$dir/state"
+[ "$(id -u)" != 0 ] || chown nobody "$dir/state"
+echo junk >"$dir/state/certd.state"
+mv "$dir/libexec" "$dir/libexec.away"
+start
+until_ok "told" logged "$dir/libexec/certd-fetch cannot be started: No such file or directory"
+logged "certd.state: damaged, or of another version; identifying afresh" || fail "no word about its memory"
+mv "$dir/libexec.away" "$dir/libexec"
+until_ok "ready" ready
+stop TERM
+
 begin "short lives"
 echo "0 4" >"$dir/fake/life"
 start
