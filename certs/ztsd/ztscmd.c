@@ -25,6 +25,8 @@
 #include "common/timetext.h"
 
 #define SECRET_FILE_BYTES 32 /* random ones, before base64 */
+#define IDLE_BATCH 256       /* records that are removed in one transaction */
+#define DAY_S UINT64_C(86400)
 
 static int fail(int status, const char *object, const char *what)
 {
@@ -594,11 +596,73 @@ int ztscmd_reset(const struct ztscmd *c)
 	return r;
 }
 
+/* Records that are looked for and removed some at a time, so that nobody waits for it to end. */
+struct idle {
+	struct ztsdb *db;
+	uint64_t since_wall, now_wall;
+	size_t n_found, n_removed;
+	struct ztsdb_instance found[IDLE_BATCH];
+};
+
+/* In one transaction. What came into use since it was found stays. */
+static int remove_found(struct idle *w)
+{
+	size_t n_removed = 0;
+	int r = ztsdb_begin(w->db);
+
+	for (size_t i = 0; i < w->n_found && r >= 0; i++) {
+		struct ztsdb_key key = key_of(&w->found[i]);
+
+		r = ztsdb_forget(w->db, &key, w->since_wall, w->now_wall);
+		n_removed += r == 0;
+	}
+	if (r >= 0)
+		r = ztsdb_commit(w->db);
+	else
+		ztsdb_rollback(w->db);
+	w->n_found = 0;
+	w->n_removed += r == 0 ? n_removed : 0;
+	return r;
+}
+
+static int find_idle(const struct ztsdb_instance *i, void *user)
+{
+	struct idle *w = user;
+
+	if (i->state == ZTSDB_BLOCKED || i->last_wall > w->since_wall ||
+	    i->expires_wall > w->now_wall)
+		return 0;
+	w->found[w->n_found++] = *i;
+	return w->n_found < IDLE_BATCH ? 0 : remove_found(w);
+}
+
+static int remove_idle(const struct ztscmd *c)
+{
+	_cleanup_(ztsdb_closep) struct ztsdb *db = NULL;
+	struct ztsdb_filter filter = filter_of(c);
+	static struct idle w;
+	int r = open_store(c, false, &db);
+
+	if (r != ZTSCMD_OK)
+		return r;
+	w.db = db;
+	w.now_wall = clk_now_wall();
+	w.since_wall = w.now_wall - c->idle_days * DAY_S;
+	r = ztsdb_list_instances(db, &filter, find_idle, &w);
+	if (r == 0)
+		r = remove_found(&w);
+	printf("records removed: %zu\n", w.n_removed);
+	return r == 0 ? ZTSCMD_OK : fail_store(db, "not all were removed");
+}
+
 int ztscmd_remove(const struct ztscmd *c)
 {
 	struct ztsdb_instance i;
-	int r = change_one(c, ztsdb_remove_instance, &i);
+	int r;
 
+	if (c->idle_days)
+		return remove_idle(c);
+	r = change_one(c, ztsdb_remove_instance, &i);
 	if (r == ZTSCMD_OK)
 		printf("%s of %s.%s, provider %s: record removed, it must register again\n",
 		       i.instance_id, i.domain, i.service, i.provider);

@@ -31,7 +31,7 @@ struct ztscmd {
 	const char *providers[ZTSCMD_PROVIDERS_MAX];
 	size_t n_providers;
 	const char *domain, *instance_id, *account, *key;
-	uint64_t max_lifetime_s, valid_s;
+	uint64_t max_lifetime_s, valid_s, idle_days; /* idle_days: 0 = not said */
 	bool has_max_lifetime, json, all, yes;
 };
 
@@ -49,7 +49,7 @@ int ztscmd_show(const struct ztscmd *c);
 int ztscmd_revoke(const struct ztscmd *c);
 /* Lets an instance, or all of them, go on with the certificates they have. */
 int ztscmd_reset(const struct ztscmd *c);
-/* Forgets the record of an instance. */
+/* Forgets the record of an instance, or all that are of no use any more. */
 int ztscmd_remove(const struct ztscmd *c);
 /* Prints a registration token. */
 int ztscmd_token(const struct ztscmd *c);

@@ -17,6 +17,7 @@
 #include "config.h"
 
 #define DEFAULT_VALID_S 1800
+#define IDLE_MAX_DAYS 3660
 
 enum option_name {
 	OPTION_CONFIG = 256,
@@ -32,6 +33,7 @@ enum option_name {
 	OPTION_JSON,
 	OPTION_ALL,
 	OPTION_YES,
+	OPTION_IDLE,
 };
 
 static const char usage[] =
@@ -50,6 +52,8 @@ static const char usage[] =
 	"  ztsctl reset ID ...    its next request is accepted again\n"
 	"  ztsctl reset --all --yes\n"
 	"  ztsctl remove ID ...   forget it: its next request must be a registration\n"
+	"  ztsctl remove --idle DAYS   forget all whose certificate is over, and that made no\n"
+	"         request for so long\n"
 	"For instances that no cloud vouches for:\n"
 	"  ztsctl key FILE        make the secret of a provider of kind token\n"
 	"  ztsctl token DOMAIN.SERVICE ID [--provider NAME] [--valid SECONDS] [--key FILE]\n"
@@ -73,6 +77,7 @@ static const struct option options[] = {
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "all", no_argument, NULL, OPTION_ALL },
 	{ "yes", no_argument, NULL, OPTION_YES },
+	{ "idle", required_argument, NULL, OPTION_IDLE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
@@ -103,7 +108,7 @@ static const struct command commands[] = {
 	{ "show", NULL, ztscmd_show, 1, 1, "ID", TAKES_FILTER | TAKES(JSON), false },
 	{ "revoke", NULL, ztscmd_revoke, 1, 1, "ID", TAKES_FILTER, false },
 	{ "reset", NULL, ztscmd_reset, 0, 1, "", TAKES_FILTER | TAKES(ALL) | TAKES(YES), false },
-	{ "remove", NULL, ztscmd_remove, 1, 1, "ID", TAKES_FILTER, false },
+	{ "remove", NULL, ztscmd_remove, 0, 1, "", TAKES_FILTER | TAKES(IDLE), false },
 	{ "key", NULL, ztscmd_key, 1, 1, "FILE", 0, false },
 	{ "token", NULL, ztscmd_token, 2, 2, "DOMAIN.SERVICE ID",
 	  TAKES(PROVIDER) | TAKES(VALID) | TAKES(KEY), false },
@@ -144,12 +149,13 @@ static int take_name(const char *what, const char **list, size_t max, size_t *n)
 }
 
 /* As take_name(). */
-static int take_number(const char *what, uint64_t max, uint64_t *ret)
+static int take_number(const char *what, uint64_t min, uint64_t max, const char *unit,
+		       uint64_t *ret)
 {
-	if (conf_parse_u64(optarg, what[2] == 'v' ? 1 : 0, max, ret) == 0)
+	if (conf_parse_u64(optarg, min, max, ret) == 0)
 		return -1;
-	fprintf(stderr, "ztsctl: %s %s: allowed are %d...%u seconds\n", what, optarg,
-		what[2] == 'v', (unsigned int)max);
+	fprintf(stderr, "ztsctl: %s %s: allowed are %u...%u %s\n", what, optarg, (unsigned int)min,
+		(unsigned int)max, unit);
 	return ZTSCMD_USAGE;
 }
 
@@ -178,9 +184,12 @@ static int take_option(int opt, struct ztscmd *c)
 		return take_name("--provider", c->providers, ZTSCMD_PROVIDERS_MAX, &c->n_providers);
 	case OPTION_LIFETIME:
 		c->has_max_lifetime = true;
-		return take_number("--max-lifetime", ZTSDCONF_LIFETIME_MAX_S, &c->max_lifetime_s);
+		return take_number("--max-lifetime", 0, ZTSDCONF_LIFETIME_MAX_S, "seconds",
+				   &c->max_lifetime_s);
 	case OPTION_VALID:
-		return take_number("--valid", ZTSCMD_VALID_MAX_S, &c->valid_s);
+		return take_number("--valid", 1, ZTSCMD_VALID_MAX_S, "seconds", &c->valid_s);
+	case OPTION_IDLE:
+		return take_number("--idle", 1, IDLE_MAX_DAYS, "days", &c->idle_days);
 	case OPTION_JSON:
 		c->json = true;
 		return -1;
@@ -253,6 +262,8 @@ static int check_usage(const struct command *cmd, const struct ztscmd *c, unsign
 		return misuse(cmd->name, "takes one --service and one --provider");
 	if (cmd->run == ztscmd_reset && c->all == (c->n_args > 0))
 		return misuse(cmd->name, "say one instance id, or --all");
+	if (cmd->run == ztscmd_remove && (c->idle_days > 0) == (c->n_args > 0))
+		return misuse(cmd->name, "say one instance id, or --idle");
 	return -1;
 }
 

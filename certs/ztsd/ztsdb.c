@@ -45,6 +45,7 @@ enum ztsdb_query {
 	ZTSDB_PUT_EPOCH,
 	ZTSDB_HEAL_ALL,
 	ZTSDB_DEL_INSTANCE,
+	ZTSDB_FORGET,
 	ZTSDB_COUNT,
 	ZTSDB_QUERY_N,
 };
@@ -92,6 +93,8 @@ static const char *const ztsdb_sql[ZTSDB_QUERY_N] = {
 	[ZTSDB_PUT_EPOCH] = "INSERT OR REPLACE INTO fact (name, value) VALUES ('reset', ?1)",
 	[ZTSDB_HEAL_ALL] = "UPDATE instance SET state = 0 WHERE state = 1",
 	[ZTSDB_DEL_INSTANCE] = "DELETE FROM instance WHERE " ZTSDB_IS_KEY,
+	[ZTSDB_FORGET] = "DELETE FROM instance WHERE " ZTSDB_IS_KEY
+			 " AND state <> 2 AND last <= ?5 AND expires <= ?6",
 	[ZTSDB_COUNT] = "SELECT value FROM fact WHERE name = 'records'",
 };
 
@@ -643,6 +646,14 @@ int ztsdb_reset_all(struct ztsdb *db, uint64_t now_wall)
 int ztsdb_remove_instance(struct ztsdb *db, const struct ztsdb_key *key)
 {
 	return ztsdb_mark(db, ZTSDB_DEL_INSTANCE, key);
+}
+
+int ztsdb_forget(struct ztsdb *db, const struct ztsdb_key *key, uint64_t since_wall,
+		 uint64_t now_wall)
+{
+	ztsdb_bind_number(db, ZTSDB_FORGET, 5, since_wall);
+	ztsdb_bind_number(db, ZTSDB_FORGET, 6, now_wall);
+	return ztsdb_mark(db, ZTSDB_FORGET, key);
 }
 
 int ztsdb_count(struct ztsdb *db, uint64_t *ret)

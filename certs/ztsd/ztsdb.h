@@ -165,6 +165,10 @@ int ztsdb_reset(struct ztsdb *db, const struct ztsdb_key *key, uint64_t now_wall
 int ztsdb_reset_all(struct ztsdb *db, uint64_t now_wall) _warn_unused_;
 /* Errors: ZTSDB_E_NONE. */
 int ztsdb_remove_instance(struct ztsdb *db, const struct ztsdb_key *key) _warn_unused_;
+/* Removes a record that nobody has a use for: not blocked, its certificate over at @now_wall, no
+ * good request since @since_wall. Errors: ZTSDB_E_NONE when it is not of that kind. */
+int ztsdb_forget(struct ztsdb *db, const struct ztsdb_key *key, uint64_t since_wall,
+		 uint64_t now_wall) _warn_unused_;
 /* How many records there are; takes as long with a million as with one. */
 int ztsdb_count(struct ztsdb *db, uint64_t *ret) _warn_unused_;
 

@@ -494,6 +494,54 @@ static void test_ztsdb_upgrade(void)
 	CU_ASSERT_EQUAL(test_ztsdb_count(), 21);
 }
 
+static int test_ztsdb_forget(uint64_t since, uint64_t now)
+{
+	return ztsdb_forget(test_ztsdb, &test_ztsdb_key, since, now);
+}
+
+/* Of no use is what is over, was not asked for long, and is not kept out by an operator. */
+static void test_ztsdb_forgets(void)
+{
+	const uint64_t last = TEST_ZTSDB_NOW, end = TEST_ZTSDB_NOW + 3600;
+
+	CU_ASSERT_EQUAL(test_ztsdb_forget(last, end), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_forget(last - 1, end), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(test_ztsdb_forget(last, end - 1), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(ztsdb_revoke(test_ztsdb, &test_ztsdb_key), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_forget(last, end), ZTSDB_E_NONE);
+	CU_ASSERT_EQUAL(ztsdb_reset(test_ztsdb, &test_ztsdb_key, last), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_count(), 1);
+	CU_ASSERT_EQUAL(test_ztsdb_forget(last, end), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_count(), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("xx", "bb"), ZTSDB_E_REVOKED); /* stale */
+	CU_ASSERT_EQUAL(test_ztsdb_forget(last, end), 0);
+}
+
+/* As ztsctl(8) has it: a whole copy, while somebody writes. */
+static void test_ztsdb_backup(void)
+{
+	char copy[PATH_MAX + 8], sql[PATH_MAX + 32];
+	struct ztsdb *db = NULL;
+	sqlite3 *raw = NULL;
+	uint64_t n = 0;
+
+	snprintf(copy, sizeof(copy), "%s-copy", test_ztsdb_path);
+	snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", copy);
+	test_ztsdb_register_pairs(10);
+	CU_ASSERT_EQUAL(ztsdb_begin(test_ztsdb), 0);
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	CU_ASSERT_EQUAL(sqlite3_open(test_ztsdb_path, &raw), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(raw);
+	CU_ASSERT_EQUAL(ztsdb_commit(test_ztsdb), 0);
+	CU_ASSERT_EQUAL(ztsdb_open(copy, false, &db), 0);
+	CU_ASSERT_EQUAL(ztsdb_count(db, &n), 0);
+	CU_ASSERT_EQUAL(n, 20);
+	ztsdb_close(db);
+}
+
 static void test_ztsdb_transactions(void)
 {
 	CU_ASSERT_EQUAL(ztsdb_begin(test_ztsdb), 0);
@@ -716,6 +764,8 @@ static const struct tap_test test_ztsdb_tests[] = {
 	{ "ids at the limits", test_ztsdb_odd_ids },
 	{ "the count of records", test_ztsdb_counts },
 	{ "a store of the first version", test_ztsdb_upgrade },
+	{ "records of no use", test_ztsdb_forgets },
+	{ "a copy", test_ztsdb_backup },
 	{ "many changes in one transaction", test_ztsdb_transactions },
 	{ "syncs of the disk", test_ztsdb_syncs },
 	{ "beside another program", test_ztsdb_two_programs },

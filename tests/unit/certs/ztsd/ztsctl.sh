@@ -68,6 +68,10 @@ ends 64 "takes one --service" "${with[@]}" list --service a --service b
 ends 64 "say one instance id, or --all" "${with[@]}" reset
 ends 64 "say one instance id, or --all" "${with[@]}" reset i-1 --all
 ends 64 "say --yes" "${with[@]}" reset --all
+ends 64 "remove: say one instance id, or --idle" "${with[@]}" remove
+ends 64 "remove: say one instance id, or --idle" "${with[@]}" remove i-1 --idle 1
+ends 64 "--idle 0: allowed are 1...3660 days" "${with[@]}" remove --idle 0
+ends 64 "--idle 3661: allowed" "${with[@]}" remove --idle 3661
 ends 64 "--max-lifetime 1x: allowed are 0...31622400" "${with[@]}" domain add a --max-lifetime 1x
 ends 64 "--max-lifetime 31622401: allowed" "${with[@]}" domain add a --max-lifetime 31622401
 ends 64 "--valid 0: allowed are 1...31622400" "${with[@]}" token a.b i --valid 0
@@ -192,6 +196,15 @@ ends 0 "record removed" "${with[@]}" remove i-1
 ends 1 "no record" "${with[@]}" show i-1
 ends 1 "no record" "${with[@]}" reset i-1
 ends 0 "all instances that are not blocked: reset" "${with[@]}" reset --all --yes
+
+# Records of no use: those of mkrecord are of 2023.
+ends 0 "blocked" "${with[@]}" revoke p-1000
+ends 0 "records removed: 0" "${with[@]}" remove --idle 3660
+ends 0 "records removed: 0" "${with[@]}" remove --idle 1 --domain nowhere
+ends 0 "records removed: 1" "${with[@]}" remove --idle 1 --service third
+ends 0 "records removed: 2000" "${with[@]}" remove --idle 1 # i-2 and 1999 of p
+ends 0 "p-1000" "${with[@]}" list
+has 2
 
 # Secrets and tokens.
 ends 2 "secret: No such file" "${with[@]}" token vespa.tenant.host h1
