@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certs/principal.h"
 #include "common/wire.h"
 #include "tests/support/tap.h"
 #include "tests/support/torture.h"
@@ -72,6 +73,43 @@ static void test_denyfeed_round_trip(void)
 		CU_ASSERT_EQUAL(test_denyfeed_pass(d, &f), rows[i].parts);
 		CU_ASSERT_TRUE(test_denyfeed_equal(d, f.list));
 	}
+}
+
+/* Whatever is left in a message behind the last entry that fits, also nothing: as many entries as
+ * one has room for, and one more. */
+static void test_denyfeed_fills_messages(void)
+{
+	size_t n_exact = 0;
+
+	for (size_t len = 6; len < PRINCIPAL_INSTANCE_MAX; len++) {
+		size_t n = CHAN_BODY_MAX / (len + 3); /* with kind and length */
+
+		n_exact += CHAN_BODY_MAX % (len + 3) == 0;
+		for (size_t more = 0; more < 2; more++) {
+			_cleanup_(denyfeed_reset) struct denyfeed f = { 0 };
+			_cleanup_(denylist_freep) struct denylist *d = test_denyfeed_list(n + more,
+											  len);
+
+			CU_ASSERT_EQUAL(test_denyfeed_pass(d, &f), 1 + more);
+			CU_ASSERT_TRUE(test_denyfeed_equal(d, f.list));
+		}
+	}
+	CU_ASSERT_TRUE(n_exact > 0);
+}
+
+static void test_denyfeed_longest(void)
+{
+	_cleanup_(denyfeed_reset) struct denyfeed f = { 0 };
+	_cleanup_(denylist_freep) struct denylist *d = NULL;
+	char name[PRINCIPAL_MAX];
+
+	memset(name, 'a', sizeof(name) - 1);
+	name[1] = '.';
+	name[sizeof(name) - 1] = '\0';
+	CU_ASSERT_EQUAL(denylist_new(1, sizeof(name), &d), 0);
+	CU_ASSERT_EQUAL(denylist_add(d, DENYLIST_PRINCIPAL, name), 0);
+	CU_ASSERT_EQUAL(test_denyfeed_pass(d, &f), 1);
+	CU_ASSERT_TRUE(test_denyfeed_equal(d, f.list));
 }
 
 static void test_denyfeed_nobody(void)
@@ -245,6 +283,8 @@ static void test_denyfeed_out_of_memory(void)
 
 static const struct tap_test test_denyfeed_tests[] = {
 	{ "round trip", test_denyfeed_round_trip },
+	{ "messages are filled", test_denyfeed_fills_messages },
+	{ "the longest entry", test_denyfeed_longest },
 	{ "nobody is denied", test_denyfeed_nobody },
 	{ "refuses entries", test_denyfeed_refuses },
 	{ "order of messages", test_denyfeed_order_of_messages },
