@@ -157,6 +157,17 @@ static void test_httpcall_body_limit(void)
 	}
 }
 
+/* What comes piece by piece is put together. */
+static void test_httpcall_body_in_pieces(void)
+{
+	struct test_httpcall_script s = { .raw = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+						 "\r\n3\r\none\r\n5\r\n, two\r\n0\r\n\r\n" };
+
+	CU_ASSERT_EQUAL(test_httpcall_try(&s), 0);
+	CU_ASSERT_STRING_EQUAL(test_httpcall_answer.body, "one, two");
+	CU_ASSERT_EQUAL(test_httpcall_answer.body_len, strlen("one, two"));
+}
+
 static void test_httpcall_head_limit(void)
 {
 	/* The status line, the length, the end, and the frame of the filling header. */
@@ -624,6 +635,7 @@ static void test_httpcall_no_ca(void)
 static const struct tap_test test_httpcall_plain_tests[] = {
 	{ "sends", test_httpcall_sends },
 	{ "body limit", test_httpcall_body_limit },
+	{ "body in pieces", test_httpcall_body_in_pieces },
 	{ "head limit", test_httpcall_head_limit },
 	{ "head floods", test_httpcall_head_floods },
 	{ "compressed", test_httpcall_compressed },
