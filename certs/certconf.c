@@ -58,6 +58,13 @@ static int certconf_set_ascii(const struct conf_item *item, const char *label, c
 	return conf_set_str(item, label, value, obj);
 }
 
+/* It is told in the status, whose readers take nothing else. */
+static int certconf_set_ascii_path(const struct conf_item *item, const char *label,
+				   const char *value, void *obj)
+{
+	return value[0] == '/' ? certconf_set_ascii(item, label, value, obj) : -EINVAL;
+}
+
 /* As certconf_set_ascii(), without blanks. */
 static int certconf_set_word(const struct conf_item *item, const char *label, const char *value,
 			     void *obj)
@@ -336,8 +343,8 @@ static const struct conf_item certconf_items[] = {
 	{ "certd", "expiry_min", conf_set_u32, CERTCONF_FIELD(expiry_min), .min = 0, .max = 525600,
 	  .fallback = "0", .range = "0...525600 minutes",
 	  .doc = "Life asked for; the issuer may shorten it, and chooses it when this is 0." },
-	{ "certd", "sia_dir", conf_set_path, CERTCONF_FIELD(sia_dir), .fallback = "/var/lib/sia",
-	  .range = "an absolute path",
+	{ "certd", "sia_dir", certconf_set_ascii_path, CERTCONF_FIELD(sia_dir),
+	  .fallback = "/var/lib/sia", .range = "an absolute path in printable ASCII",
 	  .doc = "Directory of keys/, certs/ and the state, laid out as by Athenz' agents." },
 	{ "certd", "user", conf_set_str, CERTCONF_FIELD(user),
 	  .range = "name, name:group or number",

@@ -68,7 +68,19 @@ static void certlife_remember(struct certlife *l)
 
 /* ---- failures ---- */
 
-/* The running step failed. @detail: printable, may be "". */
+/* Notes @text in printable form: a path may hold anything, and who reads the memory or the status
+ * takes nothing else. */
+static void certlife_note_detail(struct certlife *l, const char *text)
+{
+	char *to = l->memo.state.last_detail;
+
+	snprintf(to, sizeof(l->memo.state.last_detail), "%s", text);
+	for (; *to; to++)
+		if (*to < 0x20 || *to > 0x7e)
+			*to = '?';
+}
+
+/* The running step failed. @detail: may be "". */
 static void certlife_fail(struct certlife *l, enum pst code, uint32_t retry_after_s,
 			  const char *detail)
 {
@@ -87,7 +99,7 @@ static void certlife_fail(struct certlife *l, enum pst code, uint32_t retry_afte
 	l->memo.state.last_step = step;
 	l->memo.state.last_wall = now.wall;
 	l->memo.state.last_code = code;
-	snprintf(l->memo.state.last_detail, sizeof(l->memo.state.last_detail), "%s", detail);
+	certlife_note_detail(l, detail);
 	certshow_count(&l->counts, code);
 	view = certlife_view(l);
 	log_pst(v.alarm ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, code, "%s: %s%s%s; %s; %s",
@@ -339,6 +351,8 @@ static void certlife_on_proven(struct certlife *l, const struct fetchjob_result 
 		certlife_reject(l, result);
 	} else if (!certlife_is_us(l, &result->self)) {
 		certlife_fail(l, PST_ISSUED_REFUSED, 0, "it is somebody else's");
+	} else if (result->not_after_wall <= wall) {
+		certlife_fail(l, PST_CLOCK_WRONG, 0, "the new certificate is already over");
 	} else if (result->not_before_wall > wall + SCHEDULE_HOLD_MAX_S) {
 		certlife_fail(l, PST_CLOCK_WRONG, 0, "the new certificate begins far ahead");
 	} else if (result->not_before_wall > wall) {

@@ -158,11 +158,15 @@ static int fetchworker_take(struct fetchworker *w, struct fetchjob_result *ret)
 	return r < 0 ? r : FETCHWORKER_E_RUNNING;
 }
 
-/* A result in the place of one that did not come. How a liar ended says nothing: we ended it. */
-static void fetchworker_explain(int r, const char *detail, struct fetchjob_result *ret)
+/* A result in the place of one that did not come. How a liar ended says nothing: we ended it. Who
+ * is late waits for a name: everything else in a worker has a deadline. */
+static void fetchworker_explain(const struct fetchworker *w, int r, const char *detail,
+				struct fetchjob_result *ret)
 {
 	*ret = (struct fetchjob_result){ .code = r == -EBADMSG ? PST_FETCH_FRAME : PST_FETCH_DIED };
-	if (r == -EAGAIN)
+	if (r == -EAGAIN && fetchworker_brings_files(w->kind))
+		detail = "no result in time, worker was stopped; do the name servers answer?";
+	else if (r == -EAGAIN)
 		detail = "no result in time; worker was stopped";
 	if (r != -EBADMSG)
 		snprintf(ret->detail, sizeof(ret->detail), "%s", detail);
@@ -184,7 +188,7 @@ int fetchworker_finish(struct fetchworker *w, uint64_t now_ns, struct fetchjob_r
 		return FETCHWORKER_E_RUNNING;
 	fetchworker_reap(w, detail, sizeof(detail));
 	if (r < 0)
-		fetchworker_explain(r, detail, &result);
+		fetchworker_explain(w, r, detail, &result);
 	if (result.code != PST_NONE)
 		fetchworker_forget(w);
 	*ret = result;

@@ -363,6 +363,7 @@ void schedule_on_held(struct schedule *s, uint64_t not_before)
 {
 	s->running = SCHEDULE_NONE;
 	s->held_wall = not_before;
+	s->last_code = PST_CLOCK_WRONG;
 }
 
 /* Between 1/2 and 2/3 of the life, or of the longest time between renewals where that is less. */

@@ -251,6 +251,7 @@ static const struct test_certconf_row test_certconf_rows[] = {
 	{ TOK, NULL, "[csr]\ninstance_dns = yes\nsuffixes = a.b\n", NULL },
 	{ AWS, NULL, "[certd]\nkey_type = ec-p384\n", "key_type" },
 	{ AWS, NULL, "[certd]\nsia_dir = sia\n", "sia_dir" },
+	{ AWS, NULL, "[certd]\nsia_dir = /si\xc3\xa4\n", "printable ASCII" },
 	{ AWS, NULL, "[certd]\nretry_min_s = 1801\n", "retry_min_s must not be larger" },
 	{ AWS, NULL, "[certd]\nretry_min_s = 1800\n", NULL },
 	{ AWS, NULL, "[certd]\nretry_max_s = 4\n", "retry_min_s must not be larger" },

@@ -401,13 +401,15 @@ begin "workers that hang, die, lie"
 plan identify hang
 start
 until_ok "hangs" logged "PST-2017: identify"
-logged "no result in time" || fail "does not say that it hung"
+logged "no result in time; worker was stopped" || fail "does not say that it hung"
 plan identify die
 until_ok "dies" logged "worker ended by signal 9"
 plan identify frame
 until_ok "lies" logged "PST-2018: identify"
 [[ $(ask || true) == "NOT READY  who this host is has not been found out yet; PST-2018"* ]] || fail "another reason"
 plan identify
+plan register hang
+until_ok "hangs at its names" logged "no result in time, worker was stopped; do the name servers answer?"
 plan register less
 until_ok "brings less" logged "PST-2018: register"
 plan register

@@ -313,6 +313,7 @@ static void test_certlife_proof(void)
 		{ "acme.host athenz.evil i-1", 0, PST_ISSUED_REFUSED },
 		{ "acme.host athenz.test i-9", 0, PST_ISSUED_REFUSED },
 		{ "acme.host athenz.test i-1", SCHEDULE_HOLD_MAX_S + 60, PST_CLOCK_WRONG },
+		{ "acme.host athenz.test i-1", -3600, PST_CLOCK_WRONG },
 		{ "acme.host athenz.test i-1", SCHEDULE_HOLD_MAX_S - 60, PST_NONE },
 	};
 	char plan[256];
@@ -330,7 +331,8 @@ static void test_certlife_proof(void)
 		TEST_CERTLIFE_STEP(REFRESH);
 		TEST_CERTLIFE_STEP(PROVE);
 		CU_ASSERT_EQUAL(test_certlife_it.store.current, current);
-		CU_ASSERT_EQUAL(test_certlife_it.schedule.last_code, rows[i].code);
+		CU_ASSERT_EQUAL(test_certlife_it.schedule.last_code,
+				rows[i].code ? rows[i].code : PST_CLOCK_WRONG);
 		CU_ASSERT_EQUAL(test_certlife_it.schedule.fetched, rows[i].code == PST_NONE);
 		/* What is not used is not kept. */
 		CU_ASSERT_EQUAL(test_certlife_pairs(), rows[i].code == PST_NONE ? 2 : 1);
@@ -482,6 +484,22 @@ static void test_certlife_no_store(void)
 	CU_ASSERT_TRUE(test_certlife_is_ready());
 }
 
+/* A worker that is not there, in a place that cannot be told as it is. */
+static void test_certlife_no_worker(void)
+{
+	struct certstat s;
+
+	setenv("POSTERN_LIBEXECDIR", "/nowh\xc3\xa4re", 1);
+	CU_ASSERT_TRUE(certlife_advance(&test_certlife_it));
+	certlife_fill(&test_certlife_it, &s);
+	CU_ASSERT_EQUAL(s.last_code, PST_FETCH_DIED);
+	CU_ASSERT_STRING_EQUAL(
+		s.last_detail,
+		"/nowh??re/certd-fetch cannot be started: No such file or directory");
+	test_certlife_restart();
+	CU_ASSERT_STRING_EQUAL(test_certlife_it.memo.state.last_detail, s.last_detail);
+}
+
 /* Nor where there is no room for it. */
 static void test_certlife_no_room(void)
 {
@@ -512,6 +530,7 @@ static const struct tap_test test_certlife_tests[] = {
 	{ "remembers a time", test_certlife_remembers_a_time },
 	{ "heals once", test_certlife_heals_once },
 	{ "no store", test_certlife_no_store },
+	{ "no worker", test_certlife_no_worker },
 	{ "no room", test_certlife_no_room },
 	{ 0 },
 };

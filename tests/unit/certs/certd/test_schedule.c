@@ -603,6 +603,7 @@ static void test_schedule_held(void)
 	test_schedule_begin(SCHEDULE_PROVE);
 	schedule_on_held(&test_schedule_it, test_schedule_now.wall + 600);
 	TEST_SCHEDULE_EXPECT(SCHEDULE_PROVE, 600, 600);
+	CU_ASSERT_EQUAL(test_schedule_it.last_code, PST_CLOCK_WRONG); /* what people are told */
 	CU_ASSERT_TRUE(schedule_is_ready(&test_schedule_it, test_schedule_now.wall));
 	test_schedule_now.wall += 700; /* somebody sets the clock */
 	schedule_on_clock(&test_schedule_it, &test_schedule_now);
