@@ -369,14 +369,6 @@ static const char *csr_read_pem(const char *pem, size_t len, unsigned char **ret
 	return why;
 }
 
-static const char *csr_read_key(const struct csrform *f, struct csr *c)
-{
-	if (!der_is(&f->version, "\0", 1))
-		return "its version is unknown";
-	c->key = csrform_decode_key(f);
-	return c->key ? keypair_judge_key(c->key) : "its key cannot be read";
-}
-
 static const char *csr_check_signature(const struct csrform *f, EVP_PKEY *key)
 {
 	if (!csrform_knows_algorithm(f))
@@ -635,24 +627,39 @@ static const char *csr_read_extensions(const struct csrform *f, struct csr *c)
 	return why;
 }
 
+static const char *csr_take_fields(const struct csrform *f, EVP_PKEY *key, struct csr *c)
+{
+	const char *why = key ? keypair_judge_key(key) : "its key cannot be read";
+
+	if (!why)
+		why = csr_read_subject(f, c);
+	if (!why)
+		why = csr_read_extensions(f, c);
+	/* The last, because it costs most. */
+	if (!why)
+		why = csr_check_signature(f, key);
+	if (why)
+		return why;
+	c->key_len = csrform_encode_key(f, key, &c->key);
+	return c->key_len ? NULL : csr_no_memory;
+}
+
 static const char *csr_take(const unsigned char *der, size_t len, struct csr *c)
 {
 	struct csrform f;
 	bool failed;
 	int r = csrform_decode(der, len, &failed, &f);
+	EVP_PKEY *key;
 	const char *why;
 
 	if (r < 0)
 		return r == -E2BIG ? "something follows the request in its PEM block" :
 				     "it is not a PKCS#10 request";
-	why = csr_read_key(&f, c);
-	if (!why)
-		why = csr_read_subject(&f, c);
-	if (!why)
-		why = csr_read_extensions(&f, c);
-	/* The last, because it costs most. */
-	if (!why)
-		why = csr_check_signature(&f, c->key);
+	if (!der_is(&f.version, "\0", 1))
+		return "its version is unknown";
+	key = csrform_decode_key(&f);
+	why = csr_take_fields(&f, key, c);
+	csrform_free_key(key);
 	return why;
 }
 
@@ -682,7 +689,7 @@ int csr_read(const char *pem, size_t len, struct csr *ret, const char **ret_why)
 
 void csr_release(struct csr *c)
 {
-	EVP_PKEY_free(c->key);
+	OPENSSL_free(c->key);
 	free(c->names);
 	*c = (struct csr){ 0 };
 }

@@ -36,7 +36,8 @@ struct csr_name {
 
 /* What a request says. */
 struct csr {
-	EVP_PKEY *key;                   /* owned */
+	unsigned char *key; /* owned: its SubjectPublicKeyInfo, DER */
+	size_t key_len;
 	char common_name[PRINCIPAL_MAX]; /* as written; "" when there is none */
 	char country[8], organization[256], organizational_unit[256]; /* "" when there is none */
 	struct csr_name *names;                                       /* owned */

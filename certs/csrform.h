@@ -26,9 +26,18 @@ struct csrform {
 int csrform_decode(const unsigned char *der, size_t len, bool *failed,
 		   struct csrform *ret) _warn_unused_;
 
-/* The key in it. Any thread may call it. Gives it (EVP_PKEY_free()), or NULL with the reason in
+/* The key in it. Any thread may call it. Gives it (csrform_free_key()), or NULL with the reason in
  * OpenSSL's error queue. */
 EVP_PKEY *csrform_decode_key(const struct csrform *f) _warn_unused_;
+
+/* Takes back a key of csrform_decode_key(), which becomes that of another request: nobody may keep
+ * a reference. NULL is allowed. */
+void csrform_free_key(EVP_PKEY *key);
+
+/* The SubjectPublicKeyInfo of @key, which is that of @f, in the one form that OpenSSL writes. Gives
+ * *ret (OPENSSL_free()) and its length, or 0 when out of memory. */
+size_t csrform_encode_key(const struct csrform *f, const EVP_PKEY *key,
+			  unsigned char **ret) _warn_unused_;
 
 /* Whether the algorithm of its signature is known: ECDSA, or RSA as in PKCS #1 1.5, both with
  * SHA-256, SHA-384 or SHA-512. */

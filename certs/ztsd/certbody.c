@@ -23,7 +23,8 @@ size_t certbody_room(const struct signer_order *order, const struct certbody_ca 
 {
 	const char *const fields[] = { order->country, order->organization,
 				       order->organizational_unit, order->common_name };
-	size_t room = CERTBODY_FIXED_MAX + ca->algorithm_len + ca->name_len + ca->key_id_len;
+	size_t room = CERTBODY_FIXED_MAX + ca->algorithm_len + ca->name_len + ca->key_id_len +
+		      order->key_info_len;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) /* a root has them twice */
 		room += fields[i] ? 2 * (strlen(fields[i]) + CERTBODY_HEADERS_MAX) : 0;
@@ -126,6 +127,22 @@ static void certbody_put_usage(struct der_out *out, unsigned char bits, unsigned
 	certbody_wrap_extension(out, 15, true, mark);
 }
 
+/* Source: RFC 3279, section 2.3.1 */
+static bool certbody_is_rsa(const struct signer_order *o)
+{
+	static const unsigned char rsa[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1 };
+	struct der_in all, info, algorithm, oid;
+	bool failed;
+
+	if (o->key)
+		return EVP_PKEY_is_a(o->key, "RSA") == 1;
+	all = der_open(o->key_info, o->key_info_len, &failed);
+	info = der_enter(&all, DER_SEQUENCE);
+	algorithm = der_enter(&info, DER_SEQUENCE);
+	oid = der_enter(&algorithm, DER_OID);
+	return der_is(&oid, rsa, sizeof(rsa));
+}
+
 static int certbody_put_leaf_extensions(struct der_out *out, const struct signer_order *o,
 					const struct certbody_ca *ca)
 {
@@ -137,7 +154,7 @@ static int certbody_put_leaf_extensions(struct der_out *out, const struct signer
 	der_put_element(out, DER_CONTEXT(0), ca->key_id, ca->key_id_len);
 	der_wrap(out, DER_SEQUENCE, mark);
 	certbody_wrap_extension(out, 35, false, mark);
-	if (EVP_PKEY_is_a(o->key, "RSA"))
+	if (certbody_is_rsa(o))
 		certbody_put_usage(out, 0xa0, 5); /* digitalSignature, keyEncipherment */
 	else
 		certbody_put_usage(out, 0x80, 7); /* digitalSignature */
@@ -224,6 +241,14 @@ int certbody_put_key(EVP_PKEY *key, struct der_out *out)
 	return 0;
 }
 
+static int certbody_put_any_key(const struct signer_order *o, struct der_out *out)
+{
+	if (o->key)
+		return certbody_put_key(o->key, out);
+	der_put(out, o->key_info, o->key_info_len);
+	return 0;
+}
+
 /* Each field is a set of its own. */
 static void certbody_put_field(struct der_out *out, unsigned char n, unsigned int tag,
 			       const char *text)
@@ -293,7 +318,7 @@ int certbody_put(const struct signer_order *order, const struct certbody_ca *ca,
 	int r = certbody_put_extensions(out, order, ca);
 
 	if (r == 0)
-		r = certbody_put_key(order->key, out);
+		r = certbody_put_any_key(order, out);
 	certbody_put_subject(out, order);
 	if (r == 0)
 		r = certbody_put_validity(out, order);

@@ -313,7 +313,8 @@ static int issuance_plan(struct issuance *i)
 static int issuance_sign(struct issuance *i, char **ret)
 {
 	struct signer_order order = {
-		.key = i->csr.key,
+		.key_info = i->csr.key,
+		.key_info_len = i->csr.key_len,
 		.country = i->csr.country,
 		.organization = i->csr.organization,
 		.organizational_unit = i->csr.organizational_unit,

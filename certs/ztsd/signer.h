@@ -23,7 +23,9 @@ struct signer;
 
 /* What one certificate says. Borrowed; NULL or "" in the subject = left out. */
 struct signer_order {
-	EVP_PKEY *key;
+	EVP_PKEY *key;                 /* NULL when there is: */
+	const unsigned char *key_info; /* its SubjectPublicKeyInfo, which goes in as it is */
+	size_t key_info_len;
 	const char *country, *organization, *organizational_unit, *common_name;
 	const struct csr_name *const *names;
 	size_t n_names;

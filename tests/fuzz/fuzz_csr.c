@@ -119,13 +119,18 @@ static void fuzz_csr_compare(const char *pem, size_t len, const struct csr *c)
 {
 	BIO *bio = BIO_new_mem_buf(pem, (int)len);
 	X509_REQ *req = PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
+	const unsigned char *der;
+	EVP_PKEY *key;
 
 	BIO_free(bio);
 	if (!req)
 		return;
-	if (EVP_PKEY_eq(X509_REQ_get0_pubkey(req), c->key) != 1 ||
-	    X509_REQ_verify(req, c->key) != 1)
+	der = c->key;
+	key = d2i_PUBKEY(NULL, &der, (long)c->key_len);
+	if (!key || der != c->key + c->key_len || X509_REQ_verify(req, key) != 1 ||
+	    EVP_PKEY_eq(X509_REQ_get0_pubkey(req), key) != 1)
 		abort();
+	EVP_PKEY_free(key);
 	fuzz_csr_compare_subject(req, c);
 	fuzz_csr_compare_names(req, c);
 	X509_REQ_free(req);

@@ -60,7 +60,7 @@ static bool test_csrform_is_key(const struct csrform *f, EVP_PKEY *want)
 	EVP_PKEY *key = csrform_decode_key(f);
 	bool is_right = key && EVP_PKEY_eq(key, want) == 1 && csrform_is_signed_by(f, key);
 
-	EVP_PKEY_free(key);
+	csrform_free_key(key);
 	ERR_clear_error();
 	return is_right;
 }
@@ -209,7 +209,7 @@ static void test_csrform_bad_key(EVP_PKEY *good)
 		key[i] ^= 0x40;
 		none = csrform_decode_key(&f);
 		CU_ASSERT_FALSE(none && EVP_PKEY_eq(none, good) == 1);
-		EVP_PKEY_free(none);
+		csrform_free_key(none);
 		key[i] ^= 0x40;
 	}
 	CU_ASSERT_TRUE(test_csrform_reads(der, len, good));
@@ -223,6 +223,41 @@ static void test_csrform_bad_keys(void)
 {
 	test_csrform_bad_key(test_csrform_keys[0]);
 	test_csrform_bad_key(test_csrform_keys[2]);
+}
+
+/* Two keys at the same time are two, whoever is given back first. */
+static void test_csrform_two_at_a_time(const char *curve, size_t first)
+{
+	EVP_PKEY *want[2] = { test_csrform_keys[0], EVP_EC_gen(curve) }, *keys[2];
+	unsigned char *der[2];
+	struct csrform f[2];
+	bool failed[2];
+
+	for (size_t i = 0; i < 2; i++) {
+		long len = 0;
+
+		der[i] = test_csrform_make(want[i], &len);
+		f[i] = test_csrform_decode(der[i], len, &failed[i]);
+		keys[i] = csrform_decode_key(&f[i]);
+	}
+	CU_ASSERT_EQUAL(EVP_PKEY_eq(keys[0], want[0]), 1);
+	CU_ASSERT_EQUAL(EVP_PKEY_eq(keys[1], want[1]), 1);
+	csrform_free_key(keys[first]);
+	CU_ASSERT_TRUE(test_csrform_is_key(&f[first], want[first]));
+	CU_ASSERT_EQUAL(EVP_PKEY_eq(keys[!first], want[!first]), 1);
+	csrform_free_key(keys[!first]);
+	CU_ASSERT_TRUE(test_csrform_is_key(&f[!first], want[!first]));
+	OPENSSL_free(der[0]);
+	OPENSSL_free(der[1]);
+	EVP_PKEY_free(want[1]);
+}
+
+static void test_csrform_both_orders(void)
+{
+	test_csrform_two_at_a_time("P-256", 0);
+	test_csrform_two_at_a_time("P-256", 1);
+	test_csrform_two_at_a_time("P-384", 1);
+	csrform_free_key(NULL);
 }
 
 /* Nobody else would see what stands behind a key. */
@@ -269,6 +304,7 @@ static const struct tap_test test_csrform_tests[] = {
 	{ "algorithms", test_csrform_algorithms },
 	{ "digests", test_csrform_digests },
 	{ "keys that are none", test_csrform_bad_keys },
+	{ "two keys at a time", test_csrform_both_orders },
 	{ "something behind a key", test_csrform_more_than_a_key },
 	{ 0 },
 };

@@ -2,6 +2,7 @@
 #include "tests/unit/certs/fetch/stubzts.h"
 
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,16 +52,19 @@ static void stubzts_sign(const struct stubzts *s, const struct csr *csr, FILE *o
 	struct standca_spec spec = { .cn = s->cn ? s->cn : csr->common_name,
 				     .eku = s->eku,
 				     .from_s = s->from_s,
-				     .to_s = s->to_s,
-				     .key = s->other_key ? NULL : csr->key };
+				     .to_s = s->to_s };
 	struct athenz_identity id = { 0 };
 	struct standca_pair pair;
 	char signer[8192];
+	const unsigned char *info = csr->key;
 	char *json = NULL;
 
+	if (!s->other_key)
+		spec.key = d2i_PUBKEY(NULL, &info, (long)csr->key_len);
 	stubzts_copy_names(csr, san, &at);
 	spec.san = s->san ? s->san : san;
 	standca_issue(s->ca, &spec, &pair);
+	EVP_PKEY_free(spec.key);
 	stubzts_fill(&pair.cert, s->cert_len);
 	snprintf(signer, sizeof(signer), "%s", s->signer ? s->signer : s->ca->pem);
 	id.cert = pair.cert;

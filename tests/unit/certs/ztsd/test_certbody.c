@@ -111,10 +111,35 @@ static void test_certbody_keys(void)
 	}
 }
 
+/* Bytes instead of a key make no other certificate. */
+static void test_certbody_key_info(void)
+{
+	EVP_PKEY *keys[] = { EVP_EC_gen("P-256"), EVP_RSA_gen(2048) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		unsigned char bytes[2][2048], *info = NULL;
+		struct der_out out[2] = { der_begin(bytes[0], sizeof(bytes[0])),
+					  der_begin(bytes[1], sizeof(bytes[1])) };
+		struct signer_order order = test_certbody_order();
+
+		order.key = keys[i];
+		CU_ASSERT_EQUAL(certbody_put(&order, &test_certbody_ca, &out[0]), 0);
+		order.key = NULL;
+		order.key_info_len = (size_t)i2d_PUBKEY(keys[i], &info);
+		order.key_info = info;
+		CU_ASSERT_EQUAL(certbody_put(&order, &test_certbody_ca, &out[1]), 0);
+		CU_ASSERT_EQUAL(der_mark(&out[0]), der_mark(&out[1]));
+		CU_ASSERT_EQUAL(memcmp(out[0].at, out[1].at, der_mark(&out[0])), 0);
+		OPENSSL_free(info);
+		EVP_PKEY_free(keys[i]);
+	}
+}
+
 static const struct tap_test test_certbody_tests[] = {
 	{ "the longest", test_certbody_longest },
 	{ "what cannot be said", test_certbody_refuses },
 	{ "keys", test_certbody_keys },
+	{ "keys as bytes", test_certbody_key_info },
 	{ 0 },
 };
 
