@@ -20,6 +20,8 @@ enum pst refusal_code(const struct httpsd_refused *refused)
 		return PST_BODY_TOO_LARGE;
 	case HTTPSD_REFUSED_HTTP:
 		return PST_HTTP_REQUEST;
+	case HTTPSD_REFUSED_STUCK:
+		return PST_CONNECTION_STUCK;
 	}
 	return PST_TLS_HANDSHAKE;
 }

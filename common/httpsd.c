@@ -23,13 +23,16 @@
 #define HTTPSD_CHUNK_SLACK 1024  /* bytes that a chunked body may spend on its chunk headers */
 #define HTTPSD_ALERT_NO_CERT 116 /* certificate_required. Source: RFC 8446, section 6 */
 #define HTTPSD_ALERT_FATAL 2
+#define HTTPSD_AGAIN_S 1 /* after a connection that could not be taken */
 
 struct httpsd {
+	struct httpsd *next; /* in httpsd_all */
 	struct httpsd_spec spec;
 	struct httpsd_hooks hooks;
 	struct event_base *base;
 	struct evhttp *http;
 	struct evconnlistener *listener; /* owned by http */
+	struct event *again;             /* when to accept again */
 	struct crowd *crowd;             /* NULL = no limit of a source */
 	unsigned int n_conns;
 	bool draining;
@@ -55,6 +58,9 @@ struct httpsd_call {
 	struct evhttp_request *req;
 	struct ip6_endpoint peer;
 };
+
+/* Those that are open. evhttp takes the argument of a listener's callbacks for itself. */
+static struct httpsd *httpsd_all;
 
 static void httpsd_find_peer(struct httpsd_conn *c)
 {
@@ -332,6 +338,29 @@ static void httpsd_on_request(struct evhttp_request *req, void *arg)
 	h->hooks.request(call, h->hooks.ctx);
 }
 
+static void httpsd_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct httpsd *h = arg;
+
+	if (!h->draining && h->n_conns < h->spec.conns_max)
+		evconnlistener_enable(h->listener);
+}
+
+/* There is no descriptor or memory for a connection. It stays in the kernel's queue, so the
+ * listener stays readable: to go on at once would burn the processor and mend nothing. */
+static void httpsd_on_stuck(struct evconnlistener *listener, void *http)
+{
+	const struct httpsd_refused refused = { .why = HTTPSD_REFUSED_STUCK };
+	const struct timeval later = { .tv_sec = HTTPSD_AGAIN_S };
+	struct httpsd *h = httpsd_all;
+
+	while (h->listener != listener)
+		h = h->next;
+	evconnlistener_disable(listener);
+	(void)event_add(h->again, &later);
+	h->hooks.refused(&refused, h->hooks.ctx);
+}
+
 static int httpsd_listen(struct httpsd *h)
 {
 	h->listener = evconnlistener_new(h->base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, HTTPSD_BACKLOG,
@@ -343,6 +372,7 @@ static int httpsd_listen(struct httpsd *h)
 		h->listener = NULL;
 		return -ENOMEM;
 	}
+	evconnlistener_set_error_cb(h->listener, httpsd_on_stuck);
 	return 0;
 }
 
@@ -360,7 +390,8 @@ static int httpsd_make_crowd(struct httpsd *h)
 static int httpsd_start(struct httpsd *h)
 {
 	h->http = evhttp_new(h->base);
-	if (!h->http || httpsd_conn_index() < 0 || httpsd_make_crowd(h) < 0)
+	h->again = event_new(h->base, -1, 0, httpsd_accept_again, h);
+	if (!h->http || !h->again || httpsd_conn_index() < 0 || httpsd_make_crowd(h) < 0)
 		return -ENOMEM;
 	evhttp_set_bevcb(h->http, httpsd_on_accept, h);
 	evhttp_set_gencb(h->http, httpsd_on_request, h);
@@ -389,6 +420,8 @@ int httpsd_open(struct event_base *base, const struct httpsd_spec *spec,
 	h->base = base;
 	h->spec = *spec;
 	h->hooks = *hooks;
+	h->next = httpsd_all;
+	httpsd_all = h;
 	r = httpsd_start(h);
 	if (r < 0) {
 		httpsd_close(h);
@@ -501,11 +534,23 @@ void httpsd_answer(struct httpsd_call *call, const struct httpsd_reply *reply)
 	free(call);
 }
 
+static void httpsd_forget(const struct httpsd *h)
+{
+	struct httpsd **at = &httpsd_all;
+
+	while (*at != h)
+		at = &(*at)->next;
+	*at = h->next;
+}
+
 void httpsd_close(struct httpsd *h)
 {
 	if (!h)
 		return;
 	h->closed = true;
+	httpsd_forget(h);
+	if (h->again)
+		event_free(h->again);
 	if (h->http)
 		evhttp_free(h->http); /* with the listener and the connections */
 	httpsd_free_last(h);

@@ -31,6 +31,9 @@ enum httpsd_refusal {
 	HTTPSD_REFUSED_CROWD,     /* its source has conns_per_source; closed before any TLS */
 	HTTPSD_REFUSED_TOO_LARGE, /* body over the limit; answered 413 */
 	HTTPSD_REFUSED_HTTP, /* not a whole HTTP/1 request; answered 400 or 501 where possible */
+	/* No descriptor or memory to take one, whose peer is not known; it waits in the kernel's
+	 * queue and is tried again. */
+	HTTPSD_REFUSED_STUCK,
 };
 
 struct httpsd_refused {

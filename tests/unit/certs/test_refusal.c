@@ -22,6 +22,7 @@ static void test_codes(void)
 		{ { .why = HTTPSD_REFUSED_CROWD }, PST_RATE_LIMITED },
 		{ { .why = HTTPSD_REFUSED_TOO_LARGE }, PST_BODY_TOO_LARGE },
 		{ { .why = HTTPSD_REFUSED_HTTP }, PST_HTTP_REQUEST },
+		{ { .why = HTTPSD_REFUSED_STUCK }, PST_CONNECTION_STUCK },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)

@@ -149,6 +149,23 @@ for hold in "${holds[@]}"; do
 	exec {hold}>&-
 done
 stop
+
+# With fewer descriptors than that they wait: nobody is told in a loop, and it goes on by itself.
+(ulimit -n 48 && start_here) &
+pid=$!
+until_ok "ztsd answers" answers
+holds=()
+for _ in {1..64}; do
+	exec {hold}<>"/dev/tcp/::1/$port" || fail "a connection is refused"
+	holds+=("$hold")
+done
+until_ok "the want of descriptors is told" grep -q PST-1113 "$dir/log"
+for hold in "${holds[@]}"; do
+	exec {hold}>&-
+done
+until_ok "ztsd answers again" answers
+! grep "Error from accept" "$dir/log" >/dev/null || fail "accept() was tried in a loop"
+stop
 start
 
 # A disk that gets full: nothing is issued that is not on record; with room it goes on.
