@@ -18,6 +18,7 @@
 
 #define DEFAULT_VALID_S 1800
 #define IDLE_MAX_DAYS 3660
+#define EMPTY "an empty word; is a variable not set?"
 
 enum option_name {
 	OPTION_CONFIG = 256,
@@ -204,6 +205,26 @@ static int take_option(int opt, struct ztscmd *c)
 	}
 }
 
+static const char *option_text(int opt)
+{
+	for (size_t i = 0; options[i].name; i++)
+		if (options[i].val == opt)
+			return options[i].name;
+	return "option";
+}
+
+/* Nothing would mean all; but an account is taken away so. Gives -1 to go on, else the exit
+ * status. */
+static int take_value(int opt, struct ztscmd *c)
+{
+	char text[80];
+
+	if (!optarg || *optarg || opt == OPTION_ACCOUNT)
+		return take_option(opt, c);
+	snprintf(text, sizeof(text), "--%s", option_text(opt));
+	return misuse(text, EMPTY);
+}
+
 /* Gives -1 to go on, else the exit status. *ret_seen: the options as bits. */
 static int parse_options(int argc, char **argv, struct ztscmd *c, unsigned int *ret_seen)
 {
@@ -218,7 +239,7 @@ static int parse_options(int argc, char **argv, struct ztscmd *c, unsigned int *
 			return fputs(opt == 'h' ? usage : "ztsctl " POSTERN_VERSION "\n", stdout) <
 			       0;
 		*ret_seen |= 1U << (opt - OPTION_CONFIG);
-		r = take_option(opt, c);
+		r = take_value(opt, c);
 	}
 	return r;
 }
@@ -230,14 +251,6 @@ static const struct command *find_command(char **words, size_t n)
 		    (!commands[i].second || (n > 1 && !strcmp(words[1], commands[i].second))))
 			return &commands[i];
 	return NULL;
-}
-
-static const char *option_text(unsigned int bit)
-{
-	for (size_t i = 0; options[i].name; i++)
-		if (options[i].val - OPTION_CONFIG == (int)bit)
-			return options[i].name;
-	return "option";
 }
 
 /* Gives -1 when all is well, else the exit status. */
@@ -255,7 +268,7 @@ static int check_usage(const struct command *cmd, const struct ztscmd *c, unsign
 	}
 	if (foreign) {
 		snprintf(text, sizeof(text), "--%s",
-			 option_text((unsigned int)__builtin_ctz(foreign)));
+			 option_text(OPTION_CONFIG + __builtin_ctz(foreign)));
 		return misuse(text, "not an option of this command");
 	}
 	if (!cmd->is_many && (c->n_services > 1 || c->n_providers > 1))
@@ -278,8 +291,11 @@ static int run(char **words, size_t n, struct ztscmd *c, unsigned int seen)
 	skip = cmd->second ? 2 : 1;
 	if (n - skip > cmd->args_max)
 		return misuse(words[skip + cmd->args_max], "one word too many");
-	for (size_t i = skip; i < n; i++)
+	for (size_t i = skip; i < n; i++) {
+		if (!*words[i])
+			return misuse(cmd->name, EMPTY);
 		c->args[c->n_args++] = words[i];
+	}
 	r = check_usage(cmd, c, seen);
 	return r < 0 ? cmd->run(c) : r;
 }

@@ -86,7 +86,7 @@ ends 64 "a domain is labels" "${with[@]}" domain add A.b
 ends 64 "a domain is labels" "${with[@]}" domain add a..b
 ends 64 "a domain is labels" "${with[@]}" domain add "$(printf 'a%.0s' {1..254})"
 ends 64 "a service is one label" "${with[@]}" domain add a.b --service x.y
-ends 64 "a service is one label" "${with[@]}" domain add a.b --service ''
+ends 64 "--service: an empty word" "${with[@]}" domain add a.b --service ''
 ends 64 "a provider's name" "${with[@]}" domain add a.b --service x --provider 'p;q'
 ends 64 "say which --service" "${with[@]}" domain add a.b --provider p
 ends 64 "an account is" "${with[@]}" domain add a.b --account "1 2"
@@ -192,6 +192,18 @@ ends 0 "state            blocked" "${with[@]}" show i-1
 ends 0 "reset (was blocked)" "${with[@]}" reset i-1
 ends 0 "state            live" "${with[@]}" show i-1
 ! grep -q "^reset  *-" "$dir/out" || fail "no time of the reset"
+# A variable that is not set does not name the only one there is.
+mkdir "$dir/one"
+"${with[@]}" --state-dir "$dir/one" domain add a >"$dir/out"
+"$mkrecord" "$dir/one/ztsd.db" lab.token a s i-1 a1
+for command in show revoke reset remove; do
+	ends 64 "$command: an empty word" "${with[@]}" --state-dir "$dir/one" $command ''
+done
+for option in --instance --domain --service --provider; do
+	ends 64 "$option: an empty word" "${with[@]}" --state-dir "$dir/one" list $option ''
+done
+ends 0 "live" "${with[@]}" --state-dir "$dir/one" list
+
 ends 0 "record removed" "${with[@]}" remove i-1
 ends 1 "no record" "${with[@]}" show i-1
 ends 1 "no record" "${with[@]}" reset i-1
