@@ -16,9 +16,11 @@
 #include "common/buf.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
+#include "tests/unit/certs/ztsd/baddisk.h"
 
 #define TEST_ZTSDB_NOW 1000000
 #define TEST_ZTSDB_KILLS 20
+#define TEST_ZTSDB_CALLS_MAX 200 /* of the disk, in one refresh or start */
 
 static struct ztsdb *test_ztsdb;
 static char test_ztsdb_path[PATH_MAX];
@@ -664,6 +666,106 @@ static void test_ztsdb_full_disk(void)
 	test_ztsdb_expect("bb", "aa", ZTSDB_LIVE);
 }
 
+/* By another program: to close a file of SQLite's would end its locks. */
+static void test_ztsdb_copy(const char *suffix)
+{
+	char from[PATH_MAX + 8], to[PATH_MAX + 8], path[PATH_MAX];
+	int status = -1;
+	pid_t pid;
+
+	snprintf(from, sizeof(from), "%s%s", test_ztsdb_path, suffix);
+	snprintf(to, sizeof(to), "%s%s", tmpdir_path(path, "cut"), suffix);
+	pid = fork();
+	if (pid == 0) {
+		execlp("cp", "cp", from, to, NULL);
+		_exit(1);
+	}
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+}
+
+/* The files as they are, for another program, as after a power cut. Gives what it finds. */
+static struct ztsdb_instance test_ztsdb_after_cut(void)
+{
+	struct ztsdb_instance i = { .current = "" };
+	struct ztsdb *db = NULL;
+	char path[PATH_MAX];
+
+	test_ztsdb_copy("");
+	test_ztsdb_copy("-wal");
+	CU_ASSERT_EQUAL(ztsdb_open(tmpdir_path(path, "cut"), false, &db), 0);
+	CU_ASSERT_EQUAL(ztsdb_find_instance(db, &test_ztsdb_key, &i), 0);
+	ztsdb_close(db);
+	return i;
+}
+
+/* A refresh in which call @n fails. What it says is what is there, and what is acknowledged is
+ * still there after a power cut; then it goes on. Gives whether there was such a call. */
+static bool test_ztsdb_refresh_badly(unsigned int n, enum baddisk_kind kind)
+{
+	struct ztsdb_instance i;
+	bool failed;
+	int r;
+
+	baddisk_arm(n, kind);
+	r = test_ztsdb_refresh("bb", "cc");
+	failed = baddisk_disarm();
+	CU_ASSERT_TRUE(r == 0 || (failed && r < 0));
+	i = test_ztsdb_after_cut();
+	CU_ASSERT_TRUE(!strcmp(i.current, "cc") || (r < 0 && !strcmp(i.current, "bb")));
+	test_ztsdb_expect(r == 0 ? "cc" : "bb", r == 0 ? "bb" : "aa", ZTSDB_LIVE);
+	CU_ASSERT_EQUAL(test_ztsdb_refresh("bb", "dd"), 0);
+	test_ztsdb_expect("dd", "bb", ZTSDB_LIVE);
+	return failed;
+}
+
+/* Each call of the disk fails once, then for good, then for want of room. */
+static void test_ztsdb_bad_disk(void)
+{
+	baddisk_insert();
+	for (int kind = BADDISK_ONCE; kind <= BADDISK_FULL; kind++) {
+		unsigned int n = 0;
+		bool failed;
+
+		do {
+			test_ztsdb_teardown();
+			test_ztsdb_setup();
+			CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+			CU_ASSERT_EQUAL(test_ztsdb_refresh("aa", "bb"), 0);
+			test_ztsdb_reopen(); /* so that it has to read, too */
+			failed = test_ztsdb_refresh_badly(n, (enum baddisk_kind)kind);
+		} while (failed && n++ < TEST_ZTSDB_CALLS_MAX);
+		CU_ASSERT_TRUE(n > 2 && n < TEST_ZTSDB_CALLS_MAX);
+	}
+	test_ztsdb_teardown();
+	baddisk_remove();
+	test_ztsdb_setup();
+}
+
+/* So does each call of a start, over a log that another one left; nothing is made anew. */
+static void test_ztsdb_bad_disk_at_start(void)
+{
+	struct ztsdb *other = NULL;
+	unsigned int n = 0;
+	bool failed;
+
+	CU_ASSERT_EQUAL(test_ztsdb_register("aa"), 0);
+	baddisk_insert();
+	do {
+		int r;
+
+		baddisk_arm(n, BADDISK_ONCE);
+		r = ztsdb_open(test_ztsdb_path, true, &other);
+		failed = baddisk_disarm();
+		CU_ASSERT_TRUE(r == 0 || (failed && r < 0));
+		if (r == 0)
+			ztsdb_close(other);
+		test_ztsdb_expect("aa", "", ZTSDB_LIVE);
+	} while (failed && n++ < TEST_ZTSDB_CALLS_MAX);
+	CU_ASSERT_TRUE(n > 2 && n < TEST_ZTSDB_CALLS_MAX);
+	baddisk_remove();
+}
+
 static void test_ztsdb_refuses(void)
 {
 	static const char garbage[] = "this is not a database, it only stands where one should be";
@@ -771,6 +873,8 @@ static const struct tap_test test_ztsdb_tests[] = {
 	{ "beside another program", test_ztsdb_two_programs },
 	{ "a log that grew", test_ztsdb_log },
 	{ "a full disk", test_ztsdb_full_disk },
+	{ "a disk that fails at each call", test_ztsdb_bad_disk },
+	{ "a disk that fails at each call of a start", test_ztsdb_bad_disk_at_start },
 	{ "a newer schema, garbage, nothing", test_ztsdb_refuses },
 	{ "killed at any moment", test_ztsdb_killed },
 	{ 0 },
