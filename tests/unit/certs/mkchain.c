@@ -83,6 +83,8 @@ X509 *mkchain_make(const struct mkchain *spec)
 		mkchain_add(cert, NID_basic_constraints, "critical,CA:TRUE");
 	if (spec->usage)
 		mkchain_add(cert, NID_ext_key_usage, spec->usage);
+	if (spec->constraints)
+		mkchain_add(cert, NID_name_constraints, spec->constraints);
 	mkchain_need(X509_sign(cert, spec->issuer ? spec->issuer_key : spec->key, digest) > 0);
 	return cert;
 }

@@ -20,6 +20,7 @@ struct mkchain {
 	uint64_t not_before, not_after; /* seconds since 1970 */
 	bool is_ca;
 	const char *usage;         /* "clientAuth,serverAuth"; NULL = none said */
+	const char *constraints;   /* of names, as in openssl.cnf; NULL = none */
 	const char *digest;        /* NULL for SHA-256 */
 	const char *raw_not_after; /* NULL, or the content of a GeneralizedTime */
 };
