@@ -479,9 +479,15 @@ void schedule_on_clock(struct schedule *s, const struct schedule_now *now)
 
 void schedule_urge(struct schedule *s)
 {
-	if (s->running != SCHEDULE_REGISTER && s->running != SCHEDULE_REFRESH &&
-	    s->running != SCHEDULE_PROVE)
-		s->urged = true;
+	if (s->running == SCHEDULE_REGISTER || s->running == SCHEDULE_REFRESH ||
+	    s->running == SCHEDULE_PROVE)
+		return;
+	s->urged = true;
+	if (!s->must_register)
+		return;
+	s->must_register = false;
+	s->healed_wall = 0;
+	s->hold_ns = 0;
 }
 
 bool schedule_is_ready(const struct schedule *s, uint64_t wall)

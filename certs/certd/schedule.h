@@ -155,7 +155,9 @@ void schedule_on_store(struct schedule *s, bool has_pair);
  * the step that runs. */
 void schedule_on_clock(struct schedule *s, const struct schedule_now *now);
 
-/* Somebody wants an attempt now, due or not; only the floor stays. One that runs counts. */
+/* Somebody wants an attempt now, due or not; only the floor stays. One that runs counts. A valid
+ * pair that the issuer refused as revoked is tried again, for people may have forgiven it; to a
+ * refusal the answer is then a registration, once. */
 void schedule_urge(struct schedule *s);
 
 /* Whether a pair of this instance is there and valid at @wall. */

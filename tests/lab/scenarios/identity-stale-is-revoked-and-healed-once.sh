@@ -52,3 +52,11 @@ certd_start host1
 certd_wait host1
 expect_eq "after a restart neither" "$first" "$(certd_serial host1)"
 expect_eq "revocations" 2 "$(grep -c 'PST-5005' "$LAB_OUT/zts-ztsd.log")"
+
+# Until people forgive it, and say so on the host: then it goes on with the certificate that it has.
+certd_urge host1
+until_ok 30 "it is refused again" revoked_often 3
+zts_ctl reset "$(zts_field host1 instance_id)" >/dev/null
+certd_urge host1
+until_ok 30 "the host has a new certificate" identity_changed host1 "$first"
+expect "by a refresh" grep -q "refreshed.*serial $(certd_serial host1)" "$LAB_OUT/zts-ztsd.log"

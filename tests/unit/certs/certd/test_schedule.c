@@ -512,6 +512,28 @@ static void test_schedule_heals_once(void)
 	CU_ASSERT_TRUE(test_schedule_fail(SCHEDULE_REFRESH, PST_ZTS_REVOKED).heals);
 }
 
+/* People may have forgiven what was revoked: 'ztsctl reset', and then 'certd renew'. */
+static void test_schedule_urge_after_revoked(void)
+{
+	test_schedule_have(86400);
+	test_schedule_fail(SCHEDULE_REFRESH, PST_ZTS_REVOKED);
+	test_schedule_pass(5);
+	test_schedule_fail(SCHEDULE_REGISTER, PST_ZTS_BOOT_WINDOW);
+	schedule_urge(&test_schedule_it);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REFRESH, 5, 5);
+	test_schedule_pass(5);
+	/* Nobody has: it is as it was the first time. */
+	CU_ASSERT_TRUE(test_schedule_fail(SCHEDULE_REFRESH, PST_ZTS_REVOKED).heals);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 5, 5);
+	test_schedule_pass(5);
+	CU_ASSERT_TRUE(test_schedule_fail(SCHEDULE_REGISTER, PST_ZTS_BOOT_WINDOW).alarm);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 900, 86400);
+	/* And one that has ended is over. */
+	test_schedule_pass(86400);
+	schedule_urge(&test_schedule_it);
+	TEST_SCHEDULE_EXPECT(SCHEDULE_REGISTER, 0, 0);
+}
+
 /* What the issuer held against another pair, or another instance, does not bind the next one. */
 static void test_schedule_hold_ends(void)
 {
@@ -1080,6 +1102,7 @@ static const struct tap_test test_schedule_failures[] = {
 	{ "prove again", test_schedule_prove_again },
 	{ "suspect pair", test_schedule_suspect_pair },
 	{ "heals once", test_schedule_heals_once },
+	{ "tries again for people what was revoked", test_schedule_urge_after_revoked },
 	{ "revoked at first", test_schedule_revoked_at_first },
 	{ "heals once over restarts", test_schedule_heals_once_over_restarts },
 	{ "resume", test_schedule_resume },
