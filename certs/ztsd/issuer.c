@@ -14,11 +14,13 @@
 
 #include "certs/denylist.h"
 #include "certs/ztsd/issuance.h"
+#include "certs/ztsd/ztsends.h"
 #include "certs/ztsd/ztsserve.h"
 #include "common/clk.h"
 #include "common/files.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/timetext.h"
 #include "common/tlsserver.h"
 
 #define ISSUER_DRAIN_POLL_MS 20
@@ -42,6 +44,7 @@ struct issuer {
 	uint64_t drain_until_ns;
 	char stats_path[FILES_PATH_MAX];
 	bool cannot_count; /* told once */
+	uint64_t ends_ns;  /* when to look again whether our own certificates end */
 	uint32_t heal_s; /* between the last try of a key that is down and the next; 0 = none yet */
 	uint64_t heal_ns; /* when that is */
 };
@@ -146,6 +149,41 @@ static void issuer_heal_key(struct issuer *s)
 	s->stats.ca_key_usable = !signer_is_down(s->signer);
 }
 
+/* Says when a certificate of ours ends, if that is soon, and what is @then.
+ * Errors: 0; -EKEYEXPIRED; -EINVAL. */
+static int issuer_tell_end(const X509 *cert, const char *path, const char *then, uint64_t *ret_wall)
+{
+	char when[TIMETEXT_MAX];
+	struct ztsends e;
+	int r = ztsends_read(cert, &e);
+	enum ztsends_word word = r == 0 ? ztsends_judge(&e, clk_now_wall()) : ZTSENDS_OVER;
+
+	if (r < 0) {
+		log_pst(LOG_LEVEL_ERROR, PST_ISSUER_ENDS, "%s: its validity cannot be read", path);
+		return r;
+	}
+	*ret_wall = e.ends_wall;
+	timetext_stamp(e.ends_wall, when);
+	if (word == ZTSENDS_OVER)
+		log_pst(LOG_LEVEL_ERROR, PST_ISSUER_ENDS, "%s: ended at %s: %s", path, when, then);
+	else if (word == ZTSENDS_SOON)
+		log_pst(LOG_LEVEL_WARNING, PST_ISSUER_ENDS, "%s: ends at %s; then %s", path, when,
+			then);
+	return word == ZTSENDS_OVER ? -EKEYEXPIRED : 0;
+}
+
+/* Errors: 0; -EKEYEXPIRED when one has ended, and nobody can be served; -EINVAL; all logged. */
+static int issuer_tell_ends(struct issuer *s)
+{
+	int ca = issuer_tell_end(signer_cert(s->signer), s->conf->ca_cert, "nothing can be signed",
+				 &s->stats.ca_expires_wall);
+	int server = issuer_tell_end(SSL_CTX_get0_certificate(s->tls), s->conf->cert,
+				     "no host believes us", &s->stats.server_expires_wall);
+
+	s->ends_ns = clk_now_ns() + ISSUER_ENDS_S * CLK_NS_PER_S;
+	return ca < 0 ? ca : server;
+}
+
 static void issuer_write_stats(struct issuer *s)
 {
 	char status[128];
@@ -172,6 +210,8 @@ static void issuer_on_stats(evutil_socket_t fd, short what, void *arg)
 	struct issuer *s = arg;
 
 	issuer_heal_key(s);
+	if (clk_now_ns() >= s->ends_ns)
+		(void)issuer_tell_ends(s);
 	issuer_write_stats(s);
 	issuer_after_ms(s->on_stats, ISSUER_STATS_MS);
 }
@@ -251,9 +291,6 @@ static int issuer_open_signer(struct issuer *s)
 
 	if (r < 0)
 		log_pst(LOG_LEVEL_ERROR, PST_SIGNER_FAILED, "%s; 'ztsd init' makes a CA", why);
-	else if (signer_expires_wall(s->signer) <= clk_now_wall())
-		log_pst(LOG_LEVEL_ERROR, PST_SIGNER_FAILED,
-			"%s: the CA has expired, nothing can be signed", s->conf->ca_cert);
 	return r;
 }
 
@@ -277,9 +314,12 @@ static int issuer_try_key(struct issuer *s)
 
 int issuer_check(struct issuer *s)
 {
+	int ends = issuer_tell_ends(s);
 	int r = issuer_try_key(s);
 
-	return r < 0 || !*s->conf->deny_file ? r : issuer_load_deny(s);
+	if (r == 0 && *s->conf->deny_file)
+		r = issuer_load_deny(s);
+	return r < 0 ? r : ends;
 }
 
 static int issuer_open_attestors(struct issuer *s)
@@ -361,7 +401,6 @@ static int issuer_open_serve(struct issuer *s)
 	s->env.db = s->db;
 	s->env.committer = s->committer;
 	s->env.signer = s->signer;
-	s->stats.ca_expires_wall = signer_expires_wall(s->signer);
 	if (RAND_bytes((unsigned char *)&spec.seed, sizeof(spec.seed)) != 1)
 		return -EIO;
 	r = ztsserve_open(s->base, &spec, &s->serve);

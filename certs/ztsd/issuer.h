@@ -11,6 +11,7 @@
 #define ISSUER_DENY_S 5       /* how late a change of the deny-list is seen at most */
 #define ISSUER_HEAL_FIRST_S 2 /* before a CA key that does not sign is tried again; doubles */
 #define ISSUER_HEAL_LAST_S 300
+#define ISSUER_ENDS_S 86400  /* between two reminders that a certificate of ours ends */
 #define ISSUER_DRAIN_MS 2000 /* how long what is open may go on when the program ends */
 
 struct issuer;
@@ -20,7 +21,8 @@ struct issuer;
 int issuer_open(const struct ztsdconf *conf, int listen_fd, struct issuer **ret) _warn_unused_;
 
 /* Tries what a start tries as the user that ztsd is to run as: the CA's key, for which a token is
- * asked, and the deny-list. Errors: 0; -errno, logged. */
+ * asked, and the deny-list; and whether a certificate of ours has ended. Errors: 0; -errno,
+ * logged. */
 int issuer_check(struct issuer *s) _warn_unused_;
 
 /* Tries the key, opens the store in @state_dir and serves until a signal ends it. A deny-list that

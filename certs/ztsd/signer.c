@@ -184,6 +184,11 @@ uint64_t signer_expires_wall(const struct signer *s)
 	return s->expires_wall;
 }
 
+const X509 *signer_cert(const struct signer *s)
+{
+	return s->cert;
+}
+
 int signer_make_serial(char ret[static SIGNER_SERIAL_MAX])
 {
 	static const char hex[] = "0123456789abcdef";

@@ -57,6 +57,9 @@ const char *signer_bundle(const struct signer *s);
 /* notAfter of the CA itself: nothing signed outlives it. */
 uint64_t signer_expires_wall(const struct signer *s);
 
+/* The CA's certificate. Borrowed. */
+const X509 *signer_cert(const struct signer *s);
+
 /* A new serial: 158 random bits in 20 bytes, positive, without a leading zero. Errors: 0; -EIO. */
 int signer_make_serial(char ret[static SIGNER_SERIAL_MAX]) _warn_unused_;
 

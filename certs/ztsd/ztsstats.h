@@ -21,7 +21,7 @@ struct ztsstats {
 	uint64_t answers[ZTSROUTE_N][ZTSSTATS_STATUSES];
 	uint64_t by_code[ZTSSTATS_CODES_MAX];
 	uint64_t records; /* now */
-	uint64_t ca_expires_wall;
+	uint64_t ca_expires_wall, server_expires_wall;
 	uint64_t ca_key_usable; /* 0 or 1 */
 	struct committer_stats commits;
 };

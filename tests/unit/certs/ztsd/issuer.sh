@@ -133,6 +133,36 @@ for key in server ca; do
 	chmod 600 "$dir/ca/$key.key.pem"
 done
 
+# What is ztsd's own and ends: told before, and --check does not call it usable afterwards.
+ends()
+{
+	sed "s|^$1 = .*|$1 = $2|; s|^${3:-none} = .*|${3:-none} = ${4:-}|" "$dir/ztsd.conf" >"$dir/ends.conf"
+	"$ztsd" --check --config "$dir/ends.conf" >"$dir/said" 2>&1
+}
+
+pki=${0%/*}/../../../lab/pki
+"$pki" init "$dir/pki" >"$dir/said"
+"$pki" host "$dir/pki" late --seconds 600 >"$dir/said"
+"$pki" host "$dir/pki" over --expired >"$dir/said"
+ends cert "$dir/pki/late.cert.pem" key "$dir/pki/late.key.pem" || fail "--check said $(cat "$dir/said")"
+grep "PST-5011.*late.cert.pem: ends at 2.*then no host believes us" "$dir/said" >/dev/null ||
+	fail "--check said $(cat "$dir/said")"
+ends cert "$dir/pki/over.cert.pem" key "$dir/pki/over.key.pem" && fail "--check takes an expired listener"
+grep "PST-5011.*over.cert.pem: ended at 2.*: no host believes us" "$dir/said" >/dev/null ||
+	fail "--check said $(cat "$dir/said")"
+openssl req -new -key "$dir/ca/ca.key.pem" -subj "/CN=Test CA" -out "$dir/ca.csr"
+printf '[ca]\ndefault_ca=a\n[a]\ndatabase=%s/index\nnew_certs_dir=%s\ndefault_md=sha256\npolicy=p\nrand_serial=yes
+x509_extensions=e\n[p]\ncommonName=supplied\n[e]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n' \
+	"$dir" "$dir" >"$dir/ca.cnf"
+: >"$dir/index"
+openssl ca -batch -notext -selfsign -config "$dir/ca.cnf" -keyfile "$dir/ca/ca.key.pem" -in "$dir/ca.csr" \
+	-startdate 20200101000000Z -enddate 20200201000000Z -out "$dir/old.cert.pem" 2>"$dir/said"
+ends ca_cert "$dir/old.cert.pem" && fail "--check takes an expired CA"
+grep "PST-5011.*old.cert.pem: ended at 2020-02-01T00:00:00Z: nothing can be signed" "$dir/said" >/dev/null ||
+	fail "--check said $(cat "$dir/said")"
+counter server_expires_seconds "$(date -d "$(openssl x509 -in "$dir/ca/server.cert.pem" -noout -enddate |
+	cut -d= -f2)" +%s)" || fail "no metric of the listener's end"
+
 # More connections than the soft limit has descriptors are no reason not to serve.
 stop
 (ulimit -Sn 48 && start_here) &
@@ -184,6 +214,56 @@ start
 	fail "a record is lost: $(cat "$dir/said")"
 refresh five
 expect 200 x509Certificate
+
+# A new CA of the same name, in three steps: nobody is locked out, and each sees both as long as it matters.
+has_cas()
+{
+	member x509CertificateSigner | cmp - "$1" || fail "other CAs in the answer than in $1"
+}
+
+is_of()
+{
+	openssl verify -CAfile "$dir/$1/ca.cert.pem" "$dir/$2.pem" >/dev/null 2>&1
+}
+
+take()
+{
+	refresh "$1"
+	expect 200 x509Certificate
+	member x509Certificate >"$dir/$2.pem"
+	has_cas "$dir/both.pem"
+}
+
+stop
+"$ztsd" init --dir "$dir/new" --name "Test CA" --days 2 --server-name localhost >"$dir/said"
+cp "$dir/ztsd.conf" "$dir/first.conf"
+with_cas()
+{
+	sed "s|^ca_cert = .*|ca_cert = $dir/both.pem|; $1" "$dir/first.conf" >"$dir/ztsd.conf"
+}
+
+cat "$dir/ca/ca.cert.pem" "$dir/new/ca.cert.pem" >"$dir/both.pem"
+with_cas ""
+start
+make_body i-01
+take five six
+is_of ca six || fail "the second certificate of the file signs"
+stop
+cat "$dir/new/ca.cert.pem" "$dir/ca/ca.cert.pem" >"$dir/both.pem"
+with_cas "s|^ca_key = .*|ca_key = $dir/new/ca.key.pem|"
+start
+take six seven
+is_of new seven || fail "the new CA does not sign"
+! is_of ca seven || fail "both CAs are one"
+take seven eight
+stop
+cp "$dir/new/ca.cert.pem" "$dir/both.pem"
+start
+take eight five
+refresh six 2>/dev/null && fail "the old CA is believed for ever"
+cp "$dir/first.conf" "$dir/ztsd.conf"
+stop
+start
 
 # kill -9 while hosts register and refresh, several at a time, so that a transaction has more than one of
 # them: no answer that was given is forgotten, and no host is locked out by one that was not.
