@@ -4,7 +4,7 @@
 # What the benchmarks share. Sourced, with the arguments of the program: help is the head of its file.
 
 # Sets $bench_tree, $build, and $bench_args to what is left. bench_options LETTERS "$@": LETTERS are the options
-# with a value, each sets bench_LETTER; -q alone sets bench_q=yes.
+# with a value, each sets bench_LETTER; -q alone sets bench_q=yes. With "-:" among them --json sets bench_json=yes.
 bench_options()
 {
 	local letters=$1 option
@@ -21,13 +21,24 @@ bench_options()
 	while getopts "b:$letters" option; do
 		case $option in
 		b) build=$(readlink -f "$OPTARG") ;;
-		\?) echo "$0 --help tells the usage" >&2 && exit 64 ;;
+		-)
+			[ "$OPTARG" = json ] || bench_misuse
+			# shellcheck disable=SC2034 # for who sources this
+			bench_json=yes
+			;;
+		\?) bench_misuse ;;
 		*) printf -v "bench_$option" %s "${OPTARG:-yes}" ;;
 		esac
 	done
 	shift $((OPTIND - 1))
 	# shellcheck disable=SC2034 # for who sources this
 	bench_args=("$@")
+}
+
+bench_misuse()
+{
+	echo "$0 --help tells the usage" >&2
+	exit 64
 }
 
 bench_root()
