@@ -319,16 +319,32 @@ static void test_signer_rsa_usage(void)
 	X509 *cert = test_signer_issue(&order);
 
 	CU_ASSERT_PTR_NOT_NULL(cert);
-	if (!cert)
-		return;
-	CU_ASSERT_EQUAL(X509_get_key_usage(cert), KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT);
-	X509_free(cert);
-	order.purposes = SIGNER_PURPOSE_CLIENT;
-	cert = test_signer_issue(&order);
-	CU_ASSERT_PTR_NOT_NULL(cert);
 	if (cert)
-		CU_ASSERT_EQUAL(X509_get_extended_key_usage(cert), XKU_SSL_CLIENT);
+		CU_ASSERT_EQUAL(X509_get_key_usage(cert),
+				KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT);
 	X509_free(cert);
+}
+
+/* Each alone: the issuer's own certificate is for servers only. */
+static void test_signer_purposes(void)
+{
+	static const struct {
+		unsigned int purposes;
+		uint32_t want;
+	} rows[] = { { SIGNER_PURPOSE_CLIENT, XKU_SSL_CLIENT },
+		     { SIGNER_PURPOSE_SERVER, XKU_SSL_SERVER } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct signer_order order = test_signer_order(test_signer_key);
+		X509 *cert;
+
+		order.purposes = rows[i].purposes;
+		cert = test_signer_issue(&order);
+		CU_ASSERT_PTR_NOT_NULL(cert);
+		if (cert)
+			CU_ASSERT_EQUAL(X509_get_extended_key_usage(cert), rows[i].want);
+		X509_free(cert);
+	}
 }
 
 /* Every kind of key comes out as it went in. */
@@ -533,6 +549,7 @@ static const struct tap_test test_signer_tests[] = {
 	{ "times around 2050", test_signer_times },
 	{ "CAs of every kind", test_signer_cas },
 	{ "RSA keys, and one purpose", test_signer_rsa_usage },
+	{ "purposes", test_signer_purposes },
 	{ "keys of every kind", test_signer_keys },
 	{ "a common name of 255 bytes", test_signer_long_name },
 	{ "names that cannot be signed", test_signer_bad_names },

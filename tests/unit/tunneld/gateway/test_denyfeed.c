@@ -112,6 +112,19 @@ static void test_denyfeed_longest(void)
 	CU_ASSERT_TRUE(test_denyfeed_equal(d, f.list));
 }
 
+/* What a probe sent that ended is forgotten before the next one sends. */
+static void test_denyfeed_reset(void)
+{
+	_cleanup_(denyfeed_reset) struct denyfeed f = { 0 };
+	_cleanup_(denylist_freep) struct denylist *d = test_denyfeed_list(3, 9);
+
+	CU_ASSERT_EQUAL(test_denyfeed_pass(d, &f), 1);
+	denyfeed_reset(&f);
+	CU_ASSERT_PTR_NULL(f.list);
+	CU_ASSERT_FALSE(denyfeed_is_whole(&f));
+	CU_ASSERT_EQUAL(test_denyfeed_pass(NULL, &f), 0);
+}
+
 static void test_denyfeed_nobody(void)
 {
 	_cleanup_(denyfeed_reset) struct denyfeed f = { 0 };
@@ -285,6 +298,7 @@ static const struct tap_test test_denyfeed_tests[] = {
 	{ "round trip", test_denyfeed_round_trip },
 	{ "messages are filled", test_denyfeed_fills_messages },
 	{ "the longest entry", test_denyfeed_longest },
+	{ "reset", test_denyfeed_reset },
 	{ "nobody is denied", test_denyfeed_nobody },
 	{ "refuses entries", test_denyfeed_refuses },
 	{ "order of messages", test_denyfeed_order_of_messages },
