@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <limits.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/capture.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 #include "tests/unit/tunneld/gateway/fakekern.h"
@@ -20,7 +22,8 @@ static struct granter *test_denier_granter;
 static struct event_base *test_denier_base;
 static struct denier *test_denier;
 static unsigned int test_denier_n_changed;
-static enum pst test_denier_code; /* of the last grant */
+static char test_denier_path[PATH_MAX]; /* of the store */
+static enum pst test_denier_code;       /* of the last grant */
 
 static void test_denier_on_changed(void *ctx)
 {
@@ -34,13 +37,13 @@ static void test_denier_setup(void)
 	struct denier_spec spec = { .stats = &test_denier_stats,
 				    .changed = test_denier_on_changed,
 				    .ctx = &test_denier_n_changed };
-	char name[32], path[PATH_MAX];
+	char name[32];
 
 	snprintf(name, sizeof(name), "denier-%u.db", n++);
 	test_denier_conf = gwfixture_conf();
 	test_denier_stats = (struct gwstats){ 0 };
 	fakekern_reset();
-	if (leasedb_open(tmpdir_path(path, name), &test_denier_db) < 0 ||
+	if (leasedb_open(tmpdir_path(test_denier_path, name), &test_denier_db) < 0 ||
 	    granter_new(test_denier_conf, test_denier_db, &test_denier_stats,
 			&test_denier_granter) < 0 ||
 	    wgdev_create("postern0") < 0)
@@ -223,7 +226,9 @@ static void test_denier_kernel_fails(void)
 	test_denier_send("instance i-001");
 	test_denier_turn();
 	fakekern_fail(-ENODEV);
+	capture_begin();
 	test_denier_turn();
+	CU_ASSERT_PTR_NOT_NULL(strstr(capture_end(), "cannot cut off who is denied: No such dev"));
 	fakekern_fail(0);
 	CU_ASSERT_EQUAL(gwstats_of(&test_denier_stats, PST_GATEWAY_KERNEL), 1);
 	CU_ASSERT_EQUAL(test_denier_stats.cut, 0);
@@ -240,6 +245,73 @@ static void test_denier_kernel_fails(void)
 	denier_free(NULL);
 }
 
+/* Takes @text as the list, and sweeps once. Gives what was said. */
+static const char *test_denier_hear(const char *text)
+{
+	test_denier_send(text);
+	capture_begin();
+	test_denier_turn();
+	test_denier_turn();
+	return capture_end();
+}
+
+/* People hear of a list with entries and of its end, and how many tunnels one list ended. */
+static void test_denier_tells(void)
+{
+	const char *log;
+
+	test_denier_fill(3);
+	CU_ASSERT_STRING_EQUAL(test_denier_hear("# nobody"), "");
+	log = test_denier_hear("instance i-001\ninstance i-002");
+	CU_ASSERT_PTR_NOT_NULL(strstr(log, "deny-list: 2 entries are in force\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(log, ": 2 tunnels are cut off"));
+	log = test_denier_hear("instance i-000");
+	CU_ASSERT_PTR_NOT_NULL(strstr(log, ": 1 tunnels are cut off"));
+	log = test_denier_hear("");
+	CU_ASSERT_PTR_NOT_NULL(strstr(log, "deny-list: 0 entries are in force\n"));
+	CU_ASSERT_PTR_NULL(strstr(log, "cut off"));
+	CU_ASSERT_STRING_EQUAL(test_denier_hear(""), "");
+}
+
+/* Does something to the store that no program of ours does. */
+static void test_denier_damage(const char *sql)
+{
+	sqlite3 *db = NULL;
+
+	CU_ASSERT_EQUAL(sqlite3_open(test_denier_path, &db), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* What cannot be taken out of the store does not make the next step wait. */
+static void test_denier_store_fails(void)
+{
+	test_denier_fill(GRANTER_EXPIRE_MAX + 1);
+	test_denier_damage("CREATE TRIGGER never BEFORE DELETE ON lease "
+			   "BEGIN SELECT RAISE(ABORT, 'never'); END");
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(test_denier_hear("principal " GWFIXTURE_TENANT), "stay in the store"));
+	CU_ASSERT_EQUAL(gwstats_of(&test_denier_stats, PST_STORE_FAILED), 1);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 1);
+	test_denier_turn();
+	CU_ASSERT_EQUAL(gwstats_of(&test_denier_stats, PST_STORE_FAILED), 2);
+	CU_ASSERT_EQUAL(gwstats_of(&test_denier_stats, PST_GATEWAY_KERNEL), 0);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 0);
+}
+
+/* A store that cannot be read is read again, but not at once. */
+static void test_denier_store_unread(void)
+{
+	test_denier_fill(2);
+	test_denier_damage("UPDATE lease SET serial = hex(zeroblob(1000))");
+	CU_ASSERT_PTR_NOT_NULL(strstr(test_denier_hear("instance i-001"), "is not known; tried"));
+	CU_ASSERT_EQUAL(gwstats_of(&test_denier_stats, PST_STORE_FAILED), 1);
+	test_denier_turn();
+	CU_ASSERT_EQUAL(gwstats_of(&test_denier_stats, PST_STORE_FAILED), 1);
+	CU_ASSERT_EQUAL(fakekern_n_peers(), 2);
+	CU_ASSERT_EQUAL(event_base_get_num_events(test_denier_base, EVENT_BASE_COUNT_ADDED), 1);
+}
+
 static const struct tap_test test_denier_tests[] = {
 	{ "a list comes", test_denier_takes },
 	{ "a list is read when its probe has ended", test_denier_takes_at_the_end },
@@ -247,6 +319,9 @@ static const struct tap_test test_denier_tests[] = {
 	{ "another probe", test_denier_another_probe },
 	{ "a sweep gives the loop back", test_denier_sweeps_in_turns },
 	{ "the kernel fails", test_denier_kernel_fails },
+	{ "what is told", test_denier_tells },
+	{ "the store fails", test_denier_store_fails },
+	{ "the store cannot be read", test_denier_store_unread },
 	{ 0 },
 };
 
