@@ -26,7 +26,7 @@ struct certagent {
 	struct certlife life;
 	struct certtell tell;
 	struct certsock sock;
-	int signal_fd, timer_fd, clock_fd;
+	int signal_fd, timer_fd, clock_fd, watchdog_fd;
 	bool is_news; /* a step ended and was not told yet */
 	bool stops;
 };
@@ -100,6 +100,7 @@ static int certagent_turn(struct certagent *a)
 		{ .fd = a->clock_fd, .events = POLLIN },
 		{ .fd = a->sock.fd, .events = POLLIN },
 		{ .fd = a->life.worker.fd, .events = POLLIN },
+		{ .fd = a->watchdog_fd, .events = POLLIN },
 	};
 	uint64_t n;
 
@@ -113,6 +114,8 @@ static int certagent_turn(struct certagent *a)
 		certagent_on_clock(a);
 	if (fds[3].revents)
 		certsock_serve(&a->sock, certagent_on_ask, a);
+	if (fds[5].revents)
+		(void)notify_alive(a->watchdog_fd);
 	return 0;
 }
 
@@ -195,7 +198,7 @@ int certagent_open(const struct certconf *conf, const struct certagent_paths *pa
 		return -ENOMEM;
 	a->paths = paths;
 	a->tell.run_dir = paths->run_dir;
-	a->signal_fd = a->timer_fd = a->clock_fd = a->sock.fd = -1;
+	a->signal_fd = a->timer_fd = a->clock_fd = a->watchdog_fd = a->sock.fd = -1;
 	certlife_init(&a->life, conf, paths->state_dir);
 	r = certagent_open_signals(a);
 	if (r < 0)
@@ -206,6 +209,7 @@ int certagent_open(const struct certconf *conf, const struct certagent_paths *pa
 		r = certagent_open_socket(a);
 	if (r < 0)
 		return r;
+	a->watchdog_fd = notify_open_watchdog();
 	*ret = steal_ptr(a);
 	return 0;
 }
@@ -219,5 +223,6 @@ void certagent_close(struct certagent *a)
 	closep(&a->signal_fd);
 	closep(&a->timer_fd);
 	closep(&a->clock_fd);
+	closep(&a->watchdog_fd);
 	free(a);
 }

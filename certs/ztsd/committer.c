@@ -9,9 +9,15 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include "common/clk.h"
+
 /* How long a batch is left open while there is a crowd: a host does not notice, and each sync that
  * is saved is CPU time for signatures, also where the disk itself is fast. */
 #define COMMITTER_GATHER_NS 10000000
+
+/* How long results are handed to the loop in one go: where a slow token signs, a whole batch would
+ * keep all others, and the manager's watchdog, from their turn. */
+#define COMMITTER_TURN_NS (100 * CLK_NS_PER_MS)
 
 /* Jobs in the order they came. */
 struct committer_queue {
@@ -143,26 +149,30 @@ static void *committer_main(void *arg)
 	return NULL;
 }
 
-static void committer_deliver(struct committer *c)
+/* Gives whether there was one. */
+static bool committer_deliver(struct committer *c)
 {
 	struct committer_job *job;
 
-	for (;;) {
-		pthread_mutex_lock(&c->lock);
-		job = committer_pop(&c->finished);
-		pthread_mutex_unlock(&c->lock);
-		if (!job)
-			return;
+	pthread_mutex_lock(&c->lock);
+	job = committer_pop(&c->finished);
+	pthread_mutex_unlock(&c->lock);
+	if (job)
 		job->done(job, job->result);
-	}
+	return job != NULL;
 }
 
 static void committer_on_finished(evutil_socket_t fd, short what, void *arg)
 {
+	uint64_t until_ns = clk_now_ns() + COMMITTER_TURN_NS;
 	eventfd_t n;
 
 	(void)eventfd_read(fd, &n);
-	committer_deliver(arg);
+	while (committer_deliver(arg))
+		if (clk_now_ns() >= until_ns) {
+			(void)eventfd_write(fd, 1); /* the rest comes with the next turn */
+			return;
+		}
 }
 
 static int committer_start(struct committer *c)
@@ -248,7 +258,8 @@ void committer_close(struct committer *c)
 	pthread_mutex_unlock(&c->lock);
 	if (c->has_thread)
 		pthread_join(c->thread, NULL);
-	committer_deliver(c);
+	while (committer_deliver(c))
+		;
 	if (c->on_finished)
 		event_free(c->on_finished);
 	closep(&c->event_fd);

@@ -40,7 +40,8 @@ struct issuer {
 	struct issuance_env env;
 	struct ztsstats stats, written;
 	struct event *on_signal[3];
-	struct event *on_stats, *on_deny, *on_drain;
+	struct event *on_stats, *on_deny, *on_drain, *on_watchdog;
+	int watchdog_fd;
 	uint64_t drain_until_ns;
 	char stats_path[FILES_PATH_MAX];
 	bool cannot_count; /* told once */
@@ -260,6 +261,21 @@ static int issuer_make_events(struct issuer *s)
 	return s->on_stats && s->on_deny && s->on_drain ? 0 : -ENOMEM;
 }
 
+static void issuer_on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	(void)notify_alive(fd);
+}
+
+static int issuer_start_watchdog(struct issuer *s)
+{
+	s->watchdog_fd = notify_open_watchdog();
+	if (s->watchdog_fd < 0)
+		return 0;
+	s->on_watchdog = event_new(s->base, s->watchdog_fd, EV_READ | EV_PERSIST,
+				   issuer_on_watchdog, NULL);
+	return s->on_watchdog && event_add(s->on_watchdog, NULL) == 0 ? 0 : -ENOMEM;
+}
+
 static int issuer_open_tls(struct issuer *s)
 {
 	struct tlsserver_files files = { .cert = s->conf->cert,
@@ -361,6 +377,7 @@ int issuer_open(const struct ztsdconf *conf, int listen_fd, struct issuer **ret)
 		return -ENOMEM;
 	s->conf = conf;
 	s->listen_fd = listen_fd;
+	s->watchdog_fd = -1;
 	s->base = issuer_make_base();
 	r = s->base ? issuer_open_signer(s) : -ENOMEM;
 	if (r == 0)
@@ -415,6 +432,8 @@ static int issuer_start(struct issuer *s, const char *state_dir, const char *run
 
 	if (r == 0)
 		r = issuer_make_events(s);
+	if (r == 0)
+		r = issuer_start_watchdog(s);
 	snprintf(s->stats_path, sizeof(s->stats_path), "%s/ztsd.prom", run_dir);
 	if (r == 0)
 		r = issuer_open_store(s, state_dir);
@@ -443,10 +462,15 @@ int issuer_run(struct issuer *s, const char *state_dir, const char *run_dir)
 	return 0;
 }
 
-static void issuer_free_event(struct event *ev)
+static void issuer_free_events(struct issuer *s)
 {
-	if (ev)
-		event_free(ev);
+	struct event *const events[] = { s->on_signal[0], s->on_signal[1], s->on_signal[2],
+					 s->on_stats,     s->on_deny,      s->on_drain,
+					 s->on_watchdog };
+
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		if (events[i])
+			event_free(events[i]);
 }
 
 /* First what answers those who wait, then what they wait at. */
@@ -461,15 +485,10 @@ static void issuer_close_serve(struct issuer *s)
 
 void issuer_close(struct issuer *s)
 {
-	struct event *const events[] = { s ? s->on_signal[0] : NULL, s ? s->on_signal[1] : NULL,
-					 s ? s->on_signal[2] : NULL, s ? s->on_stats : NULL,
-					 s ? s->on_deny : NULL,      s ? s->on_drain : NULL };
-
 	if (!s)
 		return;
 	issuer_close_serve(s);
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
-		issuer_free_event(events[i]);
+	issuer_free_events(s);
 	if (s->base) {
 		(void)event_base_loop(s->base, EVLOOP_NONBLOCK); /* connections that were ended */
 		event_base_free(s->base);
@@ -477,6 +496,7 @@ void issuer_close(struct issuer *s)
 	SSL_CTX_free(s->tls);
 	signer_free(s->signer);
 	denylist_free(s->deny);
+	closep(&s->watchdog_fd);
 	free(s);
 }
 

@@ -13,14 +13,15 @@
 
 #include "common/clk.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "netpolicy/apply/applylock.h"
 #include "netpolicy/daemon/orders.h"
 #include "netpolicy/daemon/uplinkwatch.h"
 
 #define WARDEN_COMMITS 64 /* read in one go: a flood of them must not keep the clock from us */
-#define WARDEN_FDS (4 + CTLSOCK_POLL_MAX)
+enum { WARDEN_SIGNALS, WARDEN_TIMER, WARDEN_DRIFT, WARDEN_LINKS, WARDEN_WATCHDOG, WARDEN_CTL };
 
-enum { WARDEN_SIGNALS, WARDEN_TIMER, WARDEN_DRIFT, WARDEN_LINKS, WARDEN_CTL };
+#define WARDEN_FDS (WARDEN_CTL + CTLSOCK_POLL_MAX)
 
 static int warden_open_signals(int *ret)
 {
@@ -212,9 +213,12 @@ int warden_open(struct warden *k, const struct warden_options *options)
 {
 	int r;
 
-	*k = (struct warden){
-		.options = *options, .links = -1, .signals = -1, .timer = -1, .ctl.fd = -1
-	};
+	*k = (struct warden){ .options = *options,
+			      .links = -1,
+			      .signals = -1,
+			      .timer = -1,
+			      .watchdog = -1,
+			      .ctl.fd = -1 };
 	k->watch.fd = -1;
 	k->started_s = clk_now_wall();
 	k->look_ns = clk_now_ns() + WARDEN_LOOK_S * CLK_NS_PER_S;
@@ -227,6 +231,7 @@ int warden_open(struct warden *k, const struct warden_options *options)
 		r = warden_open_grants(k);
 	if (r < 0)
 		return r;
+	k->watchdog = notify_open_watchdog();
 	r = warden_begin(k);
 	malloc_trim(0);
 	return r;
@@ -491,6 +496,8 @@ static void warden_serve(struct warden *k, struct pollfd *fds, size_t n)
 		warden_read_commits(k);
 	if (fds[WARDEN_LINKS].revents)
 		warden_read_links(k);
+	if (fds[WARDEN_WATCHDOG].revents)
+		(void)notify_alive(k->watchdog);
 	/* Before anybody is answered: a repair that is due is due now. */
 	warden_tick(k);
 	ctlsock_serve(&k->ctl, fds + WARDEN_CTL, n - WARDEN_CTL, orders_answer, k);
@@ -504,6 +511,7 @@ int warden_run(struct warden *k)
 			[WARDEN_TIMER] = { .fd = k->timer, .events = POLLIN },
 			[WARDEN_DRIFT] = { .fd = k->watch.fd, .events = POLLIN },
 			[WARDEN_LINKS] = { .fd = k->links, .events = POLLIN },
+			[WARDEN_WATCHDOG] = { .fd = k->watchdog, .events = POLLIN },
 		};
 		size_t n = WARDEN_CTL + ctlsock_poll(&k->ctl, fds + WARDEN_CTL);
 
@@ -522,6 +530,7 @@ void warden_close(struct warden *k)
 	closep(&k->links);
 	closep(&k->signals);
 	closep(&k->timer);
+	closep(&k->watchdog);
 	grantor_close(&k->grantor);
 	enforcer_close(&k->enforcer);
 }

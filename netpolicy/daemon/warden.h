@@ -37,7 +37,7 @@ struct warden {
 	struct enforcer enforcer;
 	struct grantor grantor;
 	struct drift_watch watch;
-	int links, signals, timer; /* descriptors */
+	int links, signals, timer, watchdog; /* descriptors */
 	struct ctlsock ctl;
 	struct fightpace pace;
 	struct driftlog log;

@@ -39,3 +39,38 @@ until_ok()
 		read -rt 0.05 <> <(:) || true
 	done
 }
+
+# manager: plays the service manager for what is started from now on. What it is told stands in $dir/told, one line
+# for each message. Who wants signs of life sets WATCHDOG_USEC.
+manager()
+{
+	export NOTIFY_SOCKET=$dir/notify
+	python3 -c 'import os, socket, sys
+os.umask(0)
+manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+manager.bind(sys.argv[1])
+while True:
+	print(manager.recv(4096).decode().replace("\n", " "), flush=True)' "$NOTIFY_SOCKET" >>"$dir/told" &
+	until_ok "the manager listens" test -S "$NOTIFY_SOCKET"
+}
+
+beats()
+{
+	grep -cx 'WATCHDOG=1' "$dir/told" || true
+}
+
+# alive: two more signs of life came since it was asked last; one may have been on its way.
+beats_seen=0
+alive()
+{
+	[ "$(beats)" -ge $((beats_seen + 2)) ] || return 1
+	beats_seen=$(beats)
+}
+
+# silent: for 2 s no sign of life comes. True also of one that is too slow for a time, so it cannot fail for that.
+silent()
+{
+	beats_seen=$(beats)
+	read -rt 2 <> <(:) || true
+	[ "$(beats)" = "$beats_seen" ]
+}

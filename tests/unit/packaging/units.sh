@@ -51,6 +51,7 @@ has netpolicy-links-down StandardOutput journal+console
 has netpolicyd Type notify
 has netpolicyd After netpolicy-boot.service
 has netpolicyd Restart always
+has netpolicyd WatchdogSec 60s
 has netpolicyd CapabilityBoundingSet CAP_NET_ADMIN
 has netpolicyd NoNewPrivileges yes
 has netpolicyd RestrictAddressFamilies AF_NETLINK AF_UNIX
@@ -64,6 +65,7 @@ has certd Conflicts shutdown.target
 has certd Before shutdown.target tunneld.service gatewayd.service
 has certd TimeoutStartSec infinity
 has certd Restart always
+has certd WatchdogSec 60s
 has certd RestartPreventExitStatus 2 64
 has certd NoNewPrivileges yes
 has certd ProtectSystem strict
@@ -74,12 +76,22 @@ has certd WantedBy multi-user.target
 has ztsd Type notify
 has ztsd After netpolicy-boot.service network-online.target
 has ztsd Restart always
+has ztsd WatchdogSec 60s
 has ztsd RestartPreventExitStatus 2 64
 has ztsd NoNewPrivileges yes
 has ztsd ProtectSystem strict
 has ztsd StateDirectory postern-ztsd
 has ztsd RuntimeDirectoryPreserve yes
 has ztsd WantedBy multi-user.target
+
+# A watchdog ends who does not know of it: only units whose programs give signs of life have one.
+for unit in "$units"/*.in; do
+	grep '^WatchdogSec=' "$unit" >/dev/null || continue
+	program=$(sed -n 's|^ExecStart=@sbindir@/||p' "$unit")
+	program=$(find "$build/certs" "$build/netpolicy" -type f -name "$program")
+	[ -n "$program" ] && [ "$(grep -c 'WATCHDOG=1' "$program")" -gt 0 ]
+	report $? "${unit##*/}: its program gives signs of life"
+done
 
 # Nothing of what could be more than they need: what is listed is all.
 caps_are() # caps_are UNIT CAP...

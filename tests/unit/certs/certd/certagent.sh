@@ -288,6 +288,23 @@ mv "$dir/libexec.away" "$dir/libexec"
 until_ok "ready" ready
 stop TERM
 
+begin "signs of life, also while the first certificate is waited for"
+manager
+plan register hang
+WATCHDOG_USEC=200000 start
+until_ok "a worker hangs" test -s "$dir/fake/log"
+until_ok "signs of life" alive
+until_ok "more of them" alive
+! grep -F 'READY=1' "$dir/told" >/dev/null || fail "ready without a certificate"
+stop TERM
+until_ok "the end is told" grep -qx 'STOPPING=1' "$dir/told"
+: >"$dir/told"
+WATCHDOG_USEC=soon start
+until_ok "nonsense is told" logged "WATCHDOG_USEC or WATCHDOG_PID: Invalid argument; no sign of life is given"
+stop TERM
+[ "$(beats)" = 0 ] || fail "signs of life for nobody"
+unset NOTIFY_SOCKET
+
 begin "short lives"
 echo "0 4" >"$dir/fake/life"
 start

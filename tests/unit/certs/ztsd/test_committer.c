@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "certs/ztsd/committer.h"
+#include "common/clk.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 
@@ -142,6 +144,33 @@ static void test_committer_groups(void)
 	ztsdb_close(db);
 }
 
+/* As a token that takes its time to sign: longer than any turn of the loop. */
+static void test_committer_slowly(struct committer_job *job, int result)
+{
+	uint64_t until_ns = clk_now_ns() + CLK_NS_PER_S / 5;
+
+	while (clk_now_ns() < until_ns)
+		;
+	test_committer_done(job, result);
+}
+
+/* One job that takes long gets a turn of the loop, not the whole batch. */
+static void test_committer_takes_turns(void)
+{
+	enum { N = 3 };
+
+	for (unsigned int i = 0; i < N; i++) {
+		test_committer_submit(i, NULL, "aa");
+		test_committer_jobs[i].job.done = test_committer_slowly;
+	}
+	while (committer_read_stats(test_committer).jobs < N)
+		sched_yield();
+	for (unsigned int i = 1; test_committer_waiting; i++) {
+		CU_ASSERT_EQUAL(event_base_loop(test_committer_base, EVLOOP_ONCE), 0);
+		CU_ASSERT_EQUAL(test_committer_waiting, N - i);
+	}
+}
+
 /* What waits when the program ends is written and handed back, not lost. */
 static void test_committer_closes(void)
 {
@@ -195,6 +224,7 @@ static void test_committer_refuses(void)
 static const struct tap_test test_committer_tests[] = {
 	{ "each job gets its own result", test_committer_results },
 	{ "many jobs share a transaction", test_committer_groups },
+	{ "slow ones take turns", test_committer_takes_turns },
 	{ "the end writes what waits", test_committer_closes },
 	{ "a full disk", test_committer_full_disk },
 	{ "no store", test_committer_refuses },

@@ -3,7 +3,7 @@
 #
 # token.sh ZTSD ZTSCTL ISSUELOAD: the CA's key in a real token: PKCS#11 by SoftHSM and pkcs11-provider (Debian 13),
 # or a TPM 2.0 by swtpm and tpm2-openssl (Debian 12); both where both are. 'ztsd init' for a key that is there,
-# registrations from several sides, wrong PINs and keys, and a token that goes away and comes back.
+# registrations from several sides, wrong PINs and keys, a token that hangs, and one that goes away and comes back.
 # Address Sanitizer ends a program that loads a module as pkcs11-provider does (RTLD_DEEPBIND): there the lab's
 # scenario issuer-signs-with-a-token, which runs this with programs as they are delivered, is the one that tries it.
 
@@ -236,7 +236,7 @@ try()
 	configure "$right" "$kind" "$dir/pin"
 	"$ztsd" --config "$dir/ztsd.conf" --check >"$dir/said" || fail "the key cannot be used"
 	grep -F "the CA's key signs" "$dir/said" >/dev/null || fail "--check does not say that it signed"
-	start
+	WATCHDOG_USEC=400000 start
 	"$ztsctl" --config "$dir/ztsd.conf" --state-dir "$dir/state" domain add dom.a --service svc \
 		--provider prov.tok >"$dir/said"
 	[ -e "$dir/host.key" ] || openssl ecparam -name prime256v1 -genkey -noout -out "$dir/host.key"
@@ -257,6 +257,17 @@ try()
 	wait $load_b || fail "registrations from the other side"
 	[ "$(cat "$dir/a" "$dir/b" | wc -l)" = 50 ] || fail "not all were given a certificate"
 	until_ok "the key is said to be usable" counter ca_key_usable 1
+
+	# one that hangs holds the loop, and the manager hears it
+	until_ok "ztsd gives signs of life" alive
+	kill -STOP -- "${others[0]}"
+	refresh two &
+	load_a=$!
+	until_ok "no more signs of life" silent
+	kill -CONT -- "${others[0]}"
+	wait $load_a || fail "the request that waited for the token"
+	until_ok "signs of life again" alive
+	until_ok "ztsd goes on" served two
 
 	"${kind}_leave"
 	refresh two
@@ -279,6 +290,7 @@ try()
 	! grep -F 123456 "$dir/log" >/dev/null || fail "a PIN is in the log"
 }
 
+manager
 for kind in "${kinds[@]}"; do
 	echo "# $kind"
 	try "$kind"

@@ -2,10 +2,13 @@
 /* netpolicyd as it is, over a real kernel, with real nft as the stranger. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +17,7 @@
 #include "netpolicy/apply/applylock.h"
 #include "netpolicy/daemon/warden.h"
 #include "tests/support/tap.h"
+#include "tests/support/tmpdir.h"
 #include "tests/unit/netpolicy/daemon/lawfixture.h"
 #include "tests/unit/tunneld/kern/netns.h"
 
@@ -118,6 +122,33 @@ static void test_warden_repairs(void)
 	CU_ASSERT_EQUAL(lawfixture_status(&test_f)->n_repairs, n);
 	netns_expect("nft list tables | grep -c 'inet other'", "1");
 	test_end();
+}
+
+/* The loop, which nothing disturbs here, tells the service manager that it goes round. */
+static void test_warden_gives_signs_of_life(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	_cleanup_(closep) int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct pollfd p = { .fd = manager, .events = POLLIN };
+	char path[PATH_MAX], said[256] = "";
+	unsigned int n = 0;
+
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", tmpdir_path(path, "manager"));
+	CU_ASSERT_EQUAL(bind(manager, (struct sockaddr *)&to, sizeof(to)), 0);
+	setenv("NOTIFY_SOCKET", to.sun_path, 1);
+	setenv("WATCHDOG_USEC", "100000", 1);
+	if (test_ready("--no-owner")) {
+		while (n < 3 && poll(&p, 1, 60000) == 1) {
+			ssize_t len = recv(manager, said, sizeof(said) - 1, 0);
+
+			said[len < 0 ? 0 : len] = '\0';
+			n += !strcmp(said, "WATCHDOG=1");
+		}
+		CU_ASSERT_EQUAL(n, 3);
+		test_end();
+	}
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
 }
 
 /* The same again and again is one row; against a fighter the pace is slower, never none. */
@@ -416,6 +447,7 @@ static void test_warden_options(void)
 
 static const struct tap_test test_warden_tests[] = {
 	{ "what a stranger changed is repaired and told", test_warden_repairs },
+	{ "signs of life", test_warden_gives_signs_of_life },
 	{ "against a fighter", test_warden_fights },
 	{ "events are lost", test_warden_overrun },
 	{ "the tables are owned", test_warden_owns },
