@@ -27,28 +27,13 @@ static uint64_t certmemo_fingerprint(const struct certconf *c)
 	return h;
 }
 
-static int certmemo_read_boot_id(char ret[static CERTSTATE_BOOT_ID])
-{
-	_cleanup_(files_freep) uint8_t *text = NULL;
-	size_t len;
-	int r = files_read("/proc/sys/kernel/random/boot_id", 64, &text, &len);
-
-	if (r < 0)
-		return r;
-	if (len < CERTSTATE_BOOT_ID - 1)
-		return -EBADMSG;
-	memcpy(ret, text, CERTSTATE_BOOT_ID - 1);
-	ret[CERTSTATE_BOOT_ID - 1] = '\0';
-	return 0;
-}
-
 int certmemo_open(struct certmemo *m, const char *dir, const struct certconf *conf)
 {
 	char path[FILES_PATH_MAX];
 	int r;
 
 	*m = (struct certmemo){ .dir = dir, .conf = certmemo_fingerprint(conf) };
-	r = certmemo_read_boot_id(m->boot_id);
+	r = bootid_read(m->boot_id);
 	if (r < 0) {
 		log_error("cannot find out which boot this is: %s", strerror(-r));
 		return r;

@@ -11,11 +11,12 @@
 #include "certs/certd/certstate.h"
 #include "certs/fetchjob.h"
 #include "common/attr.h"
+#include "common/bootid.h"
 
 struct certmemo {
 	const char *dir; /* borrowed */
 	struct certstate state;
-	char boot_id[CERTSTATE_BOOT_ID]; /* of this boot */
+	char boot_id[BOOTID_MAX]; /* of this boot */
 	uint64_t conf;    /* fingerprint of the settings that decide who the host is */
 	bool cannot_save; /* told once */
 };

@@ -11,13 +11,13 @@
 #include "certs/certd/schedule.h"
 #include "certs/fetchjob.h"
 #include "common/attr.h"
+#include "common/bootid.h"
 
 #define CERTSTATE_NAME "certd.state" /* in the state directory, mode 0600 */
 #define CERTSTATE_BYTES_MAX 4096
-#define CERTSTATE_BOOT_ID 37 /* bytes with NUL of a boot id */
 
 struct certstate {
-	char boot_id[CERTSTATE_BOOT_ID];
+	char boot_id[BOOTID_MAX];
 	uint64_t conf;             /* fingerprint of the settings that decide who the host is */
 	struct fetchjob_self self; /* principal "" = never identified */
 	char serial[FETCHJOB_SERIAL_MAX]; /* of the pair that came at @since_wall */

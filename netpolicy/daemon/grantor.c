@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bootid.h"
 #include "common/clk.h"
-
-#define GRANTOR_BOOT_ID "/proc/sys/kernel/random/boot_id"
 
 static struct grantbook_clock grantor_clock(const struct grantor *g)
 {
@@ -18,7 +17,7 @@ static struct grantbook_clock grantor_clock(const struct grantor *g)
 	return now;
 }
 
-static int grantor_hex(uint8_t c)
+static int grantor_hex(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
@@ -26,11 +25,11 @@ static int grantor_hex(uint8_t c)
 /* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" as bytes. */
 static int grantor_read_boot_id(uint8_t ret[static GRANTBOOK_BOOT_ID])
 {
-	_cleanup_(files_freep) uint8_t *text = NULL;
-	size_t len, n = 0;
-	int r = files_read(GRANTOR_BOOT_ID, 64, &text, &len);
+	char text[BOOTID_MAX];
+	size_t n = 0;
+	int r = bootid_read(text);
 
-	for (size_t i = 0; r == 0 && i < len && n < 2 * GRANTBOOK_BOOT_ID; i++) {
+	for (size_t i = 0; r == 0 && text[i] && n < 2 * GRANTBOOK_BOOT_ID; i++) {
 		int digit = grantor_hex(text[i]);
 
 		if (digit < 0)
@@ -57,8 +56,7 @@ static int grantor_set_aside(struct grantor *g)
 
 	grantbook_release(&g->book);
 	snprintf(bad, sizeof(bad), "%s.bad", g->path);
-	if (rename(g->path, bad) < 0)
-		return GRANTOR_E_DAMAGED; /* the next grant writes over it */
+	(void)rename(g->path, bad); /* else the next grant writes over it */
 	return GRANTOR_E_DAMAGED;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bootid.h"
 #include "common/clk.h"
 #include "common/files.h"
 #include "common/log.h"
@@ -538,20 +539,6 @@ static void agent_load_leases(struct agent *a)
 	free(f);
 }
 
-static int agent_read_boot_id(struct exreq *req)
-{
-	_cleanup_(files_freep) uint8_t *text = NULL;
-	size_t len;
-	int r = files_read("/proc/sys/kernel/random/boot_id", 64, &text, &len);
-
-	if (r < 0)
-		return r;
-	if (len < EXREQ_BOOT_ID - 1)
-		return -EBADMSG;
-	memcpy(req->boot_id, text, EXREQ_BOOT_ID - 1);
-	return 0;
-}
-
 static int agent_fill_request(struct agent *a)
 {
 	struct exreq *req = &a->request;
@@ -565,7 +552,7 @@ static int agent_fill_request(struct agent *a)
 		if (*p < 0x21 || *p > 0x7e)
 			*p = '?';
 	snprintf(req->software, sizeof(req->software), "postern/%s", POSTERN_VERSION);
-	return agent_read_boot_id(req);
+	return bootid_read(req->boot_id);
 }
 
 static void agent_make_servers(struct agent *a)

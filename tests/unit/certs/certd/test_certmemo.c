@@ -22,7 +22,7 @@ static void test_certmemo_open(void)
 	capture_begin();
 	CU_ASSERT_EQUAL(certmemo_open(&test_certmemo_it, tmpdir_get(), &test_certmemo_conf), 0);
 	CU_ASSERT_STRING_EQUAL(capture_end(), "");
-	CU_ASSERT_EQUAL(strlen(test_certmemo_it.boot_id), CERTSTATE_BOOT_ID - 1);
+	CU_ASSERT_EQUAL(strlen(test_certmemo_it.boot_id), BOOTID_MAX - 1);
 }
 
 static void test_certmemo_setup(void)
