@@ -96,17 +96,6 @@ static uint8_t fetchjob_get_small(struct wire *w, uint8_t max)
 	return 0;
 }
 
-/* Takes a string of printable ASCII: it ends in log lines. */
-static void fetchjob_get_text(struct wire *w, char *ret, size_t cap)
-{
-	wire_get_str(w, ret, cap);
-	for (const char *p = ret; *p; p++)
-		if (*p < 0x20 || *p > 0x7e)
-			wire_fail(w);
-	if (w->failed)
-		ret[0] = '\0';
-}
-
 static void fetchjob_put_endpoint(struct wire *w, const struct ip6_endpoint *e)
 {
 	wire_put_bytes(w, e->addr.s6_addr, 16);
@@ -350,7 +339,7 @@ int fetchjob_decode_result(const struct chan_msg *msg, struct fetchjob_result *r
 	if (msg->op->type != FETCHJOB_RESULT)
 		return -EBADMSG;
 	result.code = (enum pst)wire_get_u16(&w);
-	fetchjob_get_text(&w, result.detail, sizeof(result.detail));
+	wire_get_ascii(&w, result.detail, sizeof(result.detail));
 	result.http_status = wire_get_u32(&w);
 	result.retry_after_s = wire_get_u32(&w);
 	result.total_ms = wire_get_u32(&w);

@@ -157,6 +157,16 @@ void wire_get_str(struct wire *w, char *ret, size_t cap)
 	ret[len] = '\0';
 }
 
+void wire_get_ascii(struct wire *w, char *ret, size_t cap)
+{
+	wire_get_str(w, ret, cap);
+	for (const char *p = ret; *p; p++)
+		if (*p < 0x20 || *p > 0x7e)
+			wire_fail(w);
+	if (w->failed)
+		ret[0] = '\0';
+}
+
 int wire_done(const struct wire *w)
 {
 	if (w->failed)

@@ -53,6 +53,8 @@ void wire_get_bytes(struct wire *w, void *ret, size_t len);
 /* Takes a string written by wire_put_str() into @ret (@cap bytes with the NUL).
  * Errors: sticks when it does not fit or holds a NUL or a control character. */
 void wire_get_str(struct wire *w, char *ret, size_t cap);
+/* As wire_get_str(), of printable ASCII only: for what ends in log lines, in JSON, on terminals. */
+void wire_get_ascii(struct wire *w, char *ret, size_t cap);
 
 /* Marks the message as bad: for a caller that found a value out of its range. */
 void wire_fail(struct wire *w);

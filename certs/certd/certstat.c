@@ -64,15 +64,6 @@ int certstat_encode(const struct certstat *in, struct chan_msg *ret)
 	return 0;
 }
 
-/* It goes to terminals and into JSON. */
-static void certstat_get_text(struct wire *w, char *ret, size_t cap)
-{
-	wire_get_str(w, ret, cap);
-	for (const char *p = ret; *p; p++)
-		if (*p < 0x20 || *p > 0x7e)
-			wire_fail(w);
-}
-
 static enum schedule_step certstat_get_step(struct wire *w)
 {
 	enum schedule_step step = (enum schedule_step)wire_get_u8(w);
@@ -85,11 +76,11 @@ static enum schedule_step certstat_get_step(struct wire *w)
 
 static void certstat_get_self(struct wire *w, struct fetchjob_self *ret)
 {
-	certstat_get_text(w, ret->principal, sizeof(ret->principal));
-	certstat_get_text(w, ret->provider, sizeof(ret->provider));
-	certstat_get_text(w, ret->instance_id, sizeof(ret->instance_id));
-	certstat_get_text(w, ret->region, sizeof(ret->region));
-	certstat_get_text(w, ret->account, sizeof(ret->account));
+	wire_get_ascii(w, ret->principal, sizeof(ret->principal));
+	wire_get_ascii(w, ret->provider, sizeof(ret->provider));
+	wire_get_ascii(w, ret->instance_id, sizeof(ret->instance_id));
+	wire_get_ascii(w, ret->region, sizeof(ret->region));
+	wire_get_ascii(w, ret->account, sizeof(ret->account));
 }
 
 int certstat_decode(const struct chan_msg *msg, struct certstat *ret)
@@ -103,9 +94,9 @@ int certstat_decode(const struct chan_msg *msg, struct certstat *ret)
 	s.uptime_s = wire_get_u32(&w);
 	s.ready = wire_get_bool(&w);
 	s.reason_code = (enum pst)wire_get_u16(&w);
-	certstat_get_text(&w, s.reason, sizeof(s.reason));
+	wire_get_ascii(&w, s.reason, sizeof(s.reason));
 	certstat_get_self(&w, &s.self);
-	certstat_get_text(&w, s.serial, sizeof(s.serial));
+	wire_get_ascii(&w, s.serial, sizeof(s.serial));
 	s.not_before = wire_get_u64(&w);
 	s.not_after = wire_get_u64(&w);
 	s.renew = wire_get_u64(&w);
@@ -113,13 +104,13 @@ int certstat_decode(const struct chan_msg *msg, struct certstat *ret)
 	s.last_step = certstat_get_step(&w);
 	s.last_wall = wire_get_u64(&w);
 	s.last_code = (enum pst)wire_get_u16(&w);
-	certstat_get_text(&w, s.last_detail, sizeof(s.last_detail));
+	wire_get_ascii(&w, s.last_detail, sizeof(s.last_detail));
 	s.next_step = certstat_get_step(&w);
 	s.next_wall = wire_get_u64(&w);
 	s.done_wall = wire_get_u64(&w);
 	s.failures = wire_get_u32(&w);
 	s.renew_refused = wire_get_bool(&w);
-	certstat_get_text(&w, s.sia_dir, sizeof(s.sia_dir));
+	wire_get_ascii(&w, s.sia_dir, sizeof(s.sia_dir));
 	if (wire_done(&w) < 0)
 		return -EBADMSG;
 	*ret = s;

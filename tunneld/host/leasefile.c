@@ -43,7 +43,7 @@ static void leasefile_get_entry(struct wire *w, struct leasefile_entry *ret)
 {
 	struct session_lease *lease = &ret->lease;
 
-	offerwire_get_text(w, ret->name, sizeof(ret->name));
+	wire_get_ascii(w, ret->name, sizeof(ret->name));
 	lease->granted_ns = wire_get_u64(w);
 	lease->renew_ns = wire_get_u64(w);
 	lease->expires_ns = wire_get_u64(w);

@@ -137,11 +137,11 @@ int exjob_decode_result(const struct chan_msg *msg, struct exjob_result *ret)
 		return -EBADMSG;
 	result.code = (enum pst)wire_get_u16(&w);
 	result.retry_after_s = wire_get_u32(&w);
-	offerwire_get_text(&w, result.detail, sizeof(result.detail));
+	wire_get_ascii(&w, result.detail, sizeof(result.detail));
 	result.connect_us = wire_get_u32(&w);
 	result.tls_us = wire_get_u32(&w);
 	result.total_us = wire_get_u32(&w);
-	offerwire_get_text(&w, result.group, sizeof(result.group));
+	wire_get_ascii(&w, result.group, sizeof(result.group));
 	if (result.retry_after_s > EXJOB_RETRY_MAX_S)
 		wire_fail(&w);
 	if (result.code == PST_NONE)

@@ -1,16 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tunneld/proto/offerwire.h"
 
-void offerwire_get_text(struct wire *w, char *ret, size_t cap)
-{
-	wire_get_str(w, ret, cap);
-	for (const char *p = ret; *p; p++)
-		if (*p < 0x20 || *p > 0x7e)
-			wire_fail(w);
-	if (w->failed)
-		ret[0] = '\0';
-}
-
 static void offerwire_put_prefix(struct wire *w, const struct ip6_prefix *p)
 {
 	wire_put_bytes(w, p->addr.s6_addr, 16);
@@ -86,9 +76,9 @@ void offerwire_put(struct wire *w, const struct offer *o)
 
 void offerwire_get(struct wire *w, struct offer *ret)
 {
-	offerwire_get_text(w, ret->zone, sizeof(ret->zone));
+	wire_get_ascii(w, ret->zone, sizeof(ret->zone));
 	wire_get_bytes(w, ret->host_addr.s6_addr, 16);
-	offerwire_get_text(w, ret->gateway_name, sizeof(ret->gateway_name));
+	wire_get_ascii(w, ret->gateway_name, sizeof(ret->gateway_name));
 	wire_get_bytes(w, ret->gateway_key.bytes, WGKEY_BYTES);
 	wire_get_bytes(w, ret->gateway_addr.s6_addr, 16);
 	ret->n_endpoints = offerwire_get_count(w, OFFER_ENDPOINTS_MAX);
@@ -104,7 +94,7 @@ void offerwire_get(struct wire *w, struct offer *ret)
 	ret->expires_after_s = wire_get_u32(w);
 	ret->n_gateways = offerwire_get_count(w, OFFER_GATEWAYS_MAX);
 	for (size_t i = 0; i < ret->n_gateways; i++) {
-		offerwire_get_text(w, ret->gateways[i].name, sizeof(ret->gateways[i].name));
-		offerwire_get_text(w, ret->gateways[i].url, sizeof(ret->gateways[i].url));
+		wire_get_ascii(w, ret->gateways[i].name, sizeof(ret->gateways[i].name));
+		wire_get_ascii(w, ret->gateways[i].url, sizeof(ret->gateways[i].url));
 	}
 }

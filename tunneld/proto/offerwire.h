@@ -6,10 +6,6 @@
 #include "common/wire.h"
 #include "tunneld/core/offer.h"
 
-/* Takes a string as wire_get_str() does, of printable ASCII only: it ends in JSON and on
- * terminals. */
-void offerwire_get_text(struct wire *w, char *ret, size_t cap);
-
 /* Appends @o; counts over the limits of offer.h fail. Borrows both. */
 void offerwire_put(struct wire *w, const struct offer *o);
 

@@ -48,11 +48,11 @@ static void status_put_server(struct wire *w, const struct status_server *s)
 
 static void status_get_server(struct wire *w, struct status_server *ret)
 {
-	offerwire_get_text(w, ret->name, sizeof(ret->name));
+	wire_get_ascii(w, ret->name, sizeof(ret->name));
 	ret->state = (enum session_state)wire_get_u8(w);
 	ret->missing = (enum pst)wire_get_u16(w);
 	ret->last_code = (enum pst)wire_get_u16(w);
-	offerwire_get_text(w, ret->detail, sizeof(ret->detail));
+	wire_get_ascii(w, ret->detail, sizeof(ret->detail));
 	ret->leased = wire_get_bool(w);
 	ret->exchanging = wire_get_bool(w);
 	wire_get_bytes(w, ret->gateway_addr.s6_addr, 16);
@@ -67,7 +67,7 @@ static void status_get_server(struct wire *w, struct status_server *ret)
 	ret->tx_bytes = wire_get_u64(w);
 	ret->n_exchanges = wire_get_u32(w);
 	ret->n_failed = wire_get_u32(w);
-	offerwire_get_text(w, ret->group, sizeof(ret->group));
+	wire_get_ascii(w, ret->group, sizeof(ret->group));
 	if (ret->state >= SESSION_STATE_N)
 		wire_fail(w);
 }
@@ -105,8 +105,8 @@ int status_decode(const struct chan_msg *msg, struct status *ret)
 
 	if (msg->op->type != STATUS_TELL)
 		return -EBADMSG;
-	offerwire_get_text(&w, s.zone, sizeof(s.zone));
-	offerwire_get_text(&w, s.interface, sizeof(s.interface));
+	wire_get_ascii(&w, s.zone, sizeof(s.zone));
+	wire_get_ascii(&w, s.interface, sizeof(s.interface));
 	s.now_wall = wire_get_u64(&w);
 	s.uptime_s = wire_get_u32(&w);
 	wire_get_bytes(&w, s.host_addr.s6_addr, 16);

@@ -173,6 +173,40 @@ static void test_str(void)
 	CU_ASSERT_EQUAL(read_str("\4\0\xc3\xbc\xc3\xbc", 6, 16), 0);
 }
 
+/* Reads @bytes, a string of @len bytes, into @cap bytes. */
+static int read_ascii(const char *bytes, size_t len, char *ret, size_t cap)
+{
+	uint8_t message[32];
+	struct wire w = wire_writer(message, sizeof(message));
+
+	wire_put_u16(&w, (uint16_t)len);
+	wire_put_bytes(&w, bytes, len);
+	w = wire_reader(message, w.pos);
+	memset(ret, 'x', cap);
+	wire_get_ascii(&w, ret, cap);
+	return wire_done(&w);
+}
+
+static void test_ascii(void)
+{
+	static const char *const bad[] = {
+		"\x1b[2J", "a\x7f", "\x80", "caf\xc3\xa9", "a\tb", "a\n"
+	};
+	char text[8];
+
+	CU_ASSERT_EQUAL(read_ascii(" a~\"\\%s", 7, text, sizeof(text)), 0);
+	CU_ASSERT_STRING_EQUAL(text, " a~\"\\%s");
+	CU_ASSERT_EQUAL(read_ascii("12345678", 8, text, sizeof(text)), -EBADMSG);
+	CU_ASSERT_STRING_EQUAL(text, "");
+	CU_ASSERT_EQUAL(read_ascii("", 0, text, sizeof(text)), 0);
+	CU_ASSERT_STRING_EQUAL(text, "");
+	CU_ASSERT_EQUAL(read_ascii("a\0b", 3, text, sizeof(text)), -EBADMSG);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		CU_ASSERT_EQUAL(read_ascii(bad[i], strlen(bad[i]), text, sizeof(text)), -EBADMSG);
+		CU_ASSERT_STRING_EQUAL(text, "");
+	}
+}
+
 static void test_str_length_limit(void)
 {
 	for (size_t n = UINT16_MAX - 1; n <= UINT16_MAX + 1; n++) {
@@ -211,6 +245,7 @@ static const struct tap_test tests[] = {
 	{ "an error sticks", test_error_sticks },
 	{ "bool is 0 or 1", test_bool },
 	{ "strings", test_str },
+	{ "printable strings", test_ascii },
 	{ "length of a string", test_str_length_limit },
 	{ "nothing of nothing", test_no_bytes },
 	{ 0 },
