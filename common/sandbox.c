@@ -304,3 +304,16 @@ int sandbox_syscalls(const int *allowed, size_t n_allowed)
 		return -errno;
 	return 0;
 }
+
+int sandbox_enter(const int *allowed, size_t n_allowed)
+{
+	int files, r = sandbox_lock_privileges();
+
+	if (r < 0)
+		return r;
+	files = sandbox_no_files();
+	if (files < 0)
+		return files;
+	r = sandbox_syscalls(allowed, n_allowed);
+	return r < 0 ? r : files;
+}

@@ -53,3 +53,7 @@ int sandbox_no_files(void) _warn_unused_;
  * Errors: 0; -E2BIG over SANDBOX_SYSCALLS_MAX; -EACCES without sandbox_lock_privileges(); -errno.
  * Source: seccomp(2). */
 int sandbox_syscalls(const int *allowed, size_t n_allowed) _warn_unused_;
+
+/* The last three in their order, for a worker that is its final user already. Borrows @allowed.
+ * Errors: 0; SANDBOX_E_ABSENT when it is done but for Landlock; -E2BIG; -errno. */
+int sandbox_enter(const int *allowed, size_t n_allowed) _warn_unused_;

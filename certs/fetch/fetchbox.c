@@ -32,25 +32,11 @@ static const int fetchbox_network[] = {
 	SYS_eventfd2, SYS_pipe2,  SYS_recvmsg,
 };
 
-static int fetchbox_limit_syscalls(bool network)
+int fetchbox_enter(bool network)
 {
 	int all[ARRAY_SIZE(fetchbox_always) + ARRAY_SIZE(fetchbox_network)];
 
 	memcpy(all, fetchbox_always, sizeof(fetchbox_always));
 	memcpy(all + ARRAY_SIZE(fetchbox_always), fetchbox_network, sizeof(fetchbox_network));
-	return sandbox_syscalls(all, network ? ARRAY_SIZE(all) : ARRAY_SIZE(fetchbox_always));
-}
-
-int fetchbox_enter(bool network)
-{
-	int absent = 0;
-	int r = sandbox_lock_privileges();
-
-	if (r == 0)
-		r = sandbox_no_files();
-	if (r == SANDBOX_E_ABSENT)
-		absent = FETCHBOX_E_NO_LANDLOCK;
-	if (r >= 0)
-		r = fetchbox_limit_syscalls(network);
-	return r < 0 ? r : absent;
+	return sandbox_enter(all, network ? ARRAY_SIZE(all) : ARRAY_SIZE(fetchbox_always));
 }

@@ -8,8 +8,6 @@
 
 #include "common/attr.h"
 
-enum { FETCHBOX_E_NO_LANDLOCK = 1 }; /* done, but for what this kernel does not have */
-
 /* Enters it for good, before the first thread. @network: sockets may be made and connected.
- * Errors: 0; FETCHBOX_E_NO_LANDLOCK; -errno, and then the caller ends. */
+ * Errors: as sandbox_enter(). */
 int fetchbox_enter(bool network) _warn_unused_;

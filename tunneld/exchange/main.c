@@ -87,12 +87,10 @@ static int main_enter_sandbox(uid_t uid, gid_t gid)
 	int r = sandbox_drop(uid, gid, 0);
 
 	if (r == 0)
-		r = sandbox_lock_privileges();
-	if (r == 0)
-		r = sandbox_no_files();
+		r = sandbox_enter(main_syscalls, ARRAY_SIZE(main_syscalls));
 	if (r == SANDBOX_E_ABSENT)
 		log_debug("this kernel has no Landlock; seccomp still stops every open");
-	return r < 0 ? r : sandbox_syscalls(main_syscalls, ARRAY_SIZE(main_syscalls));
+	return r < 0 ? r : 0;
 }
 
 static int main_run(uid_t uid, gid_t gid)

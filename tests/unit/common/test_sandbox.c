@@ -517,6 +517,43 @@ static void test_syscalls_limit(void)
 		EXPECT_CHILD(list_of_many, n_listed <= SANDBOX_SYSCALLS_MAX ? 0 : 7);
 }
 
+/* Each of the three layers shows by itself: what the list allows, Landlock still refuses. */
+static int enter_all(void)
+{
+	static const int allowed[] = { SYS_openat, SYS_prctl, SYS_getppid };
+	int r = sandbox_enter(allowed, ARRAY_SIZE(allowed));
+
+	if (r < 0 || syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return 1;
+	if (r == SANDBOX_E_ABSENT)
+		return 77;
+	if (r != 0 || !is_refused(syscall(SYS_openat, AT_FDCWD, there, O_RDONLY)))
+		return 2;
+	syscall(SYS_getpid);
+	return 3;
+}
+
+static int enter_too_many(void)
+{
+	static const int allowed[SANDBOX_SYSCALLS_MAX + 1];
+
+	return sandbox_enter(allowed, ARRAY_SIZE(allowed)) == -E2BIG ? 0 : 1;
+}
+
+static void test_enter(void)
+{
+	int r;
+
+	CU_ASSERT_EQUAL(tmpdir_write("there", "x", 1), 0);
+	tmpdir_path(there, "there");
+	r = in_child(enter_all);
+	if (r == 77)
+		tap_skip("this kernel has no Landlock");
+	else
+		CU_ASSERT_EQUAL(r, SANDBOX_EXIT_SYSCALL);
+	EXPECT_CHILD(enter_too_many, 0);
+}
+
 static int unlocked(void)
 {
 	if (sandbox_drop(OTHER_ID, OTHER_ID, 0) < 0)
@@ -554,6 +591,7 @@ static const struct tap_test tests[] = {
 	{ "families of sockets", test_socket_families },
 	{ "the filter is on", test_seccomp_is_on },
 	{ "system call list limit", test_syscalls_limit },
+	{ "all layers at once", test_enter },
 	{ "nothing works without the lock", test_order },
 	{ 0 },
 };
