@@ -83,6 +83,17 @@ size_t policy_find_net(const struct policy *p, const char *name)
 	return POLICY_NONE;
 }
 
+bool policy_has_link(const struct policy *p, const char *name)
+{
+	for (size_t i = 0; i < p->n_uplinks; i++)
+		if (!strcmp(p->uplinks[i], name))
+			return true;
+	for (size_t i = 0; i < p->n_tunnels; i++)
+		if (!strcmp(p->tunnels[i], name))
+			return true;
+	return false;
+}
+
 int policy_add_net(struct policy *p, const char *name, size_t *ret)
 {
 	int r;

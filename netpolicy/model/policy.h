@@ -188,6 +188,9 @@ int policy_add_net(struct policy *p, const char *name, size_t *ret) _warn_unused
 /* The index of a network, POLICY_NONE when it is not declared. */
 size_t policy_find_net(const struct policy *p, const char *name);
 
+/* Whether an uplink or a tunnel has the name. */
+bool policy_has_link(const struct policy *p, const char *name);
+
 /* The index of a user with that name and number, added when it is new.
  * Errors: 0; -E2BIG over POLICY_USERS_MAX; -ENOMEM. */
 int policy_add_user(struct policy *p, const char *name, uint32_t uid, uint16_t *ret) _warn_unused_;

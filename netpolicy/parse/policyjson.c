@@ -1013,22 +1013,11 @@ static int policyjson_read_say(struct policyjson_in *in, const json_t *o)
 	return r < 0 ? r : policyjson_full(in, policy_add_say(in->p, &say), "");
 }
 
-static bool policyjson_has_link(const struct policy *p, const char *name)
-{
-	for (size_t i = 0; i < p->n_uplinks; i++)
-		if (!strcmp(p->uplinks[i], name))
-			return true;
-	for (size_t i = 0; i < p->n_tunnels; i++)
-		if (!strcmp(p->tunnels[i], name))
-			return true;
-	return false;
-}
-
 static int policyjson_read_uplink(struct policyjson_in *in, const json_t *o)
 {
 	const char *name = json_string_value(o);
 
-	if (!name || !policyline_is_link(name) || policyjson_has_link(in->p, name))
+	if (!name || !policyline_is_link(name) || policy_has_link(in->p, name))
 		return policyjson_fail(in, "", "expected an interface, each once");
 	memcpy(in->p->uplinks[in->p->n_uplinks++], name, strlen(name) + 1);
 	return 0;
@@ -1038,7 +1027,7 @@ static int policyjson_read_tunnel(struct policyjson_in *in, const json_t *o)
 {
 	const char *name = json_string_value(o);
 
-	if (!name || !policyline_is_link(name) || policyjson_has_link(in->p, name))
+	if (!name || !policyline_is_link(name) || policy_has_link(in->p, name))
 		return policyjson_fail(in, "", "expected an interface, each once");
 	memcpy(in->p->tunnels[in->p->n_tunnels++], name, strlen(name) + 1);
 	return 0;

@@ -487,17 +487,6 @@ static int policyline_read_host(struct policyline *l)
 	return r < 0 ? r : policyline_tier(l, &l->policy->tier);
 }
 
-static bool policyline_has_link(const struct policy *p, const char *name)
-{
-	for (size_t i = 0; i < p->n_uplinks; i++)
-		if (!strcmp(p->uplinks[i], name))
-			return true;
-	for (size_t i = 0; i < p->n_tunnels; i++)
-		if (!strcmp(p->tunnels[i], name))
-			return true;
-	return false;
-}
-
 /* The kernel takes more (dev_valid_name()), but names stand in texts of nft, in those of chains
  * too, where a quoted name is an error. */
 bool policyline_is_link(const char *name)
@@ -517,7 +506,7 @@ static int policyline_link_list(struct policyline *l, char list[][IFNAMSIZ], siz
 		if (l->now.token.kind != POLICYSCAN_WORD || !policyline_is_link(l->now.word))
 			return policyline_expected(
 				l, "an interface, at most 15 characters and not lo", NULL);
-		if (policyline_has_link(l->policy, l->now.word))
+		if (policy_has_link(l->policy, l->now.word))
 			return policyline_fail(l, "interface '%s' is named twice", l->now.word);
 		if (*n == max) {
 			policyline_fail(l, "too many interfaces: at most %zu of this kind", max);

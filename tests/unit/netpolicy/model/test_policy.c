@@ -330,7 +330,29 @@ static void test_policy_overlap_random(void)
 	}
 }
 
+static void test_policy_links(void)
+{
+	struct policy *p = policy_new();
+
+	CU_ASSERT_PTR_NOT_NULL(p);
+	if (!p)
+		return;
+	CU_ASSERT_FALSE(policy_has_link(p, "eth0"));
+	p->n_uplinks = 2;
+	snprintf(p->uplinks[0], IFNAMSIZ, "eth0");
+	snprintf(p->uplinks[1], IFNAMSIZ, "eth1");
+	p->n_tunnels = 1;
+	snprintf(p->tunnels[0], IFNAMSIZ, "postern0");
+	snprintf(p->tunnels[1], IFNAMSIZ, "postern1");
+	CU_ASSERT_TRUE(policy_has_link(p, "eth0") && policy_has_link(p, "eth1"));
+	CU_ASSERT_TRUE(policy_has_link(p, "postern0"));
+	CU_ASSERT_FALSE(policy_has_link(p, "postern1"));
+	CU_ASSERT_FALSE(policy_has_link(p, "eth") || policy_has_link(p, "eth01"));
+	policy_free(p);
+}
+
 static const struct tap_test test_policy_tests[] = {
+	{ "links", test_policy_links },
 	{ "merge", test_policy_merge },
 	{ "merging keeps the addresses", test_policy_merge_keeps_addresses },
 	{ "bad prefixes", test_policy_parse_prefix_bad },
