@@ -2,6 +2,7 @@
 #include "common/wire.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct wire wire_writer(void *bytes, size_t cap)
@@ -128,6 +129,23 @@ void wire_get_bytes(struct wire *w, void *ret, size_t len)
 		memcpy(ret, p, len);
 	else if (len)
 		memset(ret, 0, len);
+}
+
+int wire_get_blob(struct wire *w, size_t len, uint8_t **ret)
+{
+	const uint8_t *p = wire_take(w, len);
+	uint8_t *copy;
+
+	if (w->failed)
+		return -EBADMSG;
+	copy = malloc(len + 1);
+	if (!copy)
+		return -ENOMEM;
+	if (len)
+		memcpy(copy, p, len);
+	copy[len] = '\0';
+	*ret = copy;
+	return 0;
 }
 
 static bool wire_is_text(const uint8_t *p, size_t len)

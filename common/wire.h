@@ -56,6 +56,10 @@ void wire_get_str(struct wire *w, char *ret, size_t cap);
 /* As wire_get_str(), of printable ASCII only: for what ends in log lines, in JSON, on terminals. */
 void wire_get_ascii(struct wire *w, char *ret, size_t cap);
 
+/* Takes @len raw bytes into memory of their own, with a NUL behind them. Gives *ret (free() it).
+ * Errors: 0; -EBADMSG when that many are not there, which sticks; -ENOMEM. */
+int wire_get_blob(struct wire *w, size_t len, uint8_t **ret) _warn_unused_;
+
 /* Marks the message as bad: for a caller that found a value out of its range. */
 void wire_fail(struct wire *w);
 

@@ -198,19 +198,6 @@ static int batchfile_get_header(const void *bytes, size_t len, struct batchfile_
 		       0;
 }
 
-/* @len bytes of @w with a NUL behind them. Gives *ret (free() it). */
-static int batchfile_get_blob(struct wire *w, size_t len, uint8_t **ret)
-{
-	if (w->failed || len > w->len - w->pos)
-		return -EBADMSG;
-	*ret = malloc(len + 1u);
-	if (!*ret)
-		return -ENOMEM;
-	wire_get_bytes(w, *ret, len);
-	(*ret)[len] = '\0';
-	return 0;
-}
-
 /* Header and front: @bytes holds at least both. */
 static int batchfile_get_front(const uint8_t *bytes, const struct batchfile_header *h,
 			       struct batchfile *ret)
@@ -224,7 +211,7 @@ static int batchfile_get_front(const uint8_t *bytes, const struct batchfile_head
 	wire_get_str(&w, ret->digest, sizeof(ret->digest));
 	if (w.failed || h->batch_len != w.len - w.pos)
 		return -EBADMSG;
-	r = batchfile_get_blob(&w, h->batch_len, &ret->batch);
+	r = wire_get_blob(&w, h->batch_len, &ret->batch);
 	ret->batch_len = r < 0 ? 0 : h->batch_len;
 	return r;
 }
@@ -277,7 +264,7 @@ static int batchfile_get_rest(const uint8_t *bytes, const struct batchfile_heade
 	if (r == 0)
 		r = wire_done(&dump);
 	if (r == 0 && h->page_len)
-		r = batchfile_get_blob(&page, h->page_len, &text);
+		r = wire_get_blob(&page, h->page_len, &text);
 	ret->page = (char *)text;
 	ret->page_len = text ? h->page_len : 0;
 	return r;

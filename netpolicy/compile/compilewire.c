@@ -48,15 +48,11 @@ static int compilewire_get_blob(struct wire *w, size_t max, uint8_t **ret, size_
 {
 	uint32_t len = wire_get_u32(w);
 
-	if (w->failed || len > w->len - w->pos || len > max)
-		return -EBADMSG;
-	*ret = malloc(len + 1u);
-	if (!*ret)
-		return -ENOMEM;
-	wire_get_bytes(w, *ret, len);
-	(*ret)[len] = '\0';
-	*ret_len = len;
-	return 0;
+	int r = len > max ? -EBADMSG : wire_get_blob(w, len, ret);
+
+	if (r == 0)
+		*ret_len = len;
+	return r;
 }
 
 int compilewire_get_request(const void *bytes, size_t len, struct compilewire_request *ret)

@@ -5,6 +5,7 @@
 
 #include "common/wire.h"
 #include "tests/support/tap.h"
+#include "tests/support/torture.h"
 
 static void test_layout(void)
 {
@@ -223,6 +224,31 @@ static void test_str_length_limit(void)
 	}
 }
 
+static void test_blob(void)
+{
+	struct wire w = wire_reader("abcd", 4);
+	uint8_t *blob = NULL, *none = NULL;
+
+	CU_ASSERT_EQUAL(wire_get_blob(&w, 3, &blob), 0);
+	CU_ASSERT_TRUE(blob && !memcmp(blob, "abc", 4));
+	free(blob);
+	CU_ASSERT_EQUAL(wire_get_blob(&w, 0, &blob), 0);
+	CU_ASSERT_TRUE(blob && *blob == '\0');
+	free(blob);
+	w = wire_reader(NULL, 0);
+	CU_ASSERT_EQUAL(wire_get_blob(&w, 0, &blob), 0);
+	free(blob);
+	w = wire_reader("d", 1);
+	torture_arm(0);
+	CU_ASSERT_EQUAL(wire_get_blob(&w, 1, &none), -ENOMEM);
+	CU_ASSERT_TRUE(torture_disarm());
+	w = wire_reader("abcd", 4);
+	CU_ASSERT_EQUAL(wire_get_blob(&w, 5, &none), -EBADMSG);
+	CU_ASSERT_EQUAL(wire_get_blob(&w, 1, &none), -EBADMSG);
+	CU_ASSERT_PTR_NULL(none);
+	CU_ASSERT_EQUAL(wire_done(&w), -EBADMSG);
+}
+
 static void test_no_bytes(void)
 {
 	struct wire w = wire_reader(NULL, 0);
@@ -247,6 +273,7 @@ static const struct tap_test tests[] = {
 	{ "strings", test_str },
 	{ "printable strings", test_ascii },
 	{ "length of a string", test_str_length_limit },
+	{ "bytes in memory of their own", test_blob },
 	{ "nothing of nothing", test_no_bytes },
 	{ 0 },
 };
