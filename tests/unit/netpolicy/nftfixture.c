@@ -17,6 +17,7 @@
 #include "common/files.h"
 #include "netpolicy/compile/compiler.h"
 #include "tests/support/tap.h"
+#include "tests/unit/netpolicy/nftmessage.h"
 
 const char nftfixture_base[] =
 	"add table inet postern\n"
@@ -131,21 +132,6 @@ void nftfixture_once(size_t n_prefixes, const char *more, struct compilewire_rep
 	free(text);
 }
 
-static struct nlmsghdr *nftfixture_message(void *at, uint16_t type, uint16_t flags, uint32_t seq)
-{
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(at);
-	bool is_frame = type == NFNL_MSG_BATCH_BEGIN || type == NFNL_MSG_BATCH_END;
-	struct nfgenmsg *gen;
-
-	nlh->nlmsg_type = (uint16_t)(is_frame ? type : NFNL_SUBSYS_NFTABLES << 8 | type);
-	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
-	nlh->nlmsg_seq = seq;
-	gen = mnl_nlmsg_put_extra_header(nlh, sizeof(*gen));
-	gen->nfgen_family = is_frame ? AF_UNSPEC : NFPROTO_INET;
-	gen->res_id = is_frame ? htons(NFNL_SUBSYS_NFTABLES) : 0;
-	return nlh;
-}
-
 /* Type, length, value: the byte order of the key, and an expression of a kind nobody knows. */
 static const uint8_t nftfixture_udata[] = {
 	0, 4,  2,  0, 0, 0,       /* KEYBYTEORDER big endian */
@@ -159,13 +145,14 @@ void nftfixture_poison(void)
 	char bytes[2048] __attribute__((aligned(8))), answer[4096];
 	struct mnl_socket *s = mnl_socket_open(NETLINK_NETFILTER);
 	char *at = bytes;
-	struct nlmsghdr *nlh = nftfixture_message(at, NFNL_MSG_BATCH_BEGIN, 0, 1);
+	struct nlmsghdr *nlh = nftmessage(at, NFNL_MSG_BATCH_BEGIN, AF_UNSPEC);
 
 	at += nlh->nlmsg_len;
-	nlh = nftfixture_message(at, NFT_MSG_NEWTABLE, NLM_F_CREATE, 2);
+	nlh = nftmessage(at, NFT_MSG_NEWTABLE, NFPROTO_INET);
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, "foreign");
 	at += nlh->nlmsg_len;
-	nlh = nftfixture_message(at, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_ACK, 3);
+	nlh = nftmessage(at, NFT_MSG_NEWSET, NFPROTO_INET);
+	nlh->nlmsg_flags |= NLM_F_ACK;
 	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, "foreign");
 	mnl_attr_put_strz(nlh, NFTA_SET_NAME, "poison");
 	mnl_attr_put_u32(nlh, NFTA_SET_FLAGS, 0);
@@ -174,7 +161,7 @@ void nftfixture_poison(void)
 	mnl_attr_put_u32(nlh, NFTA_SET_ID, htonl(1));
 	mnl_attr_put(nlh, NFTA_SET_USERDATA, sizeof(nftfixture_udata), nftfixture_udata);
 	at += nlh->nlmsg_len;
-	nlh = nftfixture_message(at, NFNL_MSG_BATCH_END, 0, 4);
+	nlh = nftmessage(at, NFNL_MSG_BATCH_END, AF_UNSPEC);
 	at += nlh->nlmsg_len;
 	CU_ASSERT_PTR_NOT_NULL(s);
 	if (!s)

@@ -24,6 +24,7 @@
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
 #include "tests/unit/netpolicy/nftfixture.h"
+#include "tests/unit/netpolicy/nftmessage.h"
 #include "tests/unit/tunneld/kern/netns.h"
 
 #define TEST_PREFIXES 131072
@@ -191,32 +192,19 @@ static void test_foreign_families(void)
 	CU_ASSERT_STRING_EQUAL(foreign_family(NFPROTO_ARP), "arp");
 }
 
-static struct nlmsghdr *test_message(char *at, uint16_t type, uint8_t family)
-{
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(at);
-	struct nfgenmsg *gen;
-
-	nlh->nlmsg_type = type;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE;
-	gen = mnl_nlmsg_put_extra_header(nlh, sizeof(*gen));
-	gen->nfgen_family = family;
-	gen->res_id = family ? 0 : htons(NFNL_SUBSYS_NFTABLES);
-	return nlh;
-}
-
 /* A table and a base chain with names that nft would not take, but the kernel does. */
 static void test_strange_names(const char *table, const char *chain)
 {
 	char bytes[1024] __attribute__((aligned(8))) = { 0 }, *at = bytes;
 	struct mnl_socket *s = mnl_socket_open(NETLINK_NETFILTER);
-	struct nlmsghdr *nlh = test_message(at, NFNL_MSG_BATCH_BEGIN, 0);
+	struct nlmsghdr *nlh = nftmessage(at, NFNL_MSG_BATCH_BEGIN, AF_UNSPEC);
 	struct nlattr *hook;
 
 	at += nlh->nlmsg_len;
-	nlh = test_message(at, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE, NFPROTO_IPV6);
+	nlh = nftmessage(at, NFT_MSG_NEWTABLE, NFPROTO_IPV6);
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, table);
 	at += nlh->nlmsg_len;
-	nlh = test_message(at, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWCHAIN, NFPROTO_IPV6);
+	nlh = nftmessage(at, NFT_MSG_NEWCHAIN, NFPROTO_IPV6);
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, table);
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, chain);
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_TYPE, "filter");
@@ -225,7 +213,7 @@ static void test_strange_names(const char *table, const char *chain)
 	mnl_attr_put_u32(nlh, NFTA_HOOK_PRIORITY, htonl(7));
 	mnl_attr_nest_end(nlh, hook);
 	at += nlh->nlmsg_len;
-	at += test_message(at, NFNL_MSG_BATCH_END, 0)->nlmsg_len;
+	at += nftmessage(at, NFNL_MSG_BATCH_END, AF_UNSPEC)->nlmsg_len;
 	CU_ASSERT_TRUE(s && mnl_socket_sendto(s, bytes, (size_t)(at - bytes)) > 0);
 	mnl_socket_close(s);
 }

@@ -17,6 +17,7 @@
 #include "netpolicy/daemon/enforcer.h"
 #include "tests/support/tap.h"
 #include "tests/unit/netpolicy/daemon/lawfixture.h"
+#include "tests/unit/netpolicy/nftmessage.h"
 #include "tests/unit/tunneld/kern/netns.h"
 
 static bool test_ready(struct enforcer *e, bool may_own)
@@ -122,19 +123,6 @@ static void test_enforcer_blind(void)
 	netns_expect("nft list chain inet postern output | grep -c 'policy drop'", "1");
 }
 
-static struct nlmsghdr *test_message(char *at, uint16_t type, uint8_t family)
-{
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(at);
-	struct nfgenmsg *gen;
-
-	nlh->nlmsg_type = type;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE;
-	gen = mnl_nlmsg_put_extra_header(nlh, sizeof(*gen));
-	gen->nfgen_family = family;
-	gen->res_id = family ? 0 : htons(NFNL_SUBSYS_NFTABLES);
-	return nlh;
-}
-
 /* Commits to a table of its own as fast as it can, until it is ended. */
 static void test_storm(void)
 {
@@ -145,13 +133,13 @@ static void test_storm(void)
 	for (unsigned int i = 0;; i++) {
 		char bytes[512] __attribute__((aligned(8))) = { 0 }, *at = bytes;
 		uint16_t type = i % 2 ? NFT_MSG_DELTABLE : NFT_MSG_NEWTABLE;
-		struct nlmsghdr *nlh = test_message(at, NFNL_MSG_BATCH_BEGIN, 0);
+		struct nlmsghdr *nlh = nftmessage(at, NFNL_MSG_BATCH_BEGIN, AF_UNSPEC);
 
 		at += nlh->nlmsg_len;
-		nlh = test_message(at, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), NFPROTO_INET);
+		nlh = nftmessage(at, type, NFPROTO_INET);
 		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, "other");
 		at += nlh->nlmsg_len;
-		at += test_message(at, NFNL_MSG_BATCH_END, 0)->nlmsg_len;
+		at += nftmessage(at, NFNL_MSG_BATCH_END, AF_UNSPEC)->nlmsg_len;
 		if (mnl_socket_sendto(s, bytes, (size_t)(at - bytes)) < 0)
 			_exit(1);
 	}
