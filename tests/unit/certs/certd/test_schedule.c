@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "certs/certd/schedule.h"
+#include "common/attr.h"
 #include "tests/support/tap.h"
 
 #define TEST_SCHEDULE_S UINT64_C(1000000000)
@@ -952,6 +953,180 @@ static void test_schedule_names(void)
 	CU_ASSERT_STRING_EQUAL(schedule_step_name(SCHEDULE_STEP_N), "?");
 }
 
+/* ---- whatever happens, in whatever order ---- */
+
+/* The world as it is: the true time, the pair on the disk, the one that waits to be proven, and what
+ * the memory says. */
+static struct {
+	uint64_t true_wall, hold_wall;
+	struct schedule_pair pair, fetched; /* not_after 0 = none */
+} test_schedule_chance;
+
+static bool test_schedule_is_valid(void)
+{
+	return schedule_is_ready(&test_schedule_it, test_schedule_now.wall);
+}
+
+/* What must be true whenever no step runs. */
+static void test_schedule_chance_expect(unsigned int event)
+{
+	const struct schedule_pair *p = &test_schedule_it.pair;
+	enum schedule_step step;
+	uint64_t wait = test_schedule_wait(&step);
+	uint64_t left = test_schedule_is_valid() ? p->not_after - test_schedule_now.wall : 0;
+
+	if (step == SCHEDULE_NONE)
+		tap_fail(__FILE__, __LINE__, "event %u: nothing is planned", event);
+	if (left > 10 && wait >= left)
+		tap_fail(__FILE__, __LINE__, "event %u: %s in %llu s, behind the end of a pair",
+			 event, schedule_step_name(step), (unsigned long long)wait);
+	/* The longest Retry-After, spread. */
+	if (!left && step != SCHEDULE_REFRESH && wait > 4502)
+		tap_fail(__FILE__, __LINE__, "event %u: %s only in %llu s", event,
+			 schedule_step_name(step), (unsigned long long)wait);
+}
+
+static void test_schedule_chance_fail(enum pst code, uint32_t told)
+{
+	struct schedule_verdict v = schedule_on_failed(&test_schedule_it, code, told,
+						       &test_schedule_now);
+
+	if (v.holds)
+		test_schedule_chance.hold_wall = test_schedule_now.wall + v.wait_s;
+}
+
+static void test_schedule_chance_refuse(void)
+{
+	static const enum pst asked[] = { PST_STS_FAILED,      PST_ZTS_UNREACHABLE,
+					  PST_ZTS_REFUSED,     PST_ZTS_ATTESTATION,
+					  PST_ZTS_BOOT_WINDOW, PST_ZTS_BUSY,
+					  PST_ISSUED_REFUSED,  PST_CERT_REFUSED,
+					  PST_PAIR_UNUSABLE,   PST_STORE_WRITE };
+	static const enum pst looked[] = { PST_FETCH_DIED, PST_IDENTITY_FILES, PST_CLOCK_WRONG };
+	enum schedule_step step = test_schedule_it.running;
+	enum pst code;
+
+	if (step == SCHEDULE_REGISTER || step == SCHEDULE_REFRESH)
+		code = asked[tap_random_below(ARRAY_SIZE(asked))];
+	else
+		code = looked[tap_random_below(ARRAY_SIZE(looked))];
+	test_schedule_chance_fail(code,
+				  code == PST_ZTS_BUSY ? (uint32_t)tap_random_below(5000) : 0);
+}
+
+static void test_schedule_chance_look(void)
+{
+	const struct schedule_pair *p = &test_schedule_chance.pair;
+
+	if (!p->not_after || p->not_after <= test_schedule_now.wall)
+		schedule_on_bad_pair(&test_schedule_it, PST_CERT_EXPIRED);
+	else
+		schedule_on_pair(&test_schedule_it, p, "aa", false, &test_schedule_now);
+}
+
+static void test_schedule_chance_prove(void)
+{
+	struct schedule_pair *p = &test_schedule_chance.fetched;
+
+	if (p->not_after <= test_schedule_now.wall) {
+		test_schedule_chance_fail(PST_CLOCK_WRONG, 0);
+		return;
+	}
+	p->since = test_schedule_now.wall;
+	test_schedule_chance.pair = *p;
+	schedule_on_pair(&test_schedule_it, p, "aa", true, &test_schedule_now);
+	test_schedule_chance.hold_wall = 0;
+}
+
+static void test_schedule_chance_succeed(void)
+{
+	struct schedule_pair *p = &test_schedule_chance.fetched;
+	enum schedule_step step = test_schedule_it.running;
+
+	if (step == SCHEDULE_IDENTIFY) {
+		schedule_on_identified(&test_schedule_it, 42);
+	} else if (step == SCHEDULE_CHECK) {
+		test_schedule_chance_look();
+	} else if (step == SCHEDULE_PROVE) {
+		test_schedule_chance_prove();
+	} else {
+		p->not_before = test_schedule_chance.true_wall;
+		p->not_after = p->not_before + 600 + tap_random_below(100000);
+		schedule_on_fetched(&test_schedule_it);
+	}
+}
+
+static void test_schedule_chance_pass(uint64_t seconds)
+{
+	test_schedule_pass(seconds);
+	test_schedule_chance.true_wall += seconds;
+}
+
+/* Ahead, or right again. */
+static void test_schedule_chance_set_clock(void)
+{
+	static const uint64_t ahead[] = { 0, 0, 0, 600, 7200, 34560000 };
+
+	test_schedule_now.wall = test_schedule_chance.true_wall +
+				 ahead[tap_random_below(ARRAY_SIZE(ahead))];
+	schedule_on_clock(&test_schedule_it, &test_schedule_now);
+}
+
+static void test_schedule_chance_restart(void)
+{
+	uint64_t healed = test_schedule_it.healed_wall;
+
+	schedule_init(&test_schedule_it, &test_schedule_limits, test_schedule_chance.pair.not_after,
+		      1);
+	schedule_resume(&test_schedule_it, test_schedule_now.wall, test_schedule_chance.hold_wall,
+			healed, &test_schedule_now);
+}
+
+/* Begins what is due next, when it is due, or ends what runs. */
+static void test_schedule_chance_go_on(void)
+{
+	enum schedule_step step;
+
+	if (test_schedule_it.running == SCHEDULE_NONE) {
+		test_schedule_chance_pass(test_schedule_wait(&step));
+		test_schedule_begin(step);
+		return;
+	}
+	test_schedule_chance_pass(tap_random_below(30));
+	if (tap_random_below(3))
+		test_schedule_chance_succeed();
+	else
+		test_schedule_chance_refuse();
+}
+
+static void test_schedule_by_chance(void)
+{
+	for (unsigned int event = 0; event < 200000; event++) {
+		if (event % 200 == 0) {
+			test_schedule_setup();
+			memset(&test_schedule_chance, 0, sizeof(test_schedule_chance));
+			test_schedule_chance.true_wall = test_schedule_now.wall;
+		}
+		switch (tap_random_below(16)) {
+		case 0:
+			test_schedule_chance_set_clock();
+			break;
+		case 1:
+			schedule_urge(&test_schedule_it);
+			break;
+		case 2:
+			test_schedule_chance_restart();
+			break;
+		default:
+			test_schedule_chance_go_on();
+			break;
+		}
+		if (test_schedule_it.running == SCHEDULE_NONE)
+			test_schedule_chance_expect(event);
+	}
+	CU_PASS("nothing went wrong");
+}
+
 /* ---- many hosts for a long time ---- */
 
 struct test_schedule_world {
@@ -1125,6 +1300,7 @@ static const struct tap_test test_schedule_failures[] = {
 	{ "floor of short lives", test_schedule_floor_of_short_lives },
 	{ "late", test_schedule_late },
 	{ "timeout", test_schedule_timeout },
+	{ "by chance", test_schedule_by_chance },
 	{ 0 },
 };
 
