@@ -955,8 +955,8 @@ static void test_schedule_names(void)
 
 /* ---- whatever happens, in whatever order ---- */
 
-/* The world as it is: the true time, the pair on the disk, the one that waits to be proven, and what
- * the memory says. */
+/* The world as it is: the true time, the pair on the disk, the one that waits to be proven, and
+ * what the memory says. */
 static struct {
 	uint64_t true_wall, hold_wall;
 	struct schedule_pair pair, fetched; /* not_after 0 = none */
