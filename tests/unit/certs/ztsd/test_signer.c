@@ -129,6 +129,18 @@ static bool test_signer_has(const X509 *cert, const char *want)
 	return !strcmp(text, want);
 }
 
+/* Whether the usage of the key of @cert is exactly these bits, and its last byte as short as DER
+ * wants it. */
+static bool test_signer_uses(const X509 *cert, unsigned char unused, unsigned char bits)
+{
+	const unsigned char want[] = { V_ASN1_BIT_STRING, 2, unused, bits };
+	int at = X509_get_ext_by_NID(cert, NID_key_usage, -1);
+	const ASN1_OCTET_STRING *have = X509_EXTENSION_get_data(X509_get_ext(cert, at));
+
+	return have && ASN1_STRING_length(have) == sizeof(want) &&
+	       !memcmp(ASN1_STRING_get0_data(have), want, sizeof(want));
+}
+
 static void test_signer_profile(void)
 {
 	static const struct csr_name names[] = { { CSR_DNS, "svc.dom-a.aws.example" },
@@ -167,6 +179,7 @@ static void test_signer_profile(void)
 	CU_ASSERT_EQUAL(X509_check_ca(cert), 0);
 	CU_ASSERT_FALSE(X509_get_extension_flags(cert) & EXFLAG_CA);
 	CU_ASSERT_EQUAL(X509_get_key_usage(cert), KU_DIGITAL_SIGNATURE);
+	CU_ASSERT_TRUE(test_signer_uses(cert, 7, KU_DIGITAL_SIGNATURE));
 	CU_ASSERT_EQUAL(X509_get_extended_key_usage(cert), XKU_SSL_CLIENT | XKU_SSL_SERVER);
 	CU_ASSERT_PTR_NOT_NULL(X509_get0_authority_key_id(cert));
 	CU_ASSERT_TRUE(test_signer_has(cert, "basicConstraints! keyUsage! authorityKeyIdentifier "
@@ -184,9 +197,9 @@ static void test_signer_profile(void)
 }
 
 /* What was written is what OpenSSL would write: in the shortest form, nothing left out. */
-static void test_signer_canonical(void)
+static void test_signer_compare(EVP_PKEY *key)
 {
-	struct signer_order order = test_signer_order(test_signer_key);
+	struct signer_order order = test_signer_order(key);
 	struct signer *s = test_signer_open();
 	char *name = NULL, *header = NULL, *pem = NULL;
 	unsigned char *der = NULL, *again = NULL;
@@ -212,6 +225,12 @@ static void test_signer_canonical(void)
 	X509_free(cert);
 	free(pem);
 	signer_free(s);
+}
+
+static void test_signer_canonical(void)
+{
+	test_signer_compare(test_signer_key);
+	test_signer_compare(test_signer_rsa);
 }
 
 /* Seconds since 1970 of the last second of 2049 and the first of 2050, when the form changes. */
@@ -274,6 +293,7 @@ static void test_signer_ca_of(EVP_PKEY *key, int want_nid)
 	CU_ASSERT_EQUAL(X509_check_ca(root), 1);
 	CU_ASSERT_EQUAL(X509_get_pathlen(root), 0);
 	CU_ASSERT_EQUAL(X509_get_key_usage(root), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
+	CU_ASSERT_TRUE(test_signer_uses(root, 1, KU_KEY_CERT_SIGN | KU_CRL_SIGN));
 	CU_ASSERT_TRUE(test_signer_has(root, "basicConstraints! keyUsage! subjectKeyIdentifier"));
 	CU_ASSERT_EQUAL(X509_check_issued(root, root), X509_V_OK);
 	CU_ASSERT_EQUAL(X509_pubkey_digest(root, EVP_sha1(), hash, &hash_len), 1);
@@ -319,9 +339,10 @@ static void test_signer_rsa_usage(void)
 	X509 *cert = test_signer_issue(&order);
 
 	CU_ASSERT_PTR_NOT_NULL(cert);
-	if (cert)
-		CU_ASSERT_EQUAL(X509_get_key_usage(cert),
-				KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT);
+	if (!cert)
+		return;
+	CU_ASSERT_EQUAL(X509_get_key_usage(cert), KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT);
+	CU_ASSERT_TRUE(test_signer_uses(cert, 5, KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT));
 	X509_free(cert);
 }
 
