@@ -202,6 +202,20 @@ static void test_denier_another_probe(void)
 	CU_ASSERT_EQUAL(test_denier_stats.denied, 1);
 }
 
+/* Who has sent a list is not listened to any more. */
+static void test_denier_one_list(void)
+{
+	_cleanup_(denylist_freep) struct denylist *d = test_denier_list("instance i-001");
+	_cleanup_(closep) int fd = test_denier_open();
+
+	CU_ASSERT_EQUAL(denyfeed_send(fd, d), 0);
+	test_denier_turn();
+	CU_ASSERT_EQUAL(test_denier_stats.denied, 1);
+	CU_ASSERT_EQUAL(denyfeed_send(fd, NULL), -EPIPE);
+	CU_ASSERT_TRUE(denier_finish(test_denier));
+	CU_ASSERT_EQUAL(test_denier_stats.denied, 1);
+}
+
 static void test_denier_sweeps_in_turns(void)
 {
 	test_denier_fill(2 * GRANTER_EXPIRE_MAX + 1);
@@ -317,6 +331,7 @@ static const struct tap_test test_denier_tests[] = {
 	{ "a list is read when its probe has ended", test_denier_takes_at_the_end },
 	{ "half a list is none", test_denier_half },
 	{ "another probe", test_denier_another_probe },
+	{ "one list", test_denier_one_list },
 	{ "a sweep gives the loop back", test_denier_sweeps_in_turns },
 	{ "the kernel fails", test_denier_kernel_fails },
 	{ "what is told", test_denier_tells },
