@@ -168,3 +168,15 @@ int files_make_path(const char *path, mode_t mode)
 	r = files_make_dir(dirname(copy), 0755);
 	return r < 0 ? r : files_make_dir(path, mode);
 }
+
+int files_give(const char *path, const char *const *names, uid_t uid, gid_t gid)
+{
+	_cleanup_(closep) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		return -errno;
+	for (; *names; names++)
+		if (fchownat(fd, *names, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+			return -errno;
+	return 0;
+}

@@ -308,25 +308,14 @@ static int main_bind(const struct ztsdconf *conf, int *ret)
 	return 0;
 }
 
-/* A file that an earlier start as another user left behind must not stop this one. */
-static int main_own(const char *dir, const char *name, uid_t uid, gid_t gid)
-{
-	char path[FILES_PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s%s%s", dir, *name ? "/" : "", name);
-	if (fchownat(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
-		return -errno;
-	return 0;
-}
-
 static int main_make_dir(const char *dir, mode_t mode, uid_t uid, gid_t gid)
 {
-	static const char *const files[] = { "", ZTSDB_FILE, ZTSDB_FILE "-wal", ZTSDB_FILE "-shm",
-					     "ztsd.prom" };
+	static const char *const files[] = { ZTSDB_FILE, ZTSDB_FILE "-wal", ZTSDB_FILE "-shm",
+					     "ztsd.prom", NULL };
 	int r = files_make_dir(dir, mode);
 
-	for (size_t i = 0; i < ARRAY_SIZE(files) && r == 0 && geteuid() == 0; i++)
-		r = main_own(dir, files[i], uid, gid);
+	if (r == 0 && geteuid() == 0)
+		r = files_give(dir, files, uid, gid);
 	if (r < 0)
 		log_error("%s: %s", dir, strerror(-r));
 	return r;

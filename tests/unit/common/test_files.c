@@ -261,6 +261,41 @@ static void test_make_dir(void)
 	CU_ASSERT_EQUAL(files_make_dir(other, 0700), -ENOENT);
 }
 
+static uid_t owner(const char *path)
+{
+	struct stat st = { .st_uid = (uid_t)-1 };
+
+	CU_ASSERT_EQUAL(lstat(path, &st), 0);
+	return st.st_uid;
+}
+
+static void test_give(void)
+{
+	static const char *const names[] = { "absent", "left", "link", NULL };
+	char dir[PATH_MAX], path[PATH_MAX + 8];
+
+	CU_ASSERT_EQUAL(files_give(tmpdir_path(dir, "nowhere"), names, 1, 1), -ENOENT);
+	if (geteuid() != 0) {
+		tap_skip("needs root to give anything away");
+		return;
+	}
+	CU_ASSERT_EQUAL(files_make_dir(tmpdir_path(dir, "given"), 0700), 0);
+	CU_ASSERT_EQUAL(tmpdir_write("given/left", "x", 1), 0);
+	CU_ASSERT_EQUAL(tmpdir_write("given/other", "x", 1), 0);
+	CU_ASSERT_EQUAL(tmpdir_write("target", "x", 1), 0);
+	snprintf(path, sizeof(path), "%s/link", dir);
+	CU_ASSERT_EQUAL(symlink("../target", path), 0);
+	CU_ASSERT_EQUAL(files_give(dir, names, 65533, 65533), 0);
+	CU_ASSERT_EQUAL(owner(dir), 65533);
+	CU_ASSERT_EQUAL(owner(path), 65533);
+	snprintf(path, sizeof(path), "%s/left", dir);
+	CU_ASSERT_EQUAL(owner(path), 65533);
+	snprintf(path, sizeof(path), "%s/other", dir);
+	CU_ASSERT_EQUAL(owner(path), 0);
+	CU_ASSERT_EQUAL(owner(tmpdir_path(path, "target")), 0);
+	CU_ASSERT_EQUAL(files_give(tmpdir_path(path, "target"), names, 65533, 65533), -ENOTDIR);
+}
+
 static const struct tap_test tests[] = {
 	{ "read limit", test_read_limit },
 	{ "read limit of a file without size", test_read_without_size },
@@ -274,6 +309,7 @@ static const struct tap_test tests[] = {
 	{ "write while another does", test_write_while_another_does },
 	{ "two writers never mix", test_two_writers },
 	{ "make a directory", test_make_dir },
+	{ "give a directory away", test_give },
 	{ 0 },
 };
 
