@@ -223,6 +223,7 @@ static void test_httpcall_retry_after(void)
 	} rows[] = {
 		{ "", 0 },
 		{ "Retry-After: 0\r\n", 0 },
+		{ "Retry-After: 1\r\n", 1 },
 		{ "Retry-After: 30\r\n", 30 },
 		{ "Retry-After: -5\r\n", 0 },
 		{ "Retry-After: soon\r\n", 0 },
