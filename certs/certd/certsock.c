@@ -126,7 +126,7 @@ static int certsock_read_answer(int fd, struct certstat *ret)
 	return r < 0 ? r : certstat_decode(&msg, ret);
 }
 
-int certsock_ask(const char *run_dir, enum certstat_type type, struct certstat *ret)
+static int certsock_ask_once(const char *run_dir, enum certstat_type type, struct certstat *ret)
 {
 	_cleanup_(closep) int fd = -1;
 	struct chan_msg msg;
@@ -136,4 +136,13 @@ int certsock_ask(const char *run_dir, enum certstat_type type, struct certstat *
 	if (r == 0)
 		r = chan_send(fd, &msg);
 	return r < 0 ? r : certsock_read_answer(fd, ret);
+}
+
+int certsock_ask(const char *run_dir, enum certstat_type type, struct certstat *ret)
+{
+	int r = -EPIPE;
+
+	for (int i = 0; i < CERTSOCK_TRIES && r == -EPIPE; i++)
+		r = certsock_ask_once(run_dir, type, ret);
+	return r;
 }

@@ -11,6 +11,8 @@
 #include "common/attr.h"
 
 #define CERTSOCK_WAIT_MS 5000 /* how long a client waits for the answer */
+/* certd waits for a question for a moment only; a busy machine may hold a client up for longer. */
+#define CERTSOCK_TRIES 10
 
 /* Fills *ret with the present status; @renews: an attempt is wanted first. */
 typedef void certsock_fill_fn(void *user, bool renews, struct certstat *ret);
@@ -32,5 +34,6 @@ void certsock_serve(struct certsock *s, certsock_fill_fn *fill, void *user);
 void certsock_close(struct certsock *s);
 
 /* Asks the certd of @run_dir: CERTSTAT_ASK or CERTSTAT_RENEW.
- * Errors: 0; -ENOENT, -ECONNREFUSED when none runs; -EACCES; -ETIMEDOUT; -EBADMSG; -errno. */
+ * Errors: 0; -ENOENT, -ECONNREFUSED when none runs; -EACCES; -ETIMEDOUT; -EPIPE when it hangs up;
+ * -EBADMSG; -errno. */
 int certsock_ask(const char *run_dir, enum certstat_type type, struct certstat *ret) _warn_unused_;

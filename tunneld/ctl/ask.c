@@ -54,7 +54,7 @@ static int ask_receive(int fd, struct status *ret)
 	return r;
 }
 
-int ask_status(const char *run_dir, struct status *ret)
+static int ask_once(const char *run_dir, struct status *ret)
 {
 	_cleanup_(closep) int fd = -1;
 	int r = ask_connect(run_dir, &fd);
@@ -62,6 +62,15 @@ int ask_status(const char *run_dir, struct status *ret)
 	if (r == 0)
 		r = ask_send(fd);
 	return r < 0 ? r : ask_receive(fd, ret);
+}
+
+int ask_status(const char *run_dir, struct status *ret)
+{
+	int r = -EPIPE;
+
+	for (int i = 0; i < ASK_TRIES && r == -EPIPE; i++)
+		r = ask_once(run_dir, ret);
+	return r;
 }
 
 /* Starts netpolicy with silent output; -1 when it is not there. */

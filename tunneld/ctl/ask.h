@@ -7,7 +7,9 @@
 #include "common/attr.h"
 #include "tunneld/proto/status.h"
 
-#define ASK_WAIT_MS 2000
+#define ASK_WAIT_MS 5000
+/* tunneld waits for a question for a moment only, and a busy machine may hold us up for longer. */
+#define ASK_TRIES 10
 
 enum ask_policy {
 	ASK_POLICY_LOADED,  /* the kernel equals the configuration */

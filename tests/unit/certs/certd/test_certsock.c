@@ -79,6 +79,38 @@ static void test_certsock_answers(void)
 	CU_ASSERT_EQUAL(test_certsock_renewed, 1);
 }
 
+/* A child asks, and is not waited for so often. Gives its error. */
+static int test_certsock_given_up(unsigned int times)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct certstat s;
+
+		_exit(chdir(test_certsock_dir) < 0 ? 255 : -certsock_ask(".", CERTSTAT_ASK, &s));
+	}
+	for (unsigned int i = 0; i < times; i++) {
+		int fd = accept(test_certsock_it.fd, NULL, NULL);
+
+		while (fd < 0 && errno == EAGAIN)
+			fd = accept(test_certsock_it.fd, NULL, NULL);
+		closep(&fd);
+	}
+	if (times < CERTSOCK_TRIES)
+		test_certsock_turn();
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : 1;
+}
+
+static void test_certsock_asks_again(void)
+{
+	CU_ASSERT_EQUAL(test_certsock_given_up(CERTSOCK_TRIES - 1), 0);
+	CU_ASSERT_EQUAL(test_certsock_asked, 1);
+	CU_ASSERT_EQUAL(test_certsock_given_up(CERTSOCK_TRIES), -EPIPE);
+	CU_ASSERT_EQUAL(test_certsock_asked, 1);
+}
+
 /* A member of the group may look, and no more. */
 static void test_certsock_stranger(void)
 {
@@ -164,6 +196,7 @@ static void test_certsock_paths(void)
 
 static const struct tap_test test_certsock_tests[] = {
 	{ "answers", test_certsock_answers },
+	{ "asks again", test_certsock_asks_again },
 	{ "stranger", test_certsock_stranger },
 	{ "bad clients", test_certsock_bad_clients },
 	{ "one server", test_certsock_one_server },

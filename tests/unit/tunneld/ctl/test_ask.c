@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
@@ -17,8 +18,9 @@
 /* What stands in for tunneld says to the one client it takes. */
 enum test_ask_behaviour {
 	TEST_ASK_TELL,
-	TEST_ASK_ECHO,  /* the question itself: a frame, but not an answer */
-	TEST_ASK_NOISE, /* no frame */
+	TEST_ASK_GIVE_UP, /* the first client, before it asked */
+	TEST_ASK_ECHO,    /* the question itself: a frame, but not an answer */
+	TEST_ASK_NOISE,   /* no frame */
 	TEST_ASK_CLOSE,
 	TEST_ASK_HANG, /* waits for the client to go */
 };
@@ -52,19 +54,34 @@ static void test_ask_tell(int fd)
 		_exit(1);
 }
 
-/* In the child: takes one client and its question. Never returns. */
+static void test_ask_take(int fd, struct chan_msg *ret)
+{
+	size_t n_ops;
+	const struct chan_op *ops = status_ops(&n_ops);
+
+	if (chan_recv(fd, ops, n_ops, ret) != 0 || ret->op->type != STATUS_ASK)
+		_exit(1);
+}
+
+/* In the child: takes a client and its question. Never returns. */
 static void test_ask_serve(int listen_fd, enum test_ask_behaviour behaviour)
 {
 	int fd = accept(listen_fd, NULL, NULL);
 	struct chan_msg ask;
 	char byte;
-	size_t n_ops;
-	const struct chan_op *ops = status_ops(&n_ops);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (chan_recv(fd, ops, n_ops, &ask) != 0 || ask.op->type != STATUS_ASK)
-		_exit(1);
-	if (behaviour == TEST_ASK_TELL)
+	if (behaviour == TEST_ASK_GIVE_UP) {
+		close(fd);
+		fd = accept(listen_fd, NULL, NULL);
+	}
+	test_ask_take(fd, &ask);
+	for (int i = 1; behaviour == TEST_ASK_CLOSE && i < ASK_TRIES; i++) {
+		close(fd);
+		fd = accept(listen_fd, NULL, NULL);
+		test_ask_take(fd, &ask);
+	}
+	if (behaviour == TEST_ASK_TELL || behaviour == TEST_ASK_GIVE_UP)
 		test_ask_tell(fd);
 	if (behaviour == TEST_ASK_ECHO && chan_send(fd, &ask) < 0)
 		_exit(1);
@@ -95,6 +112,13 @@ static void test_ask_answered(void)
 	CU_ASSERT_EQUAL(test_ask_with(TEST_ASK_TELL), 0);
 	CU_ASSERT_STRING_EQUAL(test_ask_got.zone, "prod");
 	CU_ASSERT_EQUAL(test_ask_got.n_servers, 3);
+}
+
+/* The daemon did not wait for the question of a client that was held up. */
+static void test_ask_again(void)
+{
+	CU_ASSERT_EQUAL(test_ask_with(TEST_ASK_GIVE_UP), 0);
+	CU_ASSERT_STRING_EQUAL(test_ask_got.zone, "prod");
 }
 
 /* The error, and the output as it was. */
@@ -194,6 +218,7 @@ static void test_ask_policy_absent(void)
 
 static const struct tap_test test_ask_tests[] = {
 	{ "answered", test_ask_answered },
+	{ "asks again", test_ask_again },
 	{ "wrong answers", test_ask_wrong_answers },
 	{ "no answer", test_ask_no_answer },
 	{ "no daemon", test_ask_no_daemon },
