@@ -36,7 +36,7 @@ static void test_attest_aws_setup(void)
 		.document_signature = "pkcs7",
 		.signing_algorithm = "RS256",
 		.token_duration_s = 60,
-		.timeout_ms = 10000,
+		.timeout_ms = 60000,
 	};
 	test_attest_aws_files = (struct fetchfiles){ .sts_ca = { (uint8_t *)test_attest_aws_ca.pem,
 								 strlen(test_attest_aws_ca.pem) } };
@@ -75,7 +75,7 @@ static struct attest test_attest_aws_job(void)
 	return (struct attest){ .conf = &test_attest_aws_conf,
 				.files = &test_attest_aws_files,
 				.sts = &test_attest_aws_sts,
-				.deadline_ns = clk_now_ns() + 10 * CLK_NS_PER_S };
+				.deadline_ns = clk_now_ns() + 60 * CLK_NS_PER_S };
 }
 
 static int test_attest_aws_identify(struct stubaws *aws, struct fetchjob_self *ret)

@@ -25,7 +25,7 @@ static void test_fetchrun_setup(void)
 {
 	test_fetchrun = (struct fetchrun){ .started_ns = clk_now_ns() };
 	test_fetchrun.job.kind = FETCHJOB_CHECK;
-	test_fetchrun.job.conf.timeout_ms = 1000;
+	test_fetchrun.job.conf.timeout_ms = 60000;
 }
 
 static void test_fetchrun_teardown(void)
@@ -231,7 +231,7 @@ static int test_fetchrun_read_all(int fd)
 	int r = 0;
 
 	ops = fetchjob_ops(&n_ops);
-	while (r == 0 && poll(&p, 1, 20000) == 1) {
+	while (r == 0 && poll(&p, 1, 60000) == 1) {
 		r = chan_recv(fd, ops, n_ops, &msg);
 		if (r == 0 && fetchjob_decode_part(&msg, &part) == 0)
 			len += part.len;

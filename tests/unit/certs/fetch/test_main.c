@@ -27,7 +27,8 @@
 #include "tests/unit/certs/fetch/stubzts.h"
 #include "tests/unit/certs/fetch/webstub.h"
 
-#define TEST_MAIN_WAIT_MS 20000
+#define TEST_MAIN_JOB_MS 60000 /* an RSA key takes its time */
+#define TEST_MAIN_WAIT_MS 120000
 #define TEST_MAIN_NOBODY 65534
 #define TEST_MAIN_PROGRAM_MAX (64 * 1024 * 1024) /* bytes of certd-fetch, sanitizers included */
 
@@ -75,7 +76,7 @@ static void test_main_start_servers(void)
 
 static void test_main_configure(struct certconf *conf)
 {
-	*conf = (struct certconf){ .timeout_ms = 10000,
+	*conf = (struct certconf){ .timeout_ms = TEST_MAIN_JOB_MS,
 				   .provider_prefix = "athenz.aws",
 				   .zts_url = "https://zts.example:4443/zts/v1",
 				   .sts_url = "https://sts.{region}.example",

@@ -42,7 +42,7 @@ static void test_ztscall_setup(void)
 
 	test_ztscall_job = (struct fetchjob_start){
 		.kind = FETCHJOB_REGISTER,
-		.conf = { .timeout_ms = 10000,
+		.conf = { .timeout_ms = 60000,
 			  .expiry_min = 60,
 			  .suffixes = { "aws.athenz.example" },
 			  .n_suffixes = 1,
@@ -111,7 +111,7 @@ static int test_ztscall_try(struct stubzts *zts)
 	int r;
 
 	test_ztscall_start(zts, &server);
-	r = test_ztscall_run(10000);
+	r = test_ztscall_run(60000);
 	webstub_stop(&server);
 	return r;
 }
@@ -144,7 +144,7 @@ static void test_ztscall_registers(void)
 	struct webstub server;
 
 	test_ztscall_start(&zts, &server);
-	test_ztscall_expect(__LINE__, "register", test_ztscall_run(10000), PST_NONE, "");
+	test_ztscall_expect(__LINE__, "register", test_ztscall_run(60000), PST_NONE, "");
 	CU_ASSERT_EQUAL(test_ztscall_result.http_status, 201);
 	CU_ASSERT_STRING_EQUAL(test_ztscall_facts.id.principal, "acme.prod.tenant-host");
 	CU_ASSERT_STRING_EQUAL(test_ztscall_facts.id.instance_id, "i-0123456789abcdef0");
@@ -166,9 +166,9 @@ static void test_ztscall_new_key(void)
 	char *first;
 
 	test_ztscall_start(&zts, &server);
-	CU_ASSERT_EQUAL(test_ztscall_run(10000), 0);
+	CU_ASSERT_EQUAL(test_ztscall_run(60000), 0);
 	first = steal_ptr(test_ztscall_pair.key);
-	CU_ASSERT_EQUAL(test_ztscall_run(10000), 0);
+	CU_ASSERT_EQUAL(test_ztscall_run(60000), 0);
 	CU_ASSERT_STRING_NOT_EQUAL(first, test_ztscall_pair.key);
 	free(first);
 	webstub_stop(&server);
@@ -184,7 +184,7 @@ static void test_ztscall_refreshes(void)
 	snprintf(test_ztscall_job.self.instance_id, sizeof(test_ztscall_job.self.instance_id),
 		 "a:b@c$d=e+f~g._-");
 	test_ztscall_start(&zts, &server);
-	test_ztscall_expect(__LINE__, "refresh", test_ztscall_run(10000), PST_NONE, "");
+	test_ztscall_expect(__LINE__, "refresh", test_ztscall_run(60000), PST_NONE, "");
 	CU_ASSERT_TRUE(strstr(server.log->text,
 			      "POST /zts/v1/instance/athenz.aws.us-east-1/acme.prod/tenant-host/"
 			      "a%3Ab%40c%24d%3De%2Bf~g._- HTTP/1.1\r\n") != NULL);
@@ -387,7 +387,7 @@ static void test_ztscall_peers(void)
 	test_ztscall_start(&silent, &server);
 	test_ztscall_expect(__LINE__, "silent", test_ztscall_run(400), PST_ZTS_UNREACHABLE, "");
 	webstub_stop(&server);
-	test_ztscall_expect(__LINE__, "gone", test_ztscall_run(5000), PST_ZTS_UNREACHABLE, "");
+	test_ztscall_expect(__LINE__, "gone", test_ztscall_run(60000), PST_ZTS_UNREACHABLE, "");
 }
 
 /* A certificate of the issuer's server that is over tells of a clock, ours or theirs. */
@@ -411,7 +411,7 @@ static void test_ztscall_bad_names(void)
 
 	snprintf(test_ztscall_job.self.principal, sizeof(test_ztscall_job.self.principal), "bad..");
 	test_ztscall_start(&zts, &server);
-	test_ztscall_expect(__LINE__, "bad", test_ztscall_run(5000), PST_ZTS_REFUSED, "[csr]");
+	test_ztscall_expect(__LINE__, "bad", test_ztscall_run(60000), PST_ZTS_REFUSED, "[csr]");
 	CU_ASSERT_EQUAL(server.log->n_connections, 0);
 	webstub_stop(&server);
 }
@@ -446,7 +446,7 @@ static void test_ztscall_residue(void)
 static int test_ztscall_memory_run(void *ctx)
 {
 	test_ztscall_result = (struct fetchjob_result){ 0 };
-	return test_ztscall_run(10000);
+	return test_ztscall_run(60000);
 }
 
 static void test_ztscall_memory(void)

@@ -20,7 +20,7 @@
 #include "tests/unit/netpolicy/policyfixture.h"
 #include "tests/unit/tunneld/kern/netns.h"
 
-#define LAWFIXTURE_PATIENCE_NS (20 * CLK_NS_PER_S)
+#define LAWFIXTURE_PATIENCE_NS (60 * CLK_NS_PER_S)
 
 /* In place, as the emitter writes: chains are made, emptied and filled. */
 static const char lawfixture_text[] =
@@ -180,7 +180,7 @@ const struct ctlwire_answer *lawfixture_ask(struct lawfixture *f, const struct c
 	int r;
 
 	a = (struct ctlwire_answer){ .result = -ENOTCONN };
-	r = ctlwire_call(f->socket, q, 20000, &a);
+	r = ctlwire_call(f->socket, q, 60000, &a);
 	if (r != 0)
 		tap_fail(__FILE__, __LINE__, "operation %d: %s", q->op, strerror(-r));
 	return &a;

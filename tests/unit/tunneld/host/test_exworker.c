@@ -20,7 +20,7 @@
 #include "tunneld/proto/bind.h"
 #include "tunneld/proto/exresp.h"
 
-#define TEST_EXWORKER_WAIT_NS (20 * CLK_NS_PER_S)
+#define TEST_EXWORKER_WAIT_NS (120 * CLK_NS_PER_S)
 #define TEST_EXWORKER_MARK 0x504f
 
 static const struct ip6_prefix test_exworker_hosts = {
@@ -176,7 +176,7 @@ static void test_exworker_job(const struct test_exworker_case *c, int port, stru
 	const char *host = c->host ? c->host : "h";
 
 	*ret = (struct exjob_start){
-		.timeout_ms = c->server && !*c->server ? 500 : 10000,
+		.timeout_ms = c->server && !*c->server ? 500 : 60000,
 		.require_post_quantum = c->require_post_quantum,
 		.hosts_prefix = test_exworker_hosts,
 		.request = { .public_key = { .bytes = { 7 } },
