@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# For tests that run daemons: a folder of their own, waiting for what can be seen, and an end that leaves nothing
-# behind. Sourced. Who sources it may say with evidence() what is shown when the test fails.
+# For tests that run daemons: a network namespace of their own, where it may be had, in which every port is free;
+# a folder of their own, waiting for what can be seen, and an end that leaves nothing behind. Sourced. Who sources
+# it may say with evidence() what is shown when the test fails; $DAEMONS_INSIDE is empty where there is no namespace.
 
+if [ -z "${DAEMONS_INSIDE:-}" ] && unshare --net true 2>/dev/null; then
+	DAEMONS_INSIDE=yes exec unshare --net "$0" "$@"
+fi
+[ -z "${DAEMONS_INSIDE:-}" ] || ip link set lo up
+
+umask 022
 dir=$(mktemp -d)
 others=() # to be killed at the end beside the jobs of this shell; -PID is a group
 

@@ -20,6 +20,7 @@ user=
 [ "$(id -u)" != 0 ] || user="user = nobody"
 [ "$(id -u)" != 0 ] || chown nobody "$dir/fake"
 pid=
+timeout_ms=60000 # of a worker; less where one hangs
 
 evidence()
 {
@@ -36,7 +37,7 @@ conf()
 {
 	printf '%s\n' '[certd]' 'zts_url = https://zts.test/zts/v1' 'zts_ca = /dev/null' 'domain = acme' \
 		'service = host' 'provider = athenz.test' 'attestation = token' 'token_file = /dev/null' \
-		"sia_dir = $dir/sia" 'retry_min_s = 1' 'retry_max_s = 2' 'timeout_ms = 1000' "$user" "$@" \
+		"sia_dir = $dir/sia" 'retry_min_s = 1' 'retry_max_s = 2' "timeout_ms = $timeout_ms" "$user" "$@" \
 		>"$dir/postern.conf"
 }
 
@@ -94,9 +95,14 @@ serial()
 	cut -d ' ' -f 1 <"$dir/sia/certs/acme.host.cert.pem"
 }
 
+# Read through one directory: a renewal may come between two looks at what is in use.
 whole()
 {
-	[ "$(serial)" = "$(cat "$dir/sia/keys/acme.host.key.pem")" ] || fail "key and certificate differ"
+	local at key
+	at=$(readlink -f "$dir/sia/current")
+	key=$(cat "$at/key.pem")
+	[ "$key" = "$(cut -d ' ' -f 1 <"$at/cert.pem")" ] || fail "key and certificate differ"
+	[ "$(readlink "$dir/sia/keys/acme.host.key.pem")" = ../current/key.pem ] || fail "another key"
 }
 
 is_new()
@@ -193,7 +199,7 @@ mkdir -m 755 "$dir/sia2"
 second()
 {
 	local status=0
-	timeout 20 "$certd" --config "$1" --state-dir "$dir/state2" --run-dir "$2" 2>"$dir/log2" || status=$?
+	timeout 100 "$certd" --config "$1" --state-dir "$dir/state2" --run-dir "$2" 2>"$dir/log2" || status=$?
 	{ [ $status = 1 ] && grep -q "$3" "$dir/log2"; } || fail "the second: $status $(cat "$dir/log2")"
 	ready || fail "the first cannot be asked any more"
 }
@@ -306,9 +312,9 @@ stop TERM
 unset NOTIFY_SOCKET
 
 begin "short lives"
-echo "0 4" >"$dir/fake/life"
+echo "0 12" >"$dir/fake/life"
 start
-for i in 1 2 3; do
+for i in 1 2; do
 	until_ok "ready" ready
 	old=$(serial)
 	until_ok "renewal $i" is_new "$old"
@@ -344,7 +350,7 @@ until_ok "alarm" logged "PST-2020: less than a quarter"
 stop TERM
 
 begin "expired, then healed"
-echo "0 4" >"$dir/fake/life"
+echo "0 12" >"$dir/fake/life"
 start
 until_ok "ready" ready
 plan refresh code 2006 0 no route
@@ -383,13 +389,15 @@ old=$(serial)
 kill -USR1 "$pid"
 until_ok "heals" logged "once afresh with a new key: register"
 until_ok "gives up" logged "PST-2009: register"
-{ logged "somebody must act" && logged "what to do: certd registers afresh once"; } || fail "no alarm"
+logged "somebody must act" || fail "no alarm"
+until_ok "what to do" logged "what to do: certd registers afresh once"
 [ "$(serial)" = "$old" ] || fail "the pair in use was touched"
 plan register
 until_ok "registers" is_new "$old"
 plan refresh
 stop TERM
 
+timeout_ms=1000
 begin "a copy of another host's disk"
 start
 until_ok "ready" ready
@@ -444,7 +452,7 @@ kill -HUP "$pid"
 until_ok "the next one" is_new "$old"
 
 echo "# a certificate that begins later"
-echo "2 3600" >"$dir/fake/life"
+echo "15 3600" >"$dir/fake/life"
 old=$(serial)
 kill -HUP "$pid"
 until_ok "held" logged "PST-2015: the new certificate begins in"
@@ -460,6 +468,7 @@ kill -HUP "$pid"
 until_ok "told" logged "PST-2016"
 stop TERM
 
+timeout_ms=60000
 begin "the directory is taken away while it runs, and another one comes"
 start
 until_ok "ready" ready

@@ -431,7 +431,7 @@ CANON
 # With netpolicyd.
 "$netpolicyd" --state-dir "$dir/state" --socket "$dir/run/netpolicyd.sock" 2>"$dir/daemon.log" &
 daemon=$!
-for ((i = 0; i < 500; i++)); do
+for ((end = SECONDS + 100; SECONDS < end;)); do
 	"$netpolicy" status "${with[@]}" >/dev/null 2>&1 && break
 	kill -0 "$daemon" 2>/dev/null || break
 done

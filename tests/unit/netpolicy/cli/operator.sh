@@ -61,7 +61,7 @@ listen()
 {
 	"$dir/bin/netpolicyd" --no-owner --state-dir "$dir/state" --socket "$dir/run/netpolicyd.sock" 2>"$dir/daemon.log" &
 	daemon=$!
-	for ((i = 0; i < 500; i++)); do
+	for ((end = SECONDS + 100; SECONDS < end;)); do
 		"$netpolicy" grant list "${with[@]}" >/dev/null 2>&1 && return
 		kill -0 "$daemon" 2>/dev/null || break
 	done

@@ -38,6 +38,25 @@ workers()
 	cat "/proc/${starter// /}/task/${starter// /}/children"
 }
 
+# Those that gatewayd wants are there, none is left of before, and each gave away what it does not need.
+powerless()
+{
+	local all worker status
+	all=$(workers) && [ "$(wc -w <<<"$all")" = 2 ] || return
+	for worker in $all; do
+		status=$(tr -d '\t' 2>/dev/null <"/proc/$worker/status") || return
+		grep -qx 'CapEff:0000000000000000' <<<"$status" && grep -q '^Uid:65534' <<<"$status" &&
+			grep -qx 'Seccomp:2' <<<"$status" || return
+	done
+}
+
+# deny LINE…: the deny-list, in one step.
+deny()
+{
+	printf '%s' "${@/%/$'\n'}" >"$dir/deny.new"
+	mv "$dir/deny.new" "$dir/deny"
+}
+
 # switch_to PAIR: as certd does it, in one step.
 switch_to()
 {
@@ -111,6 +130,7 @@ stop()
 start
 until_ok "two workers" counter workers 2
 counter worker_starts_total 2 || fail "more than two starts"
+until_ok "they run" powerless
 
 read -r first _ <<<"$(workers)"
 kill -KILL "$first"
@@ -126,11 +146,7 @@ counter 'events_total{code="PST-4005"}' 1 || fail "a drained worker was counted 
 
 grep -q '^Uid:[[:space:]]*65533' "/proc/$pid/status" || fail "the keeper is still root"
 grep -q '^CapEff:[[:space:]]*0000000000001000' "/proc/$pid/status" || fail "not CAP_NET_ADMIN alone"
-for worker in $(workers); do
-	grep -q '^CapEff:[[:space:]]*0000000000000000' "/proc/$worker/status" || fail "a worker has power"
-	grep -q '^Uid:[[:space:]]*65534' "/proc/$worker/status" || fail "a worker is not nobody"
-	grep -q '^Seccomp:[[:space:]]*2' "/proc/$worker/status" || fail "a worker has no seccomp filter"
-done
+until_ok "the workers are nobody, without capabilities, with a seccomp filter" powerless
 
 mkfifo "$dir/stop"
 exec 7<>"$dir/stop"
@@ -151,7 +167,7 @@ switch_to pair4
 until_ok "each worker is replaced after the bad pair" counter worker_starts_total 9
 until_ok "the newest certificate is served" serves pair4
 
-echo "everybody" >"$dir/deny"
+deny everybody
 until_ok "a bad deny-list is counted" event PST-2114
 grep -q "deny:1: a line is" "$dir/log" || fail "the bad line is not in the log"
 counter worker_starts_total 9 || fail "a worker was given up for a bad deny-list"
@@ -165,7 +181,7 @@ wait "$load" || fail "$(grep -c failed "$dir/exchanges") exchanges of $(grep -c 
 load=
 [ "$(sort -u "$dir/exchanges" | grep -c .)" = 3 ] || fail "not three certificates were served"
 
-echo "serial 12ab" >"$dir/deny"
+deny "serial 12ab"
 "$POSTERN_LIBEXECDIR/gatewayctl" revoke instance i-0123456789abcdef0 --config "$dir/gateway.conf" >"$dir/said"
 grep "i-0123456789abcdef0 is now on $dir/deny" "$dir/said" >/dev/null || fail "gatewayctl said $(cat "$dir/said")"
 until_ok "the denied host is cut off" counter cut_total 1
@@ -208,7 +224,7 @@ sed -i 's/^#deny_file/deny_file/' "$dir/gateway.conf"
 cmp -s "$dir/deny" "$dir/before" || fail "gatewayctl changed the list"
 
 # Taken off the list it is served; it is cut off although the certificates are no good at that time.
-: >"$dir/deny"
+deny
 until_ok "each worker is replaced for the empty deny-list" counter worker_starts_total 13
 counter deny_entries 0 || fail "an entry that is gone is in force"
 read -rt 0.2 <&7 || true
@@ -219,7 +235,7 @@ echo >&7
 wait "$load" || true # the last may have found a worker that ends
 load=
 switch_to pair3
-echo "principal vespa.tenant.acme.aws-123456789012.tenant-host" >"$dir/deny"
+deny "principal vespa.tenant.acme.aws-123456789012.tenant-host"
 until_ok "the host is cut off again" counter cut_total 2
 until_ok "the bad pair is tried" counter 'events_total{code="PST-2001"}' 2
 counter worker_starts_total 13 || fail "a worker was given up for a bad pair"
@@ -236,7 +252,7 @@ rm "$dir/deny" "$dir/run/gatewayd.prom"
 start
 until_ok "workers end without the list" event PST-4005
 grep -q "PST-2114.*deny: No such file" "$dir/log" || fail "the missing list is not in the log"
-: >"$dir/deny"
+deny
 read -rt 0.2 <&7 || true
 "$exchanges" $port "$dir" h1 "$dir/exchanges" <"$dir/stop" &
 load=$!
@@ -248,17 +264,18 @@ stop
 
 # A worker that hangs does not keep the others from being replaced.
 sed -i 's/^user = 65533$/&\nrequest_timeout_ms = 1000/' "$dir/gateway.conf"
-echo "serial 12ab" >"$dir/deny"
+deny "serial 12ab"
 rm "$dir/run/gatewayd.prom"
 start
 until_ok "two workers" counter workers 2
 until_ok "the list is in force from the start" counter deny_entries 1
+until_ok "they run" powerless
 read -r first _ <<<"$(workers)"
 kill -STOP "$first"
 kill -HUP "$pid"
 until_ok "each worker is replaced, and the one that hangs" counter worker_starts_total 4
 until_ok "two workers" counter workers 2
-[ ! -e "/proc/$first" ] || fail "the one that hangs is there still"
+until_ok "the one that hangs is gone" test ! -e "/proc/$first"
 grep -q "PST-4005.*does not end; it is killed" "$dir/log" || fail "the hanging worker is not in the log"
 stop
 echo "ok"

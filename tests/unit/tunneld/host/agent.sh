@@ -8,18 +8,14 @@
 
 set -euo pipefail
 
-if [ "${AGENT_INSIDE:-}" != yes ]; then
-	unshare --net true 2>/dev/null || {
-		echo "skipped: needs the right to make a network namespace"
-		exit 77
-	}
-	AGENT_INSIDE=yes exec unshare --net "$0" "$@"
-fi
-
 tunneld=$1 postern=$3
 export POSTERN_LIBEXECDIR=$2
 # shellcheck source=tests/unit/daemons.sh
 . "${0%/*}/../../daemons.sh"
+if [ -z "${DAEMONS_INSIDE:-}" ]; then
+	echo "skipped: needs the right to make a network namespace"
+	exit 77
+fi
 pid=
 
 logged()
