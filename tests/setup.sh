@@ -7,6 +7,13 @@
 
 : "${tree:?the source tree}"
 
+# Whoever calls: tests give files and folders to other users, who must be able to reach them, compare what
+# programs say, and have descriptor 0 for their input.
+umask 022
+unset TMPDIR
+export LC_ALL=C.UTF-8
+[ -e /proc/self/fd/0 ] || exec </dev/null
+
 setup_wg_docs=/usr/share/doc/wireguard-tools/examples/embeddable-wg-library
 setup_need_mib=2048	# packages 900, kernel for the lab 200, build folders 300, and room
 
@@ -138,8 +145,18 @@ setup_progress()
 	[ ! -t 1 ] || printf '\r\033[K'
 }
 
-# setup_apt WORDS…: apt-get without questions, everything it says in the log.
+# setup_apt WORDS…: apt-get without questions, everything it says in the log. Another one, of a timer right after
+# the boot, may hold the lists or the archives, for which apt-get does not wait by itself.
 setup_apt()
+{
+	local end=$((SECONDS + 600))
+	until setup_apt_once "$@"; do
+		[ $SECONDS -lt $end ] && tail -n 3 "$setup_log" | grep 'Could not get lock' >/dev/null || return
+		sleep 1
+	done
+}
+
+setup_apt_once()
 {
 	local status
 	{
@@ -161,6 +178,8 @@ setup_install()
 	[ ${#missing[@]} -gt 0 ] || return 0
 	setup_log=$(mktemp "${TMPDIR:-/tmp}/postern-setup.XXXXXX.log")
 	echo "# installing ${#missing[@]} packages: ${missing[*]}"
+	# what was interrupted before would be in the way
+	DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a >>"$setup_log" 2>&1 </dev/null || :
 	setup_apt update || echo "# a package source did not answer; trying with the others"
 	setup_apt install --no-install-recommends --download-only "${missing[@]}" ||
 		setup_refuse "the packages cannot be fetched; nothing was changed. Is there a network" \

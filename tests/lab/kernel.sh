@@ -96,23 +96,37 @@ kernel_version()
 kernel_ready()
 {
 	[ -z "${LAB_KERNEL_DIR:-}" ] || { echo "$LAB_KERNEL_DIR"; return; }
-	local package dir lock
+	local dir lock
 	mkdir -p "$LAB_CACHE" || return
 	exec {lock}>"$LAB_CACHE/.lock"
 	flock "$lock"
+	dir=$(kernel_listed) || dir=$(kernel_cached) || {
+		# no package lists, or those of another day, which name what is no longer there
+		apt-get -q update >&2
+		dir=$(kernel_listed) || return
+	}
+	exec {lock}>&-
+	echo "$dir"
+}
+
+# Prints the folder of the kernel that the package lists name; fetches it when it is not there.
+kernel_listed()
+{
+	local package dir
 	package=$(kernel_package)
 	dir=$LAB_CACHE/${package#linux-image-}
-	if [ -z "$package" ]; then
-		# no package lists (offline, fresh image): any kernel fetched before will do
-		dir=$(find "$LAB_CACHE" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort -V |
-			tail -n 1)
-		[ -n "$dir" ] || { echo "no kernel cached and no package lists" >&2; return 1; }
-	elif [ ! -d "$dir" ]; then
+	[ -n "$package" ] || { echo "no package lists" >&2; return 1; }
+	if [ ! -d "$dir" ]; then
 		echo "# fetching $package into $LAB_CACHE" >&2
 		kernel_unpack "$package" "$dir" || return
 	fi
-	exec {lock}>&-
 	echo "$dir"
+}
+
+# Prints the newest that was fetched before; fails when there is none.
+kernel_cached()
+{
+	find "$LAB_CACHE" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort -V | tail -n 1 | grep .
 }
 
 # Prints the module files that $2… need, in loading order, each once.
