@@ -37,7 +37,7 @@ grants_up()
 	grants_page >"$postern_at/host/policy.conf"
 	host_policy host apply
 	spawn host shell "$LAB_TREE/tests/lab/session.py" serve 22
-	wait_log 10 host shell ready
+	wait_log 60 host shell ready
 }
 
 grants_now()
@@ -53,11 +53,11 @@ grants_open()
 {
 	rm -f "$LAB_OUT/admin-session.log"
 	spawn admin session "$LAB_TREE/tests/lab/session.py" hold "$grants_host" 22
-	wait_log 10 admin session trying
+	wait_log 60 admin session trying
 	opened_from=$(grants_now)
 	grant=$(host_policy host grant add shell "$grants_admin" --for "$1s" --why "lab")
 	opened=$(grants_now)
-	wait_log 5 admin session connected
+	wait_log 60 admin session connected
 }
 
 # The last moment at which something came over the session.

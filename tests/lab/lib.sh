@@ -415,10 +415,10 @@ spawn_alive()
 	[ -n "$state" ] && [ "$state" != Z ]
 }
 
-# spawn_kill NAMESPACE NAME [SIGNAL]: sends TERM or SIGNAL and waits up to 10 s until it is gone.
+# spawn_kill NAMESPACE NAME [SIGNAL]: sends TERM or SIGNAL and waits up to 60 s until it is gone.
 spawn_kill()
 {
-	local pid deadline=$((${EPOCHREALTIME/[.,]/} + 10000000))
+	local pid deadline=$((${EPOCHREALTIME/[.,]/} + 60000000))
 	pid=$(spawn_pid "$1" "$2")
 	kill -s "${3:-TERM}" "$pid" 2>/dev/null || :
 	while spawn_alive "$1" "$2"; do
@@ -468,7 +468,7 @@ capture_sync()
 	log=$LAB_OUT/$where-tcpdump-$1.log
 	spawn_alive "$where" "tcpdump-$1" || return 0
 	pid=$(spawn_pid "$where" "tcpdump-$1")
-	deadline=$((${EPOCHREALTIME/[.,]/} + 10000000))
+	deadline=$((${EPOCHREALTIME/[.,]/} + 60000000))
 	read -r before _ < <(lab_capture_counts "$log")
 	kill -USR1 "$pid"
 	while :; do

@@ -125,7 +125,7 @@ gateway_start()
 
 gateway_wait()
 {
-	until_ok 20 "cfg$1 takes exchanges" gateway_listens "$1"
+	until_ok 60 "cfg$1 takes exchanges" gateway_listens "$1"
 }
 
 gateway_listens()
@@ -228,7 +228,7 @@ host_is_up()
 
 host_wait()
 {
-	until_ok "${2:-30}" "$1 reaches every configuration server" host_is_up "$1"
+	until_ok "${2:-120}" "$1 reaches every configuration server" host_is_up "$1"
 }
 
 # host_policy HOST COMMAND…: netpolicy with that host's configuration, and the page beside it.
@@ -246,7 +246,7 @@ host_keep()
 	rm -f "$postern_at/$1/policy-run/netpolicyd.sock" # of one that was killed
 	spawn "$1" netpolicyd netpolicyd --state-dir "$postern_at/$1/policy" \
 		--socket "$postern_at/$1/policy-run/netpolicyd.sock" "${@:2}"
-	until_ok 10 "$1: netpolicyd answers" test -S "$postern_at/$1/policy-run/netpolicyd.sock"
+	until_ok 60 "$1: netpolicyd answers" test -S "$postern_at/$1/policy-run/netpolicyd.sock"
 }
 
 # ---- the cloud ------------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ cloud_prepare()
 cloud_start()
 {
 	spawn imds cloud "$LAB_BUILD/tests/lab/lab-cloud" --config "$postern_at/cloud/cloud.conf"
-	until_ok 20 "the cloud answers" cloud_listens
+	until_ok 60 "the cloud answers" cloud_listens
 }
 
 cloud_listens()
@@ -368,7 +368,7 @@ zts_start()
 
 zts_wait()
 {
-	until_ok 20 "the issuer takes requests" zts_listens
+	until_ok 60 "the issuer takes requests" zts_listens
 }
 
 zts_listens()

@@ -16,7 +16,7 @@ import struct
 import sys
 import time
 
-WAIT_S = 1.5
+WAIT_S = 5
 REFUSED = {errno.EPERM, errno.EACCES, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT}
 IPV6_RECVPKTINFO = 49
 

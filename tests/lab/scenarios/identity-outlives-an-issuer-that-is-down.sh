@@ -23,5 +23,5 @@ expect_eq "the pair in use is still the old one" "$serial" "$(certd_serial host1
 expect "and certd is ready with it" certd_is_ready host1
 zts_start
 zts_wait
-until_ok 15 "the certificate is renewed" identity_changed host1 "$serial"
+until_ok 60 "the certificate is renewed" identity_changed host1 "$serial"
 identity_watched

@@ -22,8 +22,8 @@ repaired()
 	local before
 	before=$(repairs)
 	on host nft "${@:3}"
-	until_ok 5 "$1: seen" repaired_more "$before"
-	until_ok 5 "$1: repaired" host_policy host check
+	until_ok 60 "$1: seen" repaired_more "$before"
+	until_ok 60 "$1: repaired" host_policy host check
 	host_policy host status >"$LAB_OUT/status"
 	expect "$1: named, and who did it" grep -E "nft .*$2" "$LAB_OUT/status"
 	grants_refused "$1"
@@ -51,23 +51,23 @@ expect "the chain has its name again" chain_named grants
 grants_open 30
 repaired_from=$(grants_now)
 on host nft flush ruleset
-until_ok 5 "flushed under a session: repaired" host_policy host check
+until_ok 60 "flushed under a session: repaired" host_policy host check
 expect "the session talks on" grants_is_talking
 say "the last word came $(($(grants_last) - repaired_from)) ms after the flush"
 host_policy host grant end "$grant"
-until_ok 5 "ended, the session is over" grep -q '^over$' "$LAB_OUT/admin-session.log"
+until_ok 60 "ended, the session is over" grep -q '^over$' "$LAB_OUT/admin-session.log"
 host_policy host status
 
 # What nobody confirms does not stay.
 sed -i 's/^policy .*/policy granted 2/; $a from admins allow tcp 23' "$postern_at/host/policy.conf"
-host_policy host apply --confirm-within 2s
+host_policy host apply --confirm-within 8s
 expect "the new policy is loaded" grep -q 'granted version 2' <<<"$(on host nft list chain inet postern about)"
 on host nft flush ruleset
 reverted()
 {
 	on host nft list chain inet postern about | grep -q 'granted version 1'
 }
-until_ok 10 "nobody confirmed: the policy before is back" reverted
+until_ok 60 "nobody confirmed: the policy before is back" reverted
 host_policy host apply --confirm-within 30s
 host_policy host confirm
 expect "confirmed, it is saved" host_policy host check

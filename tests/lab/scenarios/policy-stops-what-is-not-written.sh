@@ -73,7 +73,7 @@ import socket, sys
 s = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
 print("ready", flush=True)
 while True: s.accept()[0].close()' "$2"
-	wait_log 10 "$1" "listen-$2" ready
+	wait_log 60 "$1" "listen-$2" ready
 }
 
 # A frame to @2 past every socket layer: protocol as declared to the kernel, type in the frame, mark.

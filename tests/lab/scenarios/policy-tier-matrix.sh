@@ -171,7 +171,7 @@ ask_all()
 declare_world
 build_net
 for tier in $tiers; do
-	until_ok 10 "the tunnel of $tier is up" route_tunnel "$tier"
+	until_ok 60 "the tunnel of $tier is up" route_tunnel "$tier"
 	on "$tier" ip -6 rule add not fwmark 0x504f lookup 20559 pref 20559
 done
 postern_dir
@@ -183,7 +183,7 @@ for name in world zone $tiers; do
 	spawn "$name" serve "$LAB_TREE/tests/lab/reach.py" serve "${ports[@]}"
 done
 for name in world zone $tiers; do
-	wait_log 10 "$name" serve ready
+	wait_log 60 "$name" serve ready
 done
 
 # Without a policy everything is reached that the table asks for: what is refused later, the policy refuses.
