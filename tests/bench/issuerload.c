@@ -549,9 +549,10 @@ int main(int argc, char **argv)
 	struct sockaddr_in6 raw_at[2];
 	pid_t raw_pid[2];
 
-	if (argc != 12) {
+	if (argc != 12 && argc != 13) {
 		fputs("usage: issuerload PORT PID HOSTS CLIENTS PKI-DIR TOKEN-KEY PROVIDER DOMAIN"
-		      " SERVICE SUFFIX RUNS\n",
+		      " SERVICE SUFFIX RUNS [alone]\n"
+		      "alone: the issuer's registrations only\n",
 		      stderr);
 		return 64;
 	}
@@ -573,9 +574,10 @@ int main(int argc, char **argv)
 		{ "raw", &raw_at[0], raw_pid[0], LOAD_REFRESH },
 		{ "raw+csr", &raw_at[1], raw_pid[1], LOAD_REFRESH },
 	};
+	const unsigned char n_phases = argc == 13 ? 1 : ARRAY_SIZE(phases);
 	load_fork_clients(&l, phases);
 	for (uint64_t run = 0, runs = load_number(argv[11], 1000); run < runs; run++)
-		for (unsigned char n = 0; n < ARRAY_SIZE(phases); n++)
+		for (unsigned char n = 0; n < n_phases; n++)
 			load_run_phase(&l, &phases[n], n);
 	kill(raw_pid[0], SIGKILL);
 	kill(raw_pid[1], SIGKILL);
