@@ -250,8 +250,9 @@ static char *athenz_put_plain(char *to, const struct athenz_member *m)
 	if (!m->text || !*m->text)
 		return to;
 	to = athenz_quote(to, m->name);
-	*to++ = ':';
-	to = athenz_quote(to, m->text);
+	if (to)
+		*to++ = ':';
+	to = to ? athenz_quote(to, m->text) : NULL;
 	if (to)
 		*to++ = ',';
 	return to;

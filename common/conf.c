@@ -34,14 +34,21 @@ struct conf_run {
 
 _Static_assert(CONF_ITEMS_MAX <= 64, "a mask of rows is an uint64_t");
 
+/* A text that is too long ends in dots. */
 static int conf_fail(struct conf_run *run, int r, const char *what, const char *detail)
 {
+	char *text = run->err->text;
+	size_t size = sizeof(run->err->text);
+	int n;
+
 	if (run->line)
-		snprintf(run->err->text, sizeof(run->err->text), "%s:%u: %s%s%s", run->file,
-			 run->line, what, *detail ? ": " : "", detail);
+		n = snprintf(text, size, "%s:%u: %s%s%s", run->file, run->line, what,
+			     *detail ? ": " : "", detail);
 	else
-		snprintf(run->err->text, sizeof(run->err->text), "%s: %s%s%s", run->file, what,
-			 *detail ? ": " : "", detail);
+		n = snprintf(text, size, "%s: %s%s%s", run->file, what, *detail ? ": " : "",
+			     detail);
+	if (n >= (int)size)
+		memcpy(&text[size - sizeof("...")], "...", sizeof("..."));
 	return r;
 }
 

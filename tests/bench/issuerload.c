@@ -309,8 +309,8 @@ static void load_raw_serve(const struct load_raw *raw)
 		pem = load_sign(raw);
 		if (asprintf(&answer, "HTTP/1.1 201 Created\r\n\r\n%s%s", pem, raw->bundle) < 0)
 			load_die("asprintf");
+		/* no close_notify behind it, as of the issuer */
 		SSL_write_ex(ssl, answer, strlen(answer), &n);
-		SSL_shutdown(ssl);
 		free(answer);
 		free(pem);
 	}

@@ -287,7 +287,7 @@ static void agent_arm(struct agent *a);
 
 static void agent_fail(struct server *s, enum pst code, uint32_t retry_after_s, const char *detail)
 {
-	snprintf(s->detail, sizeof(s->detail), "%s", detail);
+	snprintf(s->detail, sizeof(s->detail), "%.*s", (int)sizeof(s->detail) - 1, detail);
 	log_pst(LOG_LEVEL_WARNING, code, "%s: %s%s%s", s->session.name, pst_text(code),
 		*detail ? ": " : "", detail);
 	agent_log_change(s, session_on_failed(&s->session, code, retry_after_s, clk_now_ns()));

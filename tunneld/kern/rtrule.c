@@ -144,7 +144,7 @@ static struct nl_msg *rtrule_request(const struct netstate_names *names)
  * rule_exists). */
 int rtrule_add(struct nlsock *s, const struct netstate_names *names)
 {
-	struct rtrule_seen seen;
+	struct rtrule_seen seen = { .exact = false };
 	int r = rtrule_read(s, names, &seen);
 
 	if (r < 0 || seen.exact)

@@ -31,7 +31,7 @@ static int test_certconf_try(const char *base, const char *cut, const char *add)
 	const char *at = cut ? strstr(base, cut) : base;
 
 	if (!at) {
-		tap_fail(__FILE__, __LINE__, "'%s' is not in the text", cut);
+		tap_fail(__FILE__, __LINE__, "'%s' is not in the text", cut ? cut : "");
 		return -EINVAL;
 	}
 	snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - base), base,

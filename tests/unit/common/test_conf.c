@@ -354,6 +354,16 @@ static void test_value_limit(void)
 	}
 }
 
+static void test_error_that_is_too_long_ends_in_dots(void)
+{
+	char *text = padded(BASE "[main]\n", 'x', sizeof(error.text), "\n");
+
+	CU_ASSERT_EQUAL(load(text), -EINVAL);
+	CU_ASSERT_EQUAL(strlen(error.text), sizeof(error.text) - 1);
+	CU_ASSERT_STRING_EQUAL(&error.text[sizeof(error.text) - sizeof("xx...")], "xx...");
+	free(text);
+}
+
 static void test_label_limit(void)
 {
 	for (size_t n = CONF_NAME_MAX - 2; n <= CONF_NAME_MAX; n++) {
@@ -581,6 +591,7 @@ static const struct tap_test tests[] = {
 	{ "sections of other programs", test_foreign },
 	{ "line limit", test_line_limit },
 	{ "value limit", test_value_limit },
+	{ "an error that is too long ends in dots", test_error_that_is_too_long_ends_in_dots },
 	{ "label limit", test_label_limit },
 	{ "list limit", test_list_limit },
 	{ "section limit", test_scope_limit },
