@@ -71,6 +71,7 @@ static void test_ask_serve(int listen_fd, enum test_ask_behaviour behaviour)
 	char byte;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(60); /* who does not ask again is not waited for */
 	if (behaviour == TEST_ASK_GIVE_UP) {
 		close(fd);
 		fd = accept(listen_fd, NULL, NULL);
