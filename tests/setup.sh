@@ -176,7 +176,7 @@ setup_install()
 	local missing
 	mapfile -t missing < <(setup_missing)
 	[ ${#missing[@]} -gt 0 ] || return 0
-	setup_log=$(mktemp "${TMPDIR:-/tmp}/postern-setup.XXXXXX.log")
+	setup_log=$(mktemp /tmp/postern-setup.XXXXXX.log)
 	echo "# installing ${#missing[@]} packages: ${missing[*]}"
 	# what was interrupted before would be in the way
 	DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a >>"$setup_log" 2>&1 </dev/null || :
@@ -193,7 +193,7 @@ setup_install()
 setup_heal_wg()
 {
 	[ ! -s "$setup_wg_docs/wireguard.c" ] || return 0
-	setup_log=$(mktemp "${TMPDIR:-/tmp}/postern-setup.XXXXXX.log")
+	setup_log=$(mktemp /tmp/postern-setup.XXXXXX.log)
 	echo "# $setup_wg_docs is missing (an image without documentation); fetching it again"
 	[ -n "$(ls /var/lib/apt/lists/*Packages* 2>/dev/null)" ] || setup_apt update
 	setup_apt install --reinstall --no-install-recommends \
@@ -209,7 +209,7 @@ setup_heal_wg()
 setup_build()
 {
 	local dir=$tree/$1 log start=$SECONDS
-	log=$(mktemp "${TMPDIR:-/tmp}/postern-build.XXXXXX.log")
+	log=$(mktemp /tmp/postern-build.XXXXXX.log)
 	if [ ! -f "$dir/build.ninja" ]; then
 		# a half-configured folder cannot be continued
 		rm -rf "$dir"
