@@ -40,6 +40,7 @@ static int sqlstore_exec(struct sqlstore *s, const char *sql)
 	return sqlstore_errno(sqlite3_exec(s->sqlite, sql, NULL, NULL, NULL));
 }
 
+/* Nobody ever wrote a negative one. */
 static int sqlstore_read_version(struct sqlstore *s, int *ret)
 {
 	sqlite3_stmt *stmt = NULL;
@@ -50,7 +51,7 @@ static int sqlstore_read_version(struct sqlstore *s, int *ret)
 	if (rc == SQLITE_ROW)
 		*ret = sqlite3_column_int(stmt, 0);
 	sqlite3_finalize(stmt);
-	return sqlstore_errno(rc);
+	return rc == SQLITE_ROW && *ret < 0 ? -EUCLEAN : sqlstore_errno(rc);
 }
 
 /* Two programs may find a new file, or an old one, at the same time: who comes second finds the

@@ -37,8 +37,7 @@ int sqlstore_errno(int rc);
 
 /* Opens the file, makes the tables in a new one, brings those of an older version up to ours,
  * prepares all statements. Borrows @spec. @ret is to be closed also after an error. Errors: as
- * sqlstore_errno(); -EPROTO for a newer version;
- * -ENOENT, -EACCES... of the file. */
+ * sqlstore_errno(); -EPROTO for a newer version; -ENOENT, -EACCES... of the file. */
 int sqlstore_open(const struct sqlstore_spec *spec, struct sqlstore *ret) _warn_unused_;
 
 /* Begins a transaction that may write. Errors: as sqlstore_errno(). */

@@ -778,8 +778,10 @@ static void test_ztsdb_refuses(void)
 	CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
 	CU_ASSERT_EQUAL(sqlite3_open(test_ztsdb_path, &raw), SQLITE_OK);
 	CU_ASSERT_EQUAL(sqlite3_exec(raw, "PRAGMA user_version = 3", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(raw);
 	CU_ASSERT_EQUAL(ztsdb_open(test_ztsdb_path, true, &db), -EPROTO);
+	CU_ASSERT_EQUAL(sqlite3_exec(raw, "PRAGMA user_version = -1", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(raw);
+	CU_ASSERT_EQUAL(ztsdb_open(test_ztsdb_path, true, &db), -EUCLEAN);
 	CU_ASSERT_EQUAL(tmpdir_write("garbage.db", garbage, sizeof(garbage)), 0);
 	CU_ASSERT_EQUAL(ztsdb_open(tmpdir_path(path, "garbage.db"), false, &db), -EUCLEAN);
 	CU_ASSERT_PTR_NOT_NULL(strstr(ztsdb_explain(-EUCLEAN), "damaged"));
