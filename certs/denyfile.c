@@ -103,9 +103,7 @@ static int denyfile_write(const struct denyfile *f, const struct buf *text)
 
 	if (r < 0)
 		return r;
-	r = files_write(f->path, text->text, text->len, f->st.st_mode & 0777);
-	if (r == 0 && geteuid() == 0 && chown(f->path, f->st.st_uid, f->st.st_gid) < 0)
-		r = -errno;
+	r = files_write_like(f->path, text->text, text->len, &f->st);
 	return r < 0 ? denyfile_fail(f, r) : 0;
 }
 

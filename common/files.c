@@ -122,7 +122,9 @@ static int files_open_tmp(const char *tmp, mode_t mode, int *ret_fd)
 	return 0;
 }
 
-int files_write(const char *path, const void *data, size_t len, mode_t mode)
+/* @like, if not NULL: whose owner it gets, when we are root. */
+static int files_replace(const char *path, const void *data, size_t len, mode_t mode,
+			 const struct stat *like)
 {
 	char tmp[FILES_PATH_MAX];
 	_cleanup_(closep) int fd = -1;
@@ -133,7 +135,10 @@ int files_write(const char *path, const void *data, size_t len, mode_t mode)
 	r = files_open_tmp(tmp, mode, &fd);
 	if (r < 0)
 		return r;
-	r = files_write_all(fd, data, len);
+	if (like && geteuid() == 0 && fchown(fd, like->st_uid, like->st_gid) < 0)
+		r = -errno;
+	if (r == 0)
+		r = files_write_all(fd, data, len);
 	if (r == 0 && rename(tmp, path) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -143,6 +148,16 @@ int files_write(const char *path, const void *data, size_t len, mode_t mode)
 	if (!(mode & S_IWUSR) && fchmod(fd, mode) < 0)
 		return -errno;
 	return files_sync_dir(path);
+}
+
+int files_write(const char *path, const void *data, size_t len, mode_t mode)
+{
+	return files_replace(path, data, len, mode, NULL);
+}
+
+int files_write_like(const char *path, const void *data, size_t len, const struct stat *like)
+{
+	return files_replace(path, data, len, like->st_mode & 0777, like);
 }
 
 int files_make_dir(const char *path, mode_t mode)

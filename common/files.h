@@ -7,6 +7,7 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "common/attr.h"
@@ -23,6 +24,11 @@ int files_read(const char *path, size_t max, uint8_t **ret, size_t *ret_len) _wa
  * untouched, but for an error of the last steps, with the new content in place: a mode with an
  * owner's write bit too many, or no promise that it outlives a power cut. */
 int files_write(const char *path, const void *data, size_t len, mode_t mode) _warn_unused_;
+
+/* As files_write(), with the mode of @like and, when root writes, its owner: it has both before it
+ * is in its place, so that who reads it there always can. */
+int files_write_like(const char *path, const void *data, size_t len,
+		     const struct stat *like) _warn_unused_;
 
 /* Makes the directory @path with @mode if it is absent (parents must exist).
  * Errors: 0; -ENOTDIR when something else is there; -errno. */

@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -201,6 +203,45 @@ static void test_denyfile_keeps_what_it_is(void)
 	CU_ASSERT_TRUE(!root || (st.st_uid == 12 && st.st_gid == 34));
 }
 
+static int test_denyfile_try_without_chown(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+
+	if (syscall(SYS_capget, &header, caps) < 0)
+		return 1;
+	caps[0].effective &= ~(1U << CAP_CHOWN);
+	if (syscall(SYS_capset, &header, caps) < 0)
+		return 2;
+	return test_denyfile_add("list", "serial", "2") == -EPERM ? 0 : 3;
+}
+
+/* It is not in its place before it has its owner: who has to read it must be able to at any
+ * moment. */
+static void test_denyfile_owner_first(void)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int status = -1;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		tap_skip("needs root to give it an owner");
+		return;
+	}
+	test_denyfile_make("list", "serial 1\n");
+	CU_ASSERT_EQUAL(chown(tmpdir_path(path, "list"), 12, 34), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(test_denyfile_try_without_chown());
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT_TRUE(test_denyfile_is("list", "serial 1\n"));
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT_TRUE(st.st_uid == 12 && st.st_gid == 34);
+	CU_ASSERT_TRUE(access(tmpdir_path(path, "list.new"), F_OK) < 0);
+}
+
 static void test_denyfile_write_many(int writer)
 {
 	char value[16];
@@ -256,6 +297,7 @@ static const struct tap_test test_denyfile_tests[] = {
 	{ "number of bytes", test_denyfile_bytes_limit },
 	{ "no room", test_denyfile_no_room },
 	{ "mode, owner and link stay", test_denyfile_keeps_what_it_is },
+	{ "owner first", test_denyfile_owner_first },
 	{ "many writers", test_denyfile_many_writers },
 	{ "out of memory", test_denyfile_out_of_memory },
 	{ 0 },

@@ -140,6 +140,19 @@ static void test_write_read_only(void)
 	expect_text(path, "two");
 }
 
+static void test_write_like(void)
+{
+	struct stat like = { .st_mode = S_IFREG | 04640, .st_uid = 65533, .st_gid = 65532 }, st;
+	char path[PATH_MAX];
+
+	CU_ASSERT_EQUAL(files_write_like(tmpdir_path(path, "alike"), "one", 3, &like), 0);
+	expect_text(path, "one");
+	CU_ASSERT_EQUAL(mode_of(path), 0640);
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_uid, geteuid() ? geteuid() : like.st_uid);
+	CU_ASSERT_EQUAL(st.st_gid, geteuid() ? getegid() : like.st_gid);
+}
+
 static void test_write_errors(void)
 {
 	char path[PATH_MAX], tmp[PATH_MAX];
@@ -304,6 +317,7 @@ static const struct tap_test tests[] = {
 	{ "write and replace", test_write },
 	{ "write after a crash", test_write_after_a_crash },
 	{ "write a read-only file", test_write_read_only },
+	{ "write as another file is", test_write_like },
 	{ "write errors leave the old content", test_write_errors },
 	{ "write path limit", test_write_path_limit },
 	{ "write while another does", test_write_while_another_does },
