@@ -286,7 +286,7 @@ static struct bufferevent *httpsd_on_accept(struct event_base *base, void *arg)
 	struct httpsd_conn *c = ssl ? httpsd_conn_of(ssl) : NULL;
 
 	if (!ssl)
-		return NULL; /* evhttp then drops the connection */
+		return NULL; /* evhttp then makes one without TLS: nobody is served there */
 	if (h->n_conns >= h->spec.conns_max)
 		evconnlistener_disable(h->listener);
 	c->bev = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
@@ -305,11 +305,12 @@ static struct bufferevent *httpsd_on_accept(struct event_base *base, void *arg)
 static struct httpsd_conn *httpsd_conn_of_request(struct evhttp_request *req)
 {
 	struct evhttp_connection *evcon = evhttp_request_get_connection(req);
+	const SSL *ssl;
 
 	if (!evcon)
 		return NULL; /* the client has left */
-	return httpsd_conn_of(
-		bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(evcon)));
+	ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(evcon));
+	return ssl ? httpsd_conn_of(ssl) : NULL; /* else evhttp made it, not httpsd_on_accept() */
 }
 
 static void httpsd_on_request(struct evhttp_request *req, void *arg)

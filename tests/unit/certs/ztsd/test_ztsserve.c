@@ -24,6 +24,7 @@
 #include "common/tlsserver.h"
 #include "tests/support/tap.h"
 #include "tests/support/tmpdir.h"
+#include "tests/support/torture.h"
 #include "tests/unit/certs/ztsd/ztsfixture.h"
 #include "tests/unit/tunneld/gateway/client.h"
 
@@ -591,6 +592,25 @@ static void test_ztsserve_crowd_counts(void)
 	test_ztsserve_setup();
 }
 
+/* Where there is no memory for TLS nobody is served without. */
+static void test_ztsserve_no_memory(void)
+{
+	static const char ask[] = "GET /zts/v1/status HTTP/1.1\r\nHost: zts\r\n\r\n";
+	struct client_reply r;
+	char text[32] = "";
+	struct client c;
+
+	torture_arm(0);
+	CU_ASSERT_TRUE(client_connect(&c, test_ztsserve.port));
+	CU_ASSERT_EQUAL(send(c.fd, ask, strlen(ask), MSG_NOSIGNAL), (ssize_t)strlen(ask));
+	CU_ASSERT_TRUE(recv(c.fd, text, sizeof(text) - 1, MSG_WAITALL) > 0);
+	CU_ASSERT_TRUE(torture_disarm());
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, " 503 "));
+	client_close(&c);
+	r = test_ztsserve_send(ask);
+	test_ztsserve_expect(&r, 200, "OK");
+}
+
 static void test_ztsserve_denied(void)
 {
 	static const char list[] = "principal dom.a.svc\n";
@@ -678,6 +698,7 @@ static const struct tap_test test_ztsserve_tests[] = {
 	{ "counters", test_ztsserve_counts },
 	{ "connections of one source at their limit", test_ztsserve_crowd },
 	{ "connections of one source are counted", test_ztsserve_crowd_counts },
+	{ "no memory for a connection", test_ztsserve_no_memory },
 	{ "the deny-list", test_ztsserve_denied },
 	{ "a denied host that registers another", test_ztsserve_denied_host },
 	{ "a serial on the deny-list", test_ztsserve_denied_serial },
