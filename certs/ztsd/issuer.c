@@ -150,19 +150,31 @@ static void issuer_heal_key(struct issuer *s)
 	s->stats.ca_key_usable = !signer_is_down(s->signer);
 }
 
+/* A life may be shorter than the time between two reminders. */
+static void issuer_look_again(struct issuer *s, uint64_t wait_s)
+{
+	uint64_t at_ns = clk_now_ns() + wait_s * CLK_NS_PER_S;
+
+	if (wait_s < ISSUER_ENDS_S && at_ns < s->ends_ns)
+		s->ends_ns = at_ns;
+}
+
 /* Says when a certificate of ours ends, if that is soon, and what is @then.
  * Errors: 0; -EKEYEXPIRED; -EINVAL. */
-static int issuer_tell_end(const X509 *cert, const char *path, const char *then, uint64_t *ret_wall)
+static int issuer_tell_end(struct issuer *s, const X509 *cert, const char *path, const char *then,
+			   uint64_t *ret_wall)
 {
+	uint64_t now_wall = clk_now_wall();
 	char when[TIMETEXT_MAX];
 	struct ztsends e;
 	int r = ztsends_read(cert, &e);
-	enum ztsends_word word = r == 0 ? ztsends_judge(&e, clk_now_wall()) : ZTSENDS_OVER;
+	enum ztsends_word word = r == 0 ? ztsends_judge(&e, now_wall) : ZTSENDS_OVER;
 
 	if (r < 0) {
 		log_pst(LOG_LEVEL_ERROR, PST_ISSUER_ENDS, "%s: its validity cannot be read", path);
 		return r;
 	}
+	issuer_look_again(s, ztsends_wait(&e, now_wall));
 	*ret_wall = e.ends_wall;
 	timetext_stamp(e.ends_wall, when);
 	if (word == ZTSENDS_OVER)
@@ -176,12 +188,13 @@ static int issuer_tell_end(const X509 *cert, const char *path, const char *then,
 /* Errors: 0; -EKEYEXPIRED when one has ended, and nobody can be served; -EINVAL; all logged. */
 static int issuer_tell_ends(struct issuer *s)
 {
-	int ca = issuer_tell_end(signer_cert(s->signer), s->conf->ca_cert, "nothing can be signed",
-				 &s->stats.ca_expires_wall);
-	int server = issuer_tell_end(SSL_CTX_get0_certificate(s->tls), s->conf->cert,
-				     "no host believes us", &s->stats.server_expires_wall);
+	int ca, server;
 
 	s->ends_ns = clk_now_ns() + ISSUER_ENDS_S * CLK_NS_PER_S;
+	ca = issuer_tell_end(s, signer_cert(s->signer), s->conf->ca_cert, "nothing can be signed",
+			     &s->stats.ca_expires_wall);
+	server = issuer_tell_end(s, SSL_CTX_get0_certificate(s->tls), s->conf->cert,
+				 "no host believes us", &s->stats.server_expires_wall);
 	return ca < 0 ? ca : server;
 }
 

@@ -11,7 +11,7 @@
 #define ISSUER_DENY_S 5       /* how late a change of the deny-list is seen at most */
 #define ISSUER_HEAL_FIRST_S 2 /* before a CA key that does not sign is tried again; doubles */
 #define ISSUER_HEAL_LAST_S 300
-#define ISSUER_ENDS_S 86400  /* between two reminders that a certificate of ours ends */
+#define ISSUER_ENDS_S 86400  /* between two reminders that a certificate of ours ends, at most */
 #define ISSUER_DRAIN_MS 2000 /* how long what is open may go on when the program ends */
 
 struct issuer;

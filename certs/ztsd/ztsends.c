@@ -28,12 +28,26 @@ int ztsends_read(const X509 *cert, struct ztsends *ret)
 	return 0;
 }
 
-enum ztsends_word ztsends_judge(const struct ztsends *e, uint64_t now_wall)
+/* With less than that left the end is soon. */
+static uint64_t ztsends_soon(const struct ztsends *e)
 {
 	uint64_t life = e->ends_wall > e->begins_wall ? e->ends_wall - e->begins_wall : 0;
-	uint64_t soon = life / 4 < ZTSENDS_SOON_S ? life / 4 : ZTSENDS_SOON_S;
 
+	return life / 4 < ZTSENDS_SOON_S ? life / 4 : ZTSENDS_SOON_S;
+}
+
+enum ztsends_word ztsends_judge(const struct ztsends *e, uint64_t now_wall)
+{
 	if (now_wall >= e->ends_wall)
 		return ZTSENDS_OVER;
-	return e->ends_wall - now_wall < soon ? ZTSENDS_SOON : ZTSENDS_FAR;
+	return e->ends_wall - now_wall < ztsends_soon(e) ? ZTSENDS_SOON : ZTSENDS_FAR;
+}
+
+uint64_t ztsends_wait(const struct ztsends *e, uint64_t now_wall)
+{
+	uint64_t soon = ztsends_soon(e), left = e->ends_wall - now_wall;
+
+	if (now_wall >= e->ends_wall)
+		return UINT64_MAX;
+	return left < soon || !soon ? left : left - soon + 1;
 }

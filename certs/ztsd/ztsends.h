@@ -22,3 +22,6 @@ int ztsends_read(const X509 *cert, struct ztsends *ret) _warn_unused_;
 
 /* Whether its end is far off, soon or over at @now_wall. */
 enum ztsends_word ztsends_judge(const struct ztsends *e, uint64_t now_wall);
+
+/* Seconds from @now_wall until that changes; UINT64_MAX when it is over. */
+uint64_t ztsends_wait(const struct ztsends *e, uint64_t now_wall);

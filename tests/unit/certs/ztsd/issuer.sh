@@ -163,8 +163,16 @@ grep "PST-5011.*old.cert.pem: ended at 2020-02-01T00:00:00Z: nothing can be sign
 counter server_expires_seconds "$(date -d "$(openssl x509 -in "$dir/ca/server.cert.pem" -noout -enddate |
 	cut -d= -f2)" +%s)" || fail "no metric of the listener's end"
 
-# More connections than the soft limit has descriptors are no reason not to serve.
+# One that ends while ztsd runs is told then, however short its life was.
 stop
+"$pki" host "$dir/pki" brief --seconds 5 >"$dir/said"
+ends cert "$dir/pki/brief.cert.pem" key "$dir/pki/brief.key.pem" || :
+"$ztsd" --config "$dir/ends.conf" --state-dir "$dir/state" --run-dir "$dir/run" 2>"$dir/said" &
+pid=$!
+until_ok "the end is told" grep -q "PST-5011.*brief.cert.pem: ended at 2.*: no host believes us" "$dir/said"
+stop
+
+# More connections than the soft limit has descriptors are no reason not to serve.
 (ulimit -Sn 48 && start_here) &
 pid=$!
 until_ok "ztsd answers" answers

@@ -41,6 +41,31 @@ static void test_judge(void)
 	}
 }
 
+/* How long it waits is until the word is another one, and not a second longer. */
+static void test_wait(void)
+{
+	static const struct ztsends all[] = {
+		{ 0, 3650 * DAY }, { 100, 100 + 40 * DAY },
+		{ 0, 100 },        { 5, 8 },
+		{ 5, 9 },          { 5, 14 },
+		{ 9, 7 },          { 7, 7 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		uint64_t now = 1, wait;
+
+		while ((wait = ztsends_wait(&all[i], now)) != UINT64_MAX) {
+			enum ztsends_word word = ztsends_judge(&all[i], now);
+
+			CU_ASSERT_TRUE(word != ZTSENDS_OVER && wait > 0);
+			CU_ASSERT_EQUAL(ztsends_judge(&all[i], now + wait - 1), word);
+			now += wait ? wait : 1;
+			CU_ASSERT_TRUE(ztsends_judge(&all[i], now) > word);
+		}
+		CU_ASSERT_EQUAL(now, all[i].ends_wall);
+	}
+}
+
 static void test_read(void)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -65,6 +90,7 @@ static void test_read(void)
 
 static const struct tap_test tests[] = {
 	{ "far, soon, over", test_judge },
+	{ "when that changes", test_wait },
 	{ "reads the validity", test_read },
 	{ 0 },
 };
