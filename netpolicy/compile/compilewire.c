@@ -43,11 +43,10 @@ int compilewire_put_reply(const struct compilewire_reply *p, struct parcel *ret)
 	return parcel_seal(&w, ret);
 }
 
-/* @len bytes and a NUL. Gives *ret (free() it), or NULL without bytes. */
+/* A length up to @max, and so many bytes. Errors: as wire_get_blob(). */
 static int compilewire_get_blob(struct wire *w, size_t max, uint8_t **ret, size_t *ret_len)
 {
 	uint32_t len = wire_get_u32(w);
-
 	int r = len > max ? -EBADMSG : wire_get_blob(w, len, ret);
 
 	if (r == 0)
