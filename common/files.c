@@ -184,14 +184,31 @@ int files_make_path(const char *path, mode_t mode)
 	return r < 0 ? r : files_make_dir(path, mode);
 }
 
+/* What is right already may lie on a file system that cannot be written to. */
+static int files_give_fd(int fd, uid_t uid, gid_t gid)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((st.st_uid == uid && st.st_gid == gid) ||
+	    !(S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink == 1)))
+		return 0;
+	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
 int files_give(const char *path, const char *const *names, uid_t uid, gid_t gid)
 {
-	_cleanup_(closep) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(closep) int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = dir < 0 ? -errno : files_give_fd(dir, uid, gid);
 
-	if (fd < 0 || fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-		return -errno;
-	for (; *names; names++)
-		if (fchownat(fd, *names, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
-			return -errno;
-	return 0;
+	for (; r == 0 && *names; names++) {
+		_cleanup_(closep) int fd = openat(dir, *names, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd < 0 && errno != ENOENT)
+			r = -errno;
+		if (fd >= 0)
+			r = files_give_fd(fd, uid, gid);
+	}
+	return r;
 }

@@ -39,7 +39,7 @@ int files_make_path(const char *path, mode_t mode) _warn_unused_;
 
 /* Gives the directory @path and those of the files @names in it (NULL-terminated) that exist to
  * another owner, as root: what an earlier start as another user left must not stop this one.
- * Follows no link in it. Errors: 0; -errno. */
+ * Follows no link in it, and leaves a file that has another name elsewhere. Errors: 0; -errno. */
 int files_give(const char *path, const char *const *names, uid_t uid, gid_t gid) _warn_unused_;
 
 /* free() for _cleanup_(files_freep). */

@@ -15,6 +15,7 @@
 #include "certs/certd/certagent.h"
 #include "certs/certd/certshow.h"
 #include "certs/certd/certsock.h"
+#include "certs/certd/certstate.h"
 #include "certs/certd/siastore.h"
 #include "common/attr.h"
 #include "common/files.h"
@@ -243,6 +244,18 @@ static int main_make_sia(const char *path, uid_t uid, gid_t gid)
 	return r;
 }
 
+/* systemd gives a whole StateDirectory to root when the directory itself is not root's. Without its
+ * memory certd would forget whom it must not ask yet. */
+static int main_give_memory(const char *dir, uid_t uid, gid_t gid)
+{
+	static const char *const files[] = { CERTSTATE_NAME, NULL };
+	int r = geteuid() == 0 ? files_give(dir, files, uid, gid) : 0;
+
+	if (r < 0)
+		log_error("%s/%s: %s", dir, CERTSTATE_NAME, strerror(-r));
+	return r;
+}
+
 static int main_find_user(const char *text, uid_t *ret_uid, gid_t *ret_gid)
 {
 	int r;
@@ -278,6 +291,8 @@ static int main_drop(const struct certconf *conf, const struct certagent_paths *
 
 	if (r == 0)
 		r = main_make_dir(paths->state_dir, 0750, uid, gid);
+	if (r == 0)
+		r = main_give_memory(paths->state_dir, uid, gid);
 	if (r == 0)
 		r = main_make_dir(paths->run_dir, 0755, uid, gid);
 	if (r == 0)

@@ -284,8 +284,8 @@ static uid_t owner(const char *path)
 
 static void test_give(void)
 {
-	static const char *const names[] = { "absent", "left", "link", NULL };
-	char dir[PATH_MAX], path[PATH_MAX + 8];
+	static const char *const names[] = { "absent", "left", "link", "twin", NULL };
+	char dir[PATH_MAX], path[PATH_MAX + 8], target[PATH_MAX], twin[PATH_MAX];
 
 	CU_ASSERT_EQUAL(files_give(tmpdir_path(dir, "nowhere"), names, 1, 1), -ENOENT);
 	if (geteuid() != 0) {
@@ -298,9 +298,11 @@ static void test_give(void)
 	CU_ASSERT_EQUAL(tmpdir_write("target", "x", 1), 0);
 	snprintf(path, sizeof(path), "%s/link", dir);
 	CU_ASSERT_EQUAL(symlink("../target", path), 0);
+	CU_ASSERT_EQUAL(link(tmpdir_path(target, "target"), tmpdir_path(twin, "given/twin")), 0);
 	CU_ASSERT_EQUAL(files_give(dir, names, 65533, 65533), 0);
 	CU_ASSERT_EQUAL(owner(dir), 65533);
-	CU_ASSERT_EQUAL(owner(path), 65533);
+	CU_ASSERT_EQUAL(owner(path), 0);
+	CU_ASSERT_EQUAL(owner(tmpdir_path(path, "given/twin")), 0);
 	snprintf(path, sizeof(path), "%s/left", dir);
 	CU_ASSERT_EQUAL(owner(path), 65533);
 	snprintf(path, sizeof(path), "%s/other", dir);

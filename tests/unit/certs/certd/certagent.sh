@@ -255,6 +255,13 @@ if [ "$(id -u)" = 0 ]; then
 	{ [ "$(serial)" = "$old" ] && [ "$(jobs_of register)" = 1 ]; } || fail "registered again"
 	[ "$(stat -Lc %U "$dir/sia/keys/acme.host.key.pem")" = nobody ] || fail "the key is not its own"
 	stop TERM
+	# as systemd does it with a StateDirectory
+	chown -R root:root "$dir/state" "$dir/sia"
+	start
+	until_ok "ready with what systemd gave to root" ready
+	{ [ "$(serial)" = "$old" ] && [ "$(jobs_of register)" = 1 ]; } || fail "registered again"
+	! logged "identifying afresh" || fail "its memory is lost"
+	stop TERM
 
 	begin "a group for those who read the key"
 	start
