@@ -19,6 +19,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/log.h"
+
 #if defined(__x86_64__)
 #define SANDBOX_ARCH AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
@@ -305,15 +307,25 @@ int sandbox_syscalls(const int *allowed, size_t n_allowed)
 	return 0;
 }
 
+static int sandbox_tell(const char *layer, int r)
+{
+	log_error("cannot confine itself: %s: %s; a filter of system calls around the daemon must "
+		  "let it do that",
+		  layer, strerror(-r));
+	return r;
+}
+
 int sandbox_enter(const int *allowed, size_t n_allowed)
 {
 	int files, r = sandbox_lock_privileges();
 
 	if (r < 0)
-		return r;
+		return sandbox_tell("privileges", r);
 	files = sandbox_no_files();
 	if (files < 0)
-		return files;
+		return sandbox_tell("Landlock", files);
+	if (files == SANDBOX_E_ABSENT)
+		log_debug("this kernel has no Landlock; seccomp still stops every open");
 	r = sandbox_syscalls(allowed, n_allowed);
-	return r < 0 ? r : files;
+	return r < 0 ? sandbox_tell("seccomp", r) : files;
 }

@@ -54,6 +54,7 @@ int sandbox_no_files(void) _warn_unused_;
  * Source: seccomp(2). */
 int sandbox_syscalls(const int *allowed, size_t n_allowed) _warn_unused_;
 
-/* The last three in their order, for a worker that is its final user already. Borrows @allowed.
+/* The last three in their order, for a worker that is its final user already. Logs which of them
+ * failed. Borrows @allowed.
  * Errors: 0; SANDBOX_E_ABSENT when it is done but for Landlock; -E2BIG; -errno. */
 int sandbox_enter(const int *allowed, size_t n_allowed) _warn_unused_;

@@ -89,8 +89,6 @@ static int main_run(uid_t uid, gid_t gid)
 	r = fetchbox_enter(fetchrun_needs_network(run.job.kind));
 	if (r < 0)
 		return r;
-	if (r == SANDBOX_E_ABSENT)
-		log_debug("this kernel has no Landlock; seccomp still stops every open");
 	fetchrun_work(&run);
 	return fetchrun_send(&run, SPAWN_CHAN_FD);
 }

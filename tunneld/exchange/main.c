@@ -88,8 +88,6 @@ static int main_enter_sandbox(uid_t uid, gid_t gid)
 
 	if (r == 0)
 		r = sandbox_enter(main_syscalls, ARRAY_SIZE(main_syscalls));
-	if (r == SANDBOX_E_ABSENT)
-		log_debug("this kernel has no Landlock; seccomp still stops every open");
 	return r < 0 ? r : 0;
 }
 

@@ -97,12 +97,10 @@ static int worker_enter_sandbox(uid_t uid, gid_t gid)
 {
 	int r = sandbox_drop(uid, gid, 0);
 
-	if (r == 0)
-		r = sandbox_enter(worker_syscalls, ARRAY_SIZE(worker_syscalls));
-	if (r == SANDBOX_E_ABSENT)
-		log_debug("this kernel has no Landlock; seccomp still stops every open");
 	if (r < 0)
-		log_error("cannot enter the sandbox: %s", strerror(-r));
+		log_error("cannot become user %u: %s", (unsigned int)uid, strerror(-r));
+	else
+		r = sandbox_enter(worker_syscalls, ARRAY_SIZE(worker_syscalls));
 	return r < 0 ? r : 0;
 }
 
