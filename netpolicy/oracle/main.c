@@ -261,12 +261,14 @@ static int main_grants_change(struct main_world *w, struct main_live *live, uint
 {
 	int r = 0;
 
-	for (size_t i = 0; i < w->q->n_grants && r == 0; i++)
-		if ((live->grants ^ want) >> i & 1)
-			r = main_grant_change(w, &live->addr, i, want >> i & 1);
+	for (size_t i = 0; i < w->q->n_grants && r == 0; i++) {
+		if (!((live->grants ^ want) >> i & 1))
+			continue;
+		r = main_grant_change(w, &live->addr, i, want >> i & 1);
+		if (r == 0)
+			live->grants ^= UINT32_C(1) << i;
+	}
 	/* No set for this family: nobody of it can have such a grant. */
-	if (r == 0)
-		live->grants = want;
 	return r == -ENOENT ? -EOPNOTSUPP : r;
 }
 

@@ -497,6 +497,37 @@ static void test_oracle_stays(void)
 	test_ask_granted(session, true, TERMS_NEW, TERMS_ACCEPT);
 }
 
+/* The second grant has no set for IPv6: nothing is asked, and the first does not stay. */
+static void test_oracle_half_granted(void)
+{
+	_cleanup_(compilewire_release_reply) struct compilewire_reply reply = { 0 };
+	char error[ORACLE_ERROR_MAX] = "";
+	_cleanup_(policy_freep) struct policy *p =
+		policyfixture_build("net old 10.9.0.0/16\n"
+				    "grant ssh tcp 22 from config via tun max 4h\n"
+				    "grant www tcp 80 from old via tun max 4h\n",
+				    error);
+	struct terms_packet packets[2];
+	struct oracle_job job = { .policy = p };
+	struct oracle_answer answers[2] = { 0 };
+
+	if (!test_can_ask())
+		return;
+	CU_ASSERT_FATAL(p && test_compile(p, &reply) == 0);
+	job.batch = reply.batch;
+	job.batch_len = reply.batch_len;
+	packets[0] = (struct terms_packet){ TEST_IN(TUN, TCP), .family = 6,     .far_port = 999,
+					    .near_port = 22,   .ct = TERMS_NEW, .grants = 3 };
+	inet_pton(AF_INET6, "2001:db8:c::1", &packets[0].far);
+	inet_pton(AF_INET6, TEST_HOST, &packets[0].near);
+	packets[1] = packets[0];
+	packets[1].grants = 0;
+	CU_ASSERT_EQUAL(oracle_ask(&job, packets, 2, answers, error), 0);
+	CU_ASSERT_EQUAL(answers[0].error, -EOPNOTSUPP);
+	CU_ASSERT_EQUAL(answers[1].error, 0);
+	CU_ASSERT_EQUAL(answers[1].verdict, TERMS_DROP);
+}
+
 /* The links of one question are not there for the next. */
 static void test_oracle_other_links(void)
 {
@@ -598,6 +629,7 @@ static const struct tap_test test_oracle_tests[] = {
 	{ "ten thousand packets", test_oracle_many },
 	{ "limits, a batch that is none", test_oracle_limits },
 	{ "a child that stays", test_oracle_stays },
+	{ "a grant that has no set for the family", test_oracle_half_granted },
 	{ "a child that stays, other links", test_oracle_other_links },
 	{ "a child that stays, more packets than zones", test_oracle_many_questions },
 	{ "children that are none of ours", test_oracle_hostile_child },
