@@ -185,7 +185,7 @@ int files_make_path(const char *path, mode_t mode)
 }
 
 /* What is right already may lie on a file system that cannot be written to. */
-static int files_give_fd(int fd, uid_t uid, gid_t gid)
+int files_give_fd(int fd, uid_t uid, gid_t gid)
 {
 	struct stat st;
 

@@ -37,6 +37,10 @@ int files_make_dir(const char *path, mode_t mode) _warn_unused_;
 /* As files_make_dir(), after its parent (mode 0755) where that is absent. */
 int files_make_path(const char *path, mode_t mode) _warn_unused_;
 
+/* Gives what @fd (O_PATH will do) is to another owner, as root: a directory, or a file that has no
+ * other name. Anything else stays whose it is. Errors: 0; -errno. Source: chown(2), fchownat(). */
+int files_give_fd(int fd, uid_t uid, gid_t gid) _warn_unused_;
+
 /* Gives the directory @path and those of the files @names in it (NULL-terminated) that exist to
  * another owner, as root: what an earlier start as another user left must not stop this one.
  * Follows no link in it, and leaves a file that has another name elsewhere. Errors: 0; -errno. */

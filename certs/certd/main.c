@@ -171,16 +171,13 @@ static int main_give(int at, const char *name, uid_t uid, gid_t gid, int *ret_fd
 {
 	_cleanup_(closep) int fd = openat(at, name,
 					  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
+	int r = fd < 0 ? -errno : 0;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	/* What is right already may lie on a file system that cannot be written to. */
-	if (geteuid() == 0 && (st.st_uid != uid || st.st_gid != gid) && fchown(fd, uid, gid) < 0)
-		return -errno;
-	if (ret_fd)
+	if (r == 0 && geteuid() == 0)
+		r = files_give_fd(fd, uid, gid);
+	if (r == 0 && ret_fd)
 		*ret_fd = steal_fd(&fd);
-	return 0;
+	return r;
 }
 
 /* Of a link to a directory nobody would believe that it is none. */

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "common/files.h"
 #include "common/conf.h"
 
 #define SIASTORE_PAIRS ".pairs"
@@ -192,17 +193,14 @@ static int siastore_clean(struct siastore *s, uint64_t *ret_highest)
 
 /* ---- another user ---- */
 
-/* A link, and a file that has a name elsewhere, stay whose they are. */
+/* What was another one's than the last user's stays so. */
 static int siastore_give_one(int fd, uid_t was, uid_t uid, gid_t gid)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_uid != was || (st.st_uid == uid && st.st_gid == gid) ||
-	    !(S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink == 1)))
-		return 0;
-	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	return st.st_uid == was ? files_give_fd(fd, uid, gid) : 0;
 }
 
 /* The directory last: who is interrupted begins again. */

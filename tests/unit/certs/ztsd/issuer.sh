@@ -172,35 +172,39 @@ pid=$!
 until_ok "the end is told" grep -q "PST-5011.*brief.cert.pem: ended at 2.*: no host believes us" "$dir/said"
 stop
 
+hold_idle()
+{
+	holds=()
+	for _ in {1..64}; do
+		exec {hold}<>"/dev/tcp/::1/$port" || fail "a connection is refused"
+		holds+=("$hold")
+	done
+}
+
+leave_idle()
+{
+	for hold in "${holds[@]}"; do
+		exec {hold}>&-
+	done
+}
+
 # More connections than the soft limit has descriptors are no reason not to serve.
 (ulimit -Sn 48 && start_here) &
 pid=$!
 until_ok "ztsd answers" answers
-holds=()
-for _ in {1..64}; do
-	exec {hold}<>"/dev/tcp/::1/$port" || fail "a connection is refused"
-	holds+=("$hold")
-done
+hold_idle
 call -m 5 "$url/status" || fail "64 idle connections keep everybody else out"
 grep -q "Too many open files" "$dir/log" && fail "too few descriptors"
-for hold in "${holds[@]}"; do
-	exec {hold}>&-
-done
+leave_idle
 stop
 
 # With fewer descriptors than that they wait: nobody is told in a loop, and it goes on by itself.
 (ulimit -n 48 && start_here) &
 pid=$!
 until_ok "ztsd answers" answers
-holds=()
-for _ in {1..64}; do
-	exec {hold}<>"/dev/tcp/::1/$port" || fail "a connection is refused"
-	holds+=("$hold")
-done
+hold_idle
 until_ok "the want of descriptors is told" grep -q PST-1113 "$dir/log"
-for hold in "${holds[@]}"; do
-	exec {hold}>&-
-done
+leave_idle
 until_ok "ztsd answers again" answers
 ! grep "Error from accept" "$dir/log" >/dev/null || fail "accept() was tried in a loop"
 stop
