@@ -10,8 +10,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "common/files.h"
 #include "common/conf.h"
+#include "common/files.h"
 
 #define SIASTORE_PAIRS ".pairs"
 #define SIASTORE_LINK "current"
